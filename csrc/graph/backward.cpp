@@ -1,0 +1,67 @@
+#include <natgrad/graph/backward.h>
+#include <torch/csrc/autograd/engine.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/torch.h>
+
+#include <string_view>
+
+namespace natgrad {
+
+using torch::Tensor;
+
+namespace {
+
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+[[noreturn]] void explain(const c10::Error& error) {
+  const std::string what = error.what_without_backtrace();
+  TORCH_CHECK(
+      !contains(what, "backward through the graph a second time"),
+      "natgrad: the graph of this loss has been freed. Drop the line `loss.backward();` before the "
+      "step (natgrad needs no .grad), or keep the graph with `loss.backward({}, "
+      "/*retain_graph=*/true);`, and make a new loss for every step.");
+  TORCH_CHECK_NOT_IMPLEMENTED(
+      !contains(what, "is not implemented") && !contains(what, "not differentiable"),
+      "natgrad: an op of the network cannot be differentiated twice, which curvature products "
+      "need: ",
+      what,
+      "\nWrite that op with others (for attention: the math backend of "
+      "scaled_dot_product_attention; for "
+      "cdist: (a - b).norm()).");
+  throw;  // NOLINT: rethrows the error being explained
+}
+
+}  // namespace
+
+torch::IntArrayRef shape_at(const torch::autograd::Edge& edge) {
+  return C10_AS_INTARRAYREF_SLOW(
+      edge.function->input_metadata(edge.input_nr).shape_as_dim_vector());
+}
+
+torch::TensorOptions options_at(const torch::autograd::Edge& edge) {
+  return edge.function->input_metadata(edge.input_nr).options();
+}
+
+void with_graph_errors(const std::function<void()>& read) {
+  try {
+    read();
+  } catch (const c10::Error& error) {
+    explain(error);
+  }
+}
+
+std::vector<Tensor> backward(const torch::autograd::edge_list& roots,
+                             const std::vector<Tensor>& cotangents,
+                             const torch::autograd::edge_list& inputs, Pass pass) {
+  std::vector<Tensor> gradients;
+  with_graph_errors([&] {
+    gradients = torch::autograd::Engine::get_default_engine().execute(
+        roots, cotangents, /*keep_graph=*/true, /*create_graph=*/pass == Pass::Differentiable,
+        /*accumulate_grad=*/false, inputs);
+  });
+  return gradients;
+}
+
+}  // namespace natgrad

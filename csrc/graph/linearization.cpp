@@ -1,0 +1,184 @@
+#include <natgrad/graph/backward.h>
+#include <natgrad/graph/linearization.h>
+#include <natgrad/linalg/random.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/variable.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cmath>
+#include <unordered_set>
+
+namespace natgrad {
+namespace {
+
+using torch::Tensor;
+using torch::autograd::Edge;
+using torch::autograd::edge_list;
+using torch::autograd::Node;
+
+// Of |u·Jv - v·Jᵀu| against |u||Jv| + |v||Jᵀu|: rounding through a deep network stays below; the
+// gradient that an op loses does not.
+constexpr double kToleranceDouble = 1e-9, kToleranceFloat = 1e-3, kToleranceHalf = 5e-2;
+// Where a look at the device costs a wait.
+constexpr int64_t kVerifyInterval = 10;
+
+double tolerance_for(torch::ScalarType type) {
+  if (type == torch::kDouble) return kToleranceDouble;
+  return type == torch::kFloat ? kToleranceFloat : kToleranceHalf;
+}
+
+/// A random tensor like the one that `edge` stands for, to be differentiated by.
+Tensor random_at(const Edge& edge, at::Generator& generator) {
+  return random_normal(shape_at(edge), options_at(edge), generator).requires_grad_();
+}
+
+Tensor dot_in_double(const Tensor& a, const Tensor& b) {
+  return (a.reshape(-1).to(torch::kDouble)).dot(b.reshape(-1).to(torch::kDouble));
+}
+
+}  // namespace
+
+edge_list edges_of(const std::vector<Tensor>& parameters) {
+  edge_list edges;
+  for (const auto& parameter : parameters)
+    edges.push_back(torch::autograd::impl::gradient_edge(parameter));
+  return edges;
+}
+
+Linearization::Linearization(edge_list outputs, ParameterLayout parameters, at::Generator generator)
+    : outputs_(std::move(outputs)),
+      parameters_(std::move(parameters)),
+      parameter_edges_(edges_of(parameters_.tensors())) {
+  for (const auto& output : outputs_) {
+    dummy_.push_back(random_at(output, generator));
+    tolerance_ = std::max(tolerance_, tolerance_for(dummy_.back().scalar_type()));
+  }
+  const auto pulled_back = backward(outputs_, dummy_, parameter_edges_, Pass::Differentiable);
+  for (size_t i = 0; i < pulled_back.size(); ++i) {
+    if (!pulled_back[i].defined() || !pulled_back[i].requires_grad()) continue;
+    pullback_.push_back(torch::autograd::impl::gradient_edge(pulled_back[i]));
+    reached_.push_back(i);
+  }
+  torch::NoGradGuard no_grad;
+  pulled_back_ = parameters_.flatten(pulled_back);
+}
+
+std::vector<Tensor> Linearization::multiply(const Tensor& v) const {
+  const auto pieces = parameters_.views(v);
+  std::vector<Tensor> cotangents;
+  for (const size_t i : reached_) cotangents.push_back(pieces[i]);
+  std::vector<Tensor> jv(outputs_.size());
+  if (!pullback_.empty()) jv = backward(pullback_, cotangents, edges_of(dummy_));
+  const auto zeros = this->zeros();
+  for (size_t k = 0; k < jv.size(); ++k) {
+    if (!jv[k].defined()) jv[k] = zeros[k];
+  }
+  record_mismatch(v, jv);
+  return jv;
+}
+
+Tensor Linearization::multiply_transposed(const std::vector<Tensor>& u) const {
+  edge_list roots;
+  std::vector<Tensor> cotangents;
+  for (size_t k = 0; k < u.size(); ++k) {
+    if (!u[k].defined()) continue;
+    roots.push_back(outputs_[k]);
+    cotangents.push_back(u[k].to(options_at(outputs_[k])));
+  }
+  torch::NoGradGuard no_grad;
+  return parameters_.flatten(backward(roots, cotangents, parameter_edges_));
+}
+
+std::vector<Tensor> Linearization::zeros() const {
+  std::vector<Tensor> zeros;
+  for (const auto& u : dummy_) zeros.push_back(torch::zeros_like(u));
+  return zeros;
+}
+
+void Linearization::record_mismatch(const Tensor& v, const std::vector<Tensor>& jv) const {
+  torch::NoGradGuard no_grad;
+  auto u_jv = torch::zeros({}, v.options().dtype(torch::kDouble));
+  auto uu = u_jv.clone(), jvjv = u_jv.clone();
+  for (size_t k = 0; k < jv.size(); ++k) {
+    u_jv += dot_in_double(dummy_[k], jv[k]);
+    uu += dot_in_double(dummy_[k], dummy_[k]);
+    jvjv += dot_in_double(jv[k], jv[k]);
+  }
+  const auto difference = (u_jv - v.dot(pulled_back_)).abs();
+  const auto size = (uu * jvjv).sqrt() + v.norm().to(torch::kDouble) * pulled_back_.norm();
+  // NaN counts as no mismatch: the solver finds and reports it. Both zero: J v = 0.
+  const auto relative = (difference / size).nan_to_num(0, 0, 0);
+  mismatch_ = mismatch_.defined() ? torch::maximum(mismatch_, relative) : relative;
+  if (v.is_cpu() || ++unverified_ == kVerifyInterval) verify();
+}
+
+void Linearization::verify() const {
+  if (!mismatch_.defined()) return;
+  const double mismatch = mismatch_.item<double>();
+  mismatch_ = Tensor();
+  unverified_ = 0;
+  if (mismatch <= tolerance_) return;
+  const auto op = find_undifferentiable_op(outputs_);
+  TORCH_CHECK(
+      false, "natgrad: J v and Jᵀu disagree (u·(J v) against v·(Jᵀu) by ", mismatch,
+      "), so the backward of ", op.empty() ? "some op of the network" : op,
+      " is not differentiable: it detaches, or computes on raw data. Write that backward with "
+      "differentiable torch operations on the tensors that ctx saves.");
+}
+
+namespace {
+
+/// Whether u·(J v) = v·(Jᵀu) holds for one node alone.
+bool is_differentiable(Node& node) {
+  edge_list inputs, outputs;
+  std::vector<Tensor> u;
+  auto generator = make_generator(0);
+  const auto self = c10::intrusive_ptr<Node>::reclaim_copy(&node);
+  for (const auto& edge : node.next_edges()) {
+    if (edge.is_valid()) inputs.push_back(edge);
+  }
+  for (uint32_t i = 0; i < node.num_inputs(); ++i) {
+    if (node.input_metadata(i).was_default_constructed()) continue;
+    outputs.emplace_back(self, i);
+    u.push_back(random_at(outputs.back(), generator));
+  }
+  const auto g = backward(outputs, u, inputs, Pass::Differentiable);
+  double g_g = 0, u_jg = 0;
+  edge_list roots;
+  std::vector<Tensor> v;
+  for (const auto& piece : g) {
+    if (!piece.defined()) continue;
+    g_g += dot_in_double(piece.detach(), piece.detach()).item<double>();
+    if (!piece.requires_grad()) continue;
+    roots.push_back(torch::autograd::impl::gradient_edge(piece));
+    v.push_back(piece.detach());
+  }
+  // With v = Jᵀu, u·(J v) must be |Jᵀu|².
+  const auto jv = roots.empty() ? std::vector<Tensor>(u.size()) : backward(roots, v, edges_of(u));
+  for (size_t k = 0; k < u.size(); ++k) {
+    if (jv[k].defined()) u_jg += dot_in_double(u[k].detach(), jv[k].detach()).item<double>();
+  }
+  return std::abs(u_jg - g_g) <=
+         tolerance_for(u.front().scalar_type()) * (std::abs(g_g) + std::abs(u_jg));
+}
+
+}  // namespace
+
+std::string find_undifferentiable_op(const edge_list& outputs) {
+  std::unordered_set<Node*> seen;
+  std::vector<Node*> stack;
+  for (const auto& output : outputs) stack.push_back(output.function.get());
+  while (!stack.empty()) {
+    Node& node = *stack.back();
+    stack.pop_back();
+    if (!seen.insert(&node).second || node.next_edges().empty()) continue;
+    if (!is_differentiable(node)) return node.name();
+    for (const auto& edge : node.next_edges()) {
+      if (edge.is_valid()) stack.push_back(edge.function.get());
+    }
+  }
+  return {};
+}
+
+}  // namespace natgrad

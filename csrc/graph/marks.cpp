@@ -1,0 +1,53 @@
+#include <natgrad/graph/marks.h>
+#include <torch/csrc/autograd/functions/utils.h>
+#include <torch/csrc/autograd/variable.h>
+#include <torch/torch.h>
+
+namespace natgrad {
+
+using torch::Tensor;
+using torch::autograd::variable_list;
+
+namespace {
+
+bool has_graph(const Tensor& t) { return torch::GradMode::is_enabled() && t.requires_grad(); }
+
+/// `t` with `node` on top of its graph.
+Tensor put_on_top(const Tensor& t, const c10::intrusive_ptr<torch::autograd::Node>& node) {
+  node->set_next_edges({torch::autograd::impl::gradient_edge(t)});
+  Tensor marked = t.detach();
+  torch::autograd::set_history(marked, node);
+  return marked;
+}
+
+}  // namespace
+
+variable_list NegativeLogLikelihoodNode::apply(variable_list&& gradients) {
+  return std::move(gradients);
+}
+
+variable_list OutputsNode::apply(variable_list&& gradients) {
+  return held_fixed ? variable_list(1) : std::move(gradients);
+}
+
+Tensor nll(std::shared_ptr<const Likelihood> likelihood, const Tensor& y,
+           at::Reduction::Reduction reduction) {
+  TORCH_CHECK(likelihood != nullptr, "natgrad: nll needs a likelihood, but got null.");
+  const Tensor& z = likelihood->outputs();
+  Tensor losses = -likelihood->log_prob(y);
+  if (has_graph(z)) {
+    auto node = c10::make_intrusive<NegativeLogLikelihoodNode>();
+    node->outputs = torch::autograd::impl::gradient_edge(z);
+    node->likelihood = likelihood;
+    losses = put_on_top(losses, node);
+  }
+  if (reduction == at::Reduction::None) return losses;
+  if (reduction == at::Reduction::Sum) return losses.sum();
+  return losses.sum() / (z.dim() > 0 ? z.size(0) : 1);
+}
+
+Tensor outputs(const Tensor& z) {
+  return has_graph(z) ? put_on_top(z, c10::make_intrusive<OutputsNode>()) : z;
+}
+
+}  // namespace natgrad

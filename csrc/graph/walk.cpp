@@ -1,0 +1,153 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <natgrad/graph/backward.h>
+#include <natgrad/graph/linearization.h>
+#include <natgrad/graph/marks.h>
+#include <natgrad/graph/term_readers.h>
+#include <natgrad/graph/walk.h>
+#include <torch/csrc/autograd/variable.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+
+namespace natgrad {
+namespace {
+
+using torch::Tensor;
+using torch::autograd::Edge;
+using torch::autograd::Node;
+
+using NodeSet = std::unordered_set<const Node*>;
+
+bool is_outputs_mark(const Node& node) { return typeid(node) == typeid(OutputsNode); }
+
+/// Visits every node below `root` once, itself included; `visit` answers whether to go on below a
+/// node, and is given the node it was reached from (null for the root).
+template <class Visit>
+void depth_first(Node* root, Visit visit) {
+  NodeSet seen;
+  std::vector<std::pair<Node*, Node*>> stack = {{root, nullptr}};
+  while (!stack.empty()) {
+    const auto [node, from] = stack.back();
+    stack.pop_back();
+    if (!seen.insert(node).second || !visit(*node, from)) continue;
+    for (const auto& edge : node->next_edges()) {
+      if (edge.is_valid()) stack.emplace_back(edge.function.get(), node);
+    }
+  }
+}
+
+/// Whether a parameter lies below the node on a path without `natgrad::outputs`.
+bool reaches_parameter(Node& node, const NodeSet& parameters) {
+  bool reached = false;
+  depth_first(&node, [&](Node& below, Node*) {
+    reached = reached || parameters.contains(&below);
+    return !reached && !is_outputs_mark(below);
+  });
+  return reached;
+}
+
+void check_hooks(Node& loss, const NodeSet& parameters) {
+  depth_first(&loss, [&](Node& node, Node*) {
+    const bool leaf = node.next_edges().empty();
+    TORCH_CHECK(
+        node.tensor_pre_hooks().empty() && (leaf || node.post_hooks().empty()),
+        "natgrad: ", parameters.contains(&node) ? "a parameter" : node.name(),
+        " carries a gradient hook, which would run inside every curvature product and change it. "
+        "Remove the hook; to clamp or scale gradients, do it in the loss.");
+    return true;
+  });
+}
+
+void check_not_empty(const Node& term) {
+  for (const auto& edge : term.next_edges()) {
+    if (!edge.is_valid()) continue;
+    const auto shape = shape_at(edge);
+    TORCH_CHECK(
+        c10::multiply_integers(shape) > 0, "natgrad: the outputs below ", term.name(),
+        " have no elements (shape ", shape,
+        "): the batch is empty. Skip empty batches, or drop the last one in the data loader.");
+  }
+}
+
+/// "A -> B -> C" from the loss down to `node`, its last few nodes.
+std::string path_to(const Node* node, const std::unordered_map<const Node*, const Node*>& from) {
+  constexpr size_t kLongest = 6;
+  std::vector<std::string> names;
+  for (; node != nullptr; node = from.at(node)) names.insert(names.begin(), node->name());
+  if (names.size() > kLongest) {
+    names.erase(names.begin(), names.end() - kLongest);
+    names.insert(names.begin(), "...");
+  }
+  return fmt::format("{}", fmt::join(names, " -> "));
+}
+
+[[noreturn]] void reject_path(const std::string& path) {
+  TORCH_CHECK(false, "natgrad: the loss reaches a parameter along ", path,
+              " without passing a loss that natgrad can read there: ", readable_losses(),
+              ".\nIf this is your own loss of the network's outputs z, write it as a function of "
+              "natgrad::outputs(z). If it is an L2 penalty on the parameters, use the option "
+              "weight_decay.");
+}
+
+}  // namespace
+
+void check_loss(const Tensor& loss) {
+  TORCH_CHECK(
+      loss.defined(),
+      "natgrad: the loss is an undefined tensor; let the closure return the loss it computed.");
+  TORCH_CHECK(loss.numel() == 1, "natgrad: the loss is one number, but got shape ", loss.sizes(),
+              "; reduce it with mean() or sum().");
+  TORCH_CHECK(loss.is_floating_point(), "natgrad: the loss is a real number, but got ",
+              loss.dtype(), ".");
+  TORCH_CHECK(!loss.is_inference(),
+              "natgrad: the loss was computed inside c10::InferenceMode, which records no graph; "
+              "leave that "
+              "mode for training.");
+  TORCH_CHECK(
+      loss.requires_grad(),
+      "natgrad: the loss has no graph. It was detached, computed under torch::NoGradGuard, or no "
+      "parameter takes part in it.");
+}
+
+std::vector<Edge> find_terms(const Tensor& loss, const std::vector<Tensor>& parameters) {
+  const auto edges = edges_of(parameters);
+  NodeSet parameter_nodes;
+  for (const auto& edge : edges) parameter_nodes.insert(edge.function.get());
+  const Edge top = torch::autograd::impl::gradient_edge(loss);
+  check_hooks(*top.function, parameter_nodes);
+
+  std::vector<Edge> terms;
+  std::unordered_map<const Node*, const Node*> from;
+  depth_first(top.function.get(), [&](Node& node, Node* above) {
+    from[&node] = above;
+    if (parameter_nodes.contains(&node)) reject_path(path_to(&node, from));
+    const bool is_term = is_outputs_mark(node) ||
+                         (is_likelihood_node(node) && reaches_parameter(node, parameter_nodes));
+    if (is_term) {
+      check_not_empty(node);
+      terms.emplace_back(c10::intrusive_ptr<Node>::reclaim_copy(&node), 0);
+    }
+    return !is_term;
+  });
+  TORCH_CHECK(
+      !terms.empty(),
+      "natgrad: the loss does not depend on any parameter that requires a gradient. Was the "
+      "optimizer given the parameters of this model, and is the forward pass free of detach()?");
+  std::stable_sort(terms.begin(), terms.end(), [](const Edge& a, const Edge& b) {
+    return a.function->topological_nr() > b.function->topological_nr();
+  });
+  return terms;
+}
+
+std::vector<bool> reached_from(const Edge& edge, const std::vector<Edge>& nodes) {
+  NodeSet below;
+  depth_first(edge.function.get(), [&](Node& node, Node*) { return below.insert(&node).second; });
+  std::vector<bool> reached;
+  for (const auto& node : nodes) reached.push_back(below.contains(node.function.get()));
+  return reached;
+}
+
+}  // namespace natgrad

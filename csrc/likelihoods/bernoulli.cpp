@@ -1,0 +1,41 @@
+#include <natgrad/likelihoods/bernoulli.h>
+#include <torch/torch.h>
+
+namespace natgrad {
+
+using torch::Tensor;
+
+Bernoulli::Bernoulli(Tensor logits) : Likelihood(std::move(logits)) {}
+
+std::string Bernoulli::describe() const { return "Bernoulli()"; }
+
+void Bernoulli::check_targets(const Tensor& y) const {
+  check_same_shape(y);
+  check_support(y, y.ge(0).logical_and(y.le(1)), "a binary target lies in [0, 1]");
+}
+
+// In this form no large terms cancel; log_sigmoid, unlike softplus, has no threshold above which
+// its second derivative is exactly zero.
+Tensor Bernoulli::compute_log_prob(const Tensor& y) const {
+  return y * torch::log_sigmoid(outputs()) + (1 - y) * torch::log_sigmoid(-outputs());
+}
+
+// y - σ(z) as y σ(-z) - (1 - y) σ(z), which keeps its digits where σ(z) rounds to 1.
+Tensor Bernoulli::compute_score(const Tensor& y) const {
+  return y * torch::sigmoid(-outputs()) - (1 - y) * torch::sigmoid(outputs());
+}
+
+Tensor Bernoulli::fisher_multiply(const Tensor& v) const {
+  return torch::sigmoid(outputs()) * torch::sigmoid(-outputs()) * v;
+}
+
+Tensor Bernoulli::factor_multiply(const Tensor& r) const {
+  return (torch::sigmoid(outputs()) * torch::sigmoid(-outputs())).sqrt() * r;
+}
+
+Tensor Bernoulli::sample(std::optional<at::Generator> generator) const {
+  torch::NoGradGuard no_grad;
+  return torch::bernoulli(torch::sigmoid(outputs()), std::move(generator));
+}
+
+}  // namespace natgrad

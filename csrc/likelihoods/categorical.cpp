@@ -1,0 +1,73 @@
+#include <fmt/format.h>
+#include <natgrad/likelihoods/categorical.h>
+#include <torch/torch.h>
+
+namespace natgrad {
+
+using torch::Tensor;
+
+Categorical::Categorical(Tensor logits, int64_t dim) : Likelihood(std::move(logits)) {
+  const auto dims = outputs().dim();
+  TORCH_CHECK(dims >= 1 && dim >= -dims && dim < dims, "natgrad: Categorical over dimension ", dim,
+              " of outputs of shape ", outputs().sizes(),
+              ": there is no such dimension. Outputs are [N, K], or [K] with dim = 0.");
+  dim_ = dim < 0 ? dim + dims : dim;
+}
+
+std::string Categorical::describe() const { return fmt::format("Categorical(dim={})", dim_); }
+
+void Categorical::check_targets(const Tensor& y) const {
+  if (y.defined() && y.is_floating_point()) {
+    check_same_shape(y);
+    return check_support(y, y.ge(0).logical_and(y.isfinite()), "class weights are numbers >= 0");
+  }
+  check_same_device(y);
+  TORCH_CHECK(y.scalar_type() == torch::kLong, "natgrad: class indices are int64, but got ",
+              y.dtype(), "; convert them with .to(torch::kLong).");
+  auto expected = outputs().sizes().vec();
+  const auto classes = expected[dim_];
+  expected.erase(expected.begin() + dim_);
+  TORCH_CHECK(y.sizes() == torch::IntArrayRef(expected), "natgrad: outputs of shape ",
+              outputs().sizes(), " with the classes in dimension ", dim_,
+              " need class indices of shape ", torch::IntArrayRef(expected), ", but got ",
+              y.sizes(), ".");
+  check_support(y, y.ge(0).logical_and(y.lt(classes)),
+                fmt::format("a class index lies in 0..{}", classes - 1));
+}
+
+Tensor Categorical::compute_log_prob(const Tensor& y) const {
+  const auto log_p = outputs().log_softmax(dim_);
+  if (y.is_floating_point()) return (y * log_p).sum(dim_);
+  return log_p.gather(dim_, y.unsqueeze(dim_)).squeeze(dim_);
+}
+
+Tensor Categorical::compute_score(const Tensor& y) const {
+  const auto p = outputs().softmax(dim_);
+  if (y.is_floating_point()) return y - p * y.sum(dim_, /*keepdim=*/true);
+  return (-p).scatter_add(dim_, y.unsqueeze(dim_),
+                          torch::ones_like(y.unsqueeze(dim_), p.options()));
+}
+
+Tensor Categorical::fisher_multiply(const Tensor& v) const {
+  const auto p = outputs().softmax(dim_);
+  const auto w = v - v.gather(dim_, outputs().argmax(dim_, /*keepdim=*/true));
+  return p * (w - (p * w).sum(dim_, /*keepdim=*/true));
+}
+
+Tensor Categorical::factor_multiply(const Tensor& r) const {
+  const auto p = outputs().softmax(dim_);
+  const auto root = p.sqrt();
+  return root * r - p * (root * r).sum(dim_, /*keepdim=*/true);
+}
+
+Tensor Categorical::sample(std::optional<at::Generator> generator) const {
+  torch::NoGradGuard no_grad;
+  const auto exponential = torch::empty_like(outputs()).exponential_(1, std::move(generator));
+  return (outputs() - exponential.log()).argmax(dim_);
+}
+
+Tensor Categorical::align(const Tensor& per_observation) const {
+  return per_observation.unsqueeze(dim_);
+}
+
+}  // namespace natgrad

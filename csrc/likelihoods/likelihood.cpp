@@ -1,0 +1,58 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <natgrad/likelihoods/likelihood.h>
+#include <torch/torch.h>
+
+namespace natgrad {
+
+using torch::Tensor;
+
+Likelihood::Likelihood(Tensor outputs) : outputs_(std::move(outputs)) {
+  TORCH_CHECK(outputs_.defined(),
+              "natgrad: a likelihood needs the network's outputs, but got none.");
+  TORCH_CHECK(outputs_.is_floating_point(), "natgrad: a likelihood needs real outputs, but got ",
+              outputs_.dtype(), ".");
+}
+
+Tensor Likelihood::log_prob(const Tensor& y) const {
+  check_targets(y);
+  return compute_log_prob(y);
+}
+
+Tensor Likelihood::score(const Tensor& y) const {
+  check_targets(y);
+  return compute_score(y);
+}
+
+void Likelihood::check_same_device(const Tensor& y) const {
+  TORCH_CHECK(y.defined(), "natgrad: ", describe(), " needs targets, but got an undefined tensor.");
+  TORCH_CHECK(y.device() == outputs_.device(), "natgrad: the targets are on ", y.device(),
+              " but the outputs on ", outputs_.device(), "; move the targets with .to().");
+}
+
+void Likelihood::check_same_shape(const Tensor& y) const {
+  check_same_device(y);
+  TORCH_CHECK(
+      y.sizes() == outputs_.sizes(), "natgrad: ", describe(), " has outputs of shape ",
+      outputs_.sizes(), " but targets of shape ", y.sizes(),
+      "; they must be equal, since broadcasting one against the other would pair every output "
+      "with every target. Use view_as or unsqueeze.");
+  TORCH_CHECK(y.is_floating_point(), "natgrad: ", describe(),
+              " needs floating-point targets, but got ", y.dtype(),
+              "; convert them with .to(outputs.dtype()).");
+}
+
+void check_support(const Tensor& y, const Tensor& valid, const std::string& what) {
+  if (valid.all().item<bool>()) return;
+  const auto flat = valid.logical_not().reshape(-1).to(torch::kUInt8).argmax().item<int64_t>();
+  std::vector<int64_t> position(y.dim());
+  for (int64_t d = y.dim() - 1, rest = flat; d >= 0; --d) {
+    position[d] = rest % y.size(d);
+    rest /= y.size(d);
+  }
+  const double value = y.reshape(-1)[flat].item<double>();
+  TORCH_CHECK_VALUE(
+      false, fmt::format("natgrad: {}, but y[{}] = {:g}.", what, fmt::join(position, ", "), value));
+}
+
+}  // namespace natgrad

@@ -1,0 +1,209 @@
+#include <natgrad/curvature/gradient_noise.h>
+#include <natgrad/graph/walk.h>
+#include <natgrad/linalg/random.h>
+#include <natgrad/optim/natural_gradient.h>
+#include <natgrad/optim/transaction.h>
+#include <torch/torch.h>
+
+#include <cmath>
+
+namespace natgrad {
+
+using torch::Tensor;
+
+namespace {
+
+/// Whether the solution may be used: the last sound iterate of a solve that made at least one.
+bool is_usable(const Solution& solution, const Tensor& gradient) {
+  const auto& summary = solution.summary;
+  if (!std::isfinite(solution.x.norm().item<double>())) return false;
+  if (summary.termination == Termination::NegativeCurvature) {
+    return summary.iterations > 0 && gradient.dot(solution.x).item<double>() < 0;
+  }
+  return summary.iterations > 0 || summary.termination == Termination::Converged;
+}
+
+bool same_tensors(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Tensor& x, const Tensor& y) {
+    return x.is_same(y) && x.sizes() == y.sizes();
+  });
+}
+
+std::vector<int64_t> versions_of(const std::vector<Tensor>& tensors) {
+  std::vector<int64_t> versions;
+  for (const auto& t : tensors) versions.push_back(t._version());
+  return versions;
+}
+
+/// Sets a flag for as long as it lives.
+class FlagGuard {
+ public:
+  explicit FlagGuard(bool& flag) : flag_(flag) { flag_ = true; }
+  ~FlagGuard() { flag_ = false; }
+  FlagGuard(const FlagGuard&) = delete;
+  FlagGuard& operator=(const FlagGuard&) = delete;
+
+ private:
+  bool& flag_;
+};
+
+}  // namespace
+
+NaturalGradient::NaturalGradient(const std::vector<torch::optim::OptimizerParamGroup>& groups,
+                                 NaturalGradientOptions defaults)
+    : Optimizer(groups, std::make_unique<NaturalGradientOptions>(defaults)),
+      system_(std::move(defaults)),
+      damping_(system_.damping().clone()) {
+  // The base has replaced the groups' options by the defaults.
+  for (size_t i = 0; i < groups.size(); ++i) adopt_options(i, groups[i]);
+  check_groups();
+}
+
+NaturalGradient::NaturalGradient(std::vector<Tensor> parameters, NaturalGradientOptions defaults)
+    : NaturalGradient({torch::optim::OptimizerParamGroup(std::move(parameters))},
+                      std::move(defaults)) {}
+
+Tensor NaturalGradient::step(const Tensor& loss) {
+  return attempt([&] { return loss; });
+}
+
+Tensor NaturalGradient::step(LossClosure closure) {
+  TORCH_CHECK(
+      closure != nullptr,
+      "natgrad: step needs the loss: step(loss), or step(closure) with a closure that returns it.");
+  return attempt(closure);
+}
+
+Tensor NaturalGradient::attempt(const LossClosure& evaluate) {
+  TORCH_CHECK(!stepping_, "natgrad: step was called from within a step's closure.");
+  TORCH_CHECK(
+      !c10::InferenceMode::is_enabled(),
+      "natgrad: step was called inside c10::InferenceMode, which records no graph; leave that mode "
+      "for training.");
+  const FlagGuard stepping(stepping_);
+  const torch::AutoGradMode enable_grad(true);
+  check_groups();
+
+  Tensor loss;
+  {
+    Transaction transaction(all_parameters(), system_.module());
+    loss = evaluate();
+    check_loss(loss);
+    summary_ = advance(loss, trainable_of(param_groups_));
+    if (summary_.outcome == StepOutcome::Accepted ||
+        summary_.outcome == StepOutcome::ZeroGradient) {
+      transaction.commit();
+    }
+  }
+  if (summary_.outcome == StepOutcome::NonFiniteLoss) take_back_last_step();
+  summary_.step = accepted_steps_;
+  return loss.detach();
+}
+
+StepSummary NaturalGradient::advance(const Tensor& loss, const Trainable& trainable) {
+  StepSummary report;
+  report.loss = loss.item<double>();
+  if (!std::isfinite(report.loss)) {
+    find_terms(loss, trainable.parameters);  // an empty batch is a mistake, not an outcome
+    report.outcome = StepOutcome::NonFiniteLoss;
+    return report;
+  }
+
+  // h and its terms on this batch, ∇h, and the curvature C; weight decay is part of all three.
+  auto generator = make_generator(system_.seed(), static_cast<uint64_t>(accepted_steps_));
+  const LossGraph graph(loss, trainable.parameters, generator);
+  const torch::NoGradGuard no_grad;
+  const auto& layout = graph.parameters();
+  const Tensor theta = layout.values();
+  Tensor g = graph.gradient();
+  LinearOperator C = system_.curvature().at(graph);
+  if (const auto w = weight_decay(trainable, layout); w.defined()) {
+    g = g + w * theta;
+    C = C + natgrad::diagonal(w);
+  }
+  report.gradient_norm = g.norm().item<double>();
+  if (!std::isfinite(report.gradient_norm)) report.outcome = StepOutcome::NonFiniteGradient;
+  if (report.gradient_norm == 0) report.outcome = StepOutcome::ZeroGradient;
+  if (report.outcome != StepOutcome::Accepted) return report;
+
+  // λ and the centre c δ_prev.
+  auto damping = damping_->clone();
+  if (damping->needs_noise())
+    damping->observe_noise(gradient_noise(graph, generator).item<double>());
+  const double lambda = report.lambda = damping->lambda();
+  const Tensor centre = previous_delta(layout);
+
+  // (C + λI) δ = -∇h + λ c δ_prev.
+  const auto solution =
+      system_.solver().solve({C + lambda, centre.defined() ? lambda * centre - g : -g, centre});
+  graph.linearization().verify();
+  report.solver = solution.summary;
+  if (!is_usable(solution, g)) {
+    report.outcome = StepOutcome::SolverFailed;
+    return report;
+  }
+
+  // θ ← θ + α δ.
+  report.step_norm = move_parameters(trainable, layout, solution.x);
+  last_step_ = {trainable.parameters, versions_of(trainable.parameters), theta, solution.x};
+  damping_ = std::move(damping);
+  ++accepted_steps_;
+  return report;
+}
+
+Tensor NaturalGradient::previous_delta(const ParameterLayout& layout) const {
+  const double share = damping_->centre();
+  const bool fits = last_step_ && last_step_->delta.defined() &&
+                    last_step_->delta.numel() == layout.size() &&
+                    same_tensors(last_step_->parameters, layout.tensors());
+  return fits && share > 0 ? share * last_step_->delta : Tensor();
+}
+
+void NaturalGradient::take_back_last_step() {
+  if (!last_step_ || versions_of(last_step_->parameters) != last_step_->versions) return;
+  ParameterLayout(last_step_->parameters).assign(last_step_->before);
+  last_step_.reset();
+  damping_->rejected();
+  summary_.restored = true;
+}
+
+std::vector<Tensor> NaturalGradient::all_parameters() const {
+  std::vector<Tensor> parameters;
+  for (const auto& group : param_groups_) {
+    parameters.insert(parameters.end(), group.params().begin(), group.params().end());
+  }
+  return parameters;
+}
+
+void NaturalGradient::add_param_group(const torch::optim::OptimizerParamGroup& group) {
+  Optimizer::add_param_group(group);
+  adopt_options(param_groups_.size() - 1, group);
+  check_groups();
+}
+
+void NaturalGradient::adopt_options(size_t group, const torch::optim::OptimizerParamGroup& given) {
+  if (!given.has_options()) return;
+  const NaturalGradientOptions untouched;
+  auto options = system_;
+  const auto& wanted = options_of(given);
+  TORCH_CHECK(wanted.describe_system() == system_.describe_system() ||
+                  wanted.describe_system() == untouched.describe_system(),
+              "natgrad: group ", group, " asks for ", wanted.describe_system(),
+              ", but the optimizer's one "
+              "system has ",
+              system_.describe_system(), ". Only lr and weight_decay may differ by group.");
+  // As in LibTorch, a value left at its default is taken from the optimizer's options.
+  if (wanted.lr() != untouched.lr()) options.lr(wanted.lr());
+  if (wanted.weight_decay() != untouched.weight_decay())
+    options.weight_decay(wanted.weight_decay());
+  param_groups_[group].set_options(std::make_unique<NaturalGradientOptions>(std::move(options)));
+}
+
+void NaturalGradient::check_groups() {
+  for (const auto& group : param_groups_) options_of(group).check();
+  if (checked_groups_ == param_groups_.size()) return;
+  check_parameters(all_parameters());
+  checked_groups_ = param_groups_.size();
+}
+
+}  // namespace natgrad

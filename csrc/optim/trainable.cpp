@@ -1,0 +1,57 @@
+#include <natgrad/optim/trainable.h>
+#include <torch/torch.h>
+
+namespace natgrad {
+
+using torch::Tensor;
+
+const NaturalGradientOptions& options_of(const torch::optim::OptimizerParamGroup& group) {
+  const auto* options = dynamic_cast<const NaturalGradientOptions*>(&group.options());
+  TORCH_CHECK(options,
+              "natgrad: a parameter group has the options of another optimizer; give it "
+              "NaturalGradientOptions.");
+  return *options;
+}
+
+Trainable trainable_of(const std::vector<torch::optim::OptimizerParamGroup>& groups) {
+  Trainable trainable;
+  for (const auto& group : groups) {
+    const size_t begin = trainable.parameters.size();
+    for (const auto& parameter : group.params()) {
+      if (parameter.requires_grad()) trainable.parameters.push_back(parameter);
+    }
+    trainable.groups.push_back({&options_of(group), begin, trainable.parameters.size()});
+  }
+  TORCH_CHECK(!trainable.parameters.empty(),
+              "natgrad: no parameter requires a gradient; unfreeze some with "
+              "requires_grad_(true).");
+  return trainable;
+}
+
+Tensor weight_decay(const Trainable& trainable, const ParameterLayout& layout) {
+  bool any = false;
+  std::vector<Tensor> pieces;
+  for (const auto& group : trainable.groups) {
+    any = any || group.options->weight_decay() > 0;
+    for (size_t i = group.begin; i < group.end; ++i) {
+      pieces.push_back(torch::full_like(trainable.parameters[i], group.options->weight_decay()));
+    }
+  }
+  return any ? layout.flatten(pieces) : Tensor();
+}
+
+double move_parameters(const Trainable& trainable, const ParameterLayout& layout,
+                       const Tensor& delta) {
+  const auto pieces = layout.views(delta);
+  Tensor moved = torch::zeros({}, delta.options().dtype(torch::kDouble));
+  for (const auto& group : trainable.groups) {
+    const double alpha = group.options->lr();
+    for (size_t i = group.begin; i < group.end; ++i) {
+      Tensor(trainable.parameters[i]).add_(pieces[i], alpha);
+      moved += alpha * alpha * pieces[i].square().sum();
+    }
+  }
+  return moved.sqrt().item<double>();
+}
+
+}  // namespace natgrad

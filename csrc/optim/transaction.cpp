@@ -1,0 +1,68 @@
+#include <natgrad/optim/transaction.h>
+#include <torch/torch.h>
+
+namespace natgrad {
+
+using torch::Tensor;
+
+namespace {
+
+Tensor copy_of(const Tensor& t) { return t.defined() ? t.detach().clone() : t; }
+
+/// The default generators that a closure may draw from: the CPU's, and that of the parameters'
+/// device.
+std::vector<at::Generator> default_generators(const torch::Device& device) {
+  std::vector<at::Generator> generators = {at::globalContext().defaultGenerator(torch::kCPU)};
+  if (!device.is_cpu()) generators.push_back(at::globalContext().defaultGenerator(device));
+  return generators;
+}
+
+Tensor state_of(at::Generator& generator) {
+  const std::lock_guard<std::mutex> lock(generator.mutex());
+  return generator.get_state();
+}
+
+}  // namespace
+
+Transaction::Transaction(std::vector<Tensor> parameters, std::shared_ptr<torch::nn::Module> module)
+    : parameters_(std::move(parameters)) {
+  for (const auto& parameter : parameters_) {
+    values_.push_back(copy_of(parameter));
+    versions_.push_back(parameter._version());
+    requires_grad_.push_back(parameter.requires_grad());
+    gradients_.push_back({parameter.grad(), copy_of(parameter.grad())});
+  }
+  for (auto& generator : default_generators(parameters_.front().device())) {
+    generators_.push_back({generator, state_of(generator)});
+  }
+  if (!module) return;
+  for (const auto& part : module->modules()) modules_.push_back({part, part->is_training()});
+  for (const auto& buffer : module->buffers()) buffers_.push_back({buffer, copy_of(buffer)});
+}
+
+Transaction::~Transaction() {
+  if (!committed_) restore();
+}
+
+void Transaction::restore() {
+  torch::NoGradGuard no_grad;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    auto& parameter = parameters_[i];
+    // Writing would invalidate graphs that saved the parameter: only where something has changed.
+    if (parameter._version() != versions_[i]) parameter.copy_(values_[i]);
+    parameter.requires_grad_(requires_grad_[i]);
+    auto& [gradient, value] = gradients_[i];
+    if (gradient.defined()) gradient.copy_(value);
+    parameter.mutable_grad() = gradient;
+  }
+  for (auto& [generator, state] : generators_) {
+    const std::lock_guard<std::mutex> lock(generator.mutex());
+    generator.set_state(state);
+  }
+  for (auto& [module, training] : modules_) module->train(training);
+  for (auto& [buffer, value] : buffers_) {
+    if (buffer.defined()) buffer.copy_(value);
+  }
+}
+
+}  // namespace natgrad

@@ -1,0 +1,280 @@
+#include <fmt/format.h>
+#include <natgrad/solvers/conjugate_gradients.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <vector>
+
+#include "scalars.h"
+
+namespace natgrad {
+namespace {
+
+using torch::Tensor;
+
+enum Stop : int {
+  kSmallResidual = kRunning + 1,
+  kSmallProgress,
+  kNegativeCurvature,
+  kNoCurvature,
+  kNonFinite,
+  kIndefinitePreconditioner
+};
+
+// A restart from the recomputed residual has to lower it at least by this factor; else the accuracy
+// that the arithmetic allows is reached.
+constexpr double kRestartGain = 0.5;
+constexpr int64_t kDeviceCheckInterval = 5;
+
+// Martens 2010, section 4.4: k = max(10, i/10).
+int64_t progress_window(int64_t iteration) { return std::max<int64_t>(10, iteration / 10); }
+
+double epsilon_of(const Tensor& t) {
+  return t.scalar_type() == torch::kFloat ? std::numeric_limits<float>::epsilon()
+                                          : std::numeric_limits<double>::epsilon();
+}
+
+Termination termination_of(int status) {
+  switch (status) {
+    case kSmallResidual:
+      return Termination::Converged;
+    case kSmallProgress:
+      return Termination::RelativeProgress;
+    case kNegativeCurvature:
+      return Termination::NegativeCurvature;
+    case kNoCurvature:
+      return Termination::Breakdown;
+    case kNonFinite:
+      return Termination::NonFinite;
+    case kIndefinitePreconditioner:
+      TORCH_CHECK(false,
+                  "natgrad: the preconditioner is not positive definite: rᵀMr > 0 fails for a "
+                  "residual r. Conjugate gradients need M ≈ A⁻¹ positive definite and finite.");
+    default:
+      return Termination::IterationLimit;
+  }
+}
+
+/// The system divided by `scale`, so that no product of its numbers over- or underflows.
+struct ScaledSystem {
+  const LinearOperator& matrix;
+  const std::optional<LinearOperator>& preconditioner;
+  Tensor b, x, residual;
+};
+
+/// The recurrence, with its scalars as doubles or as 0-d tensors on the device (see scalars.h).
+template <class Scalars>
+class Recurrence {
+ public:
+  using Scalar = typename Scalars::Scalar;
+
+  Recurrence(const ConjugateGradient& options, ScaledSystem system, Scalars scalars,
+             int64_t check_interval)
+      : options_(options),
+        system_(std::move(system)),
+        scalars_(std::move(scalars)),
+        r_(system_.residual),
+        epsilon_(epsilon_of(r_)),
+        threshold_(options.tolerance() * system_.b.norm().item<double>()),
+        check_interval_(check_interval) {
+    start();
+    largest_rayleigh_ = 0.0 * rz_;
+  }
+
+  SolverSummary solve() {
+    int status = run();
+    double believed = std::numeric_limits<double>::infinity();
+    while (status == kSmallResidual && !fresh_) {
+      // The recurrence says that the residual is small: only the residual itself is believed.
+      r_ = system_.b - multiply(system_.x);
+      start();
+      const double residual = scalars_.value(r_norm_);
+      const bool stagnates = residual > kRestartGain * believed;
+      believed = residual;
+      status = scalars_.status() == kRunning && stagnates ? kNoCurvature : run();
+    }
+    return summarise(status);
+  }
+
+ private:
+  /// p = z = M r.
+  void start() {
+    scalars_.resume();
+    precondition();
+    p_ = z_.clone();
+    p_weight_ = rz_ = scalars_.dot(r_, z_);
+    r_norm_ = residual_norm(rz_);
+    quadratic_ = -0.5 * (scalars_.dot(system_.x, r_) + scalars_.dot(system_.x, system_.b));
+    history_ = {quadratic_};
+    fresh_ = true;
+    stop_by_rules(rz_);
+  }
+
+  /// Iterates until something stops it; the scalars are looked at every `check_interval`
+  /// iterations.
+  int run() {
+    int status = scalars_.status();
+    while (status == kRunning && started_ < options_.max_iterations()) {
+      for (int64_t i = 0; i < check_interval_ && started_ < options_.max_iterations(); ++i)
+        iterate();
+      status = scalars_.status();
+    }
+    return status;
+  }
+
+  void iterate() {
+    ++started_;
+    fresh_ = false;
+    const Tensor Ap = multiply(p_);
+    const Scalar pAp = scalars_.dot(p_, Ap);
+    require_curvature(pAp);
+    scalars_.count();
+    const Scalar alpha = scalars_.zero_once_stopped(rz_ / pAp);
+    scalars_.axpy(system_.x, alpha, p_);
+    scalars_.axpy(r_, -alpha, Ap);
+    quadratic_ = quadratic_ - 0.5 * alpha * rz_;
+    precondition();
+    const Scalar rz = scalars_.dot(r_, z_);
+    r_norm_ = scalars_.while_running(residual_norm(rz), r_norm_);
+    history_.push_back(quadratic_);
+    stop_by_rules(rz);
+    const Scalar beta = rz / rz_;
+    scalars_.xpby(p_, z_, beta);
+    p_weight_ = rz + beta * beta * p_weight_;  // pᵀM⁻¹p
+    rz_ = rz;
+  }
+
+  Tensor multiply(const Tensor& v) {
+    ++products_;
+    return system_.matrix.multiply(v);
+  }
+
+  void precondition() { z_ = system_.preconditioner ? system_.preconditioner->multiply(r_) : r_; }
+
+  Scalar residual_norm(const Scalar& rz) const {
+    return scalars_.root(system_.preconditioner ? scalars_.dot(r_, r_) : rz);
+  }
+
+  /// Curvature along p relative to the largest seen: below rounding it is noise, and α has no
+  /// meaning.
+  void require_curvature(const Scalar& pAp) {
+    const Scalar rayleigh = pAp / p_weight_;
+    scalars_.stop_if(scalars_.not_finite(rayleigh), kNonFinite);
+    largest_rayleigh_ = scalars_.largest(largest_rayleigh_, rayleigh);
+    const Scalar noise = epsilon_ * largest_rayleigh_;
+    scalars_.stop_if(rayleigh < -noise, kNegativeCurvature);
+    scalars_.stop_if(rayleigh <= noise, kNoCurvature);
+  }
+
+  void stop_by_rules(const Scalar& rz) {
+    scalars_.stop_if(scalars_.not_finite(r_norm_), kNonFinite);
+    scalars_.stop_if(r_norm_ <= threshold_, kSmallResidual);
+    if (system_.preconditioner) {
+      scalars_.stop_if(scalars_.not_finite(rz), kIndefinitePreconditioner);
+      scalars_.stop_if(rz <= 0.0, kIndefinitePreconditioner);
+    }
+    const auto i = static_cast<int64_t>(history_.size()) - 1;
+    const auto k = progress_window(i);
+    if (options_.relative_progress() > 0 && i >= k) {
+      // (φᵢ - φᵢ₋ₖ)/φᵢ < kε, φᵢ < 0, without the division.
+      const double share = static_cast<double>(k) * options_.relative_progress();
+      scalars_.stop_if(history_[i - k] - quadratic_ < -share * quadratic_, kSmallProgress);
+    }
+  }
+
+  SolverSummary summarise(int status) const {
+    SolverSummary summary;
+    summary.termination = termination_of(status);
+    summary.iterations = scalars_.iterations();
+    summary.products = products_;
+    summary.residual = scalars_.value(r_norm_);
+    summary.quadratic = scalars_.value(quadratic_);
+    return summary;
+  }
+
+  const ConjugateGradient& options_;
+  ScaledSystem system_;
+  Scalars scalars_;
+  Tensor r_, z_, p_;
+  Scalar rz_{}, r_norm_{}, p_weight_{}, quadratic_{}, largest_rayleigh_{};
+  std::vector<Scalar> history_;  // φ since the last start
+  double epsilon_, threshold_;
+  int64_t check_interval_, started_ = 0, products_ = 0;
+  bool fresh_ = false;  // no iteration since r was computed as b - A x
+};
+
+void check(const ConjugateGradient& options, const LinearSystem& system) {
+  TORCH_CHECK(options.max_iterations() >= 1,
+              "natgrad: ConjugateGradient needs max_iterations >= 1, but got ",
+              options.max_iterations(), ".");
+  TORCH_CHECK(options.tolerance() >= 0 && options.tolerance() < 1,
+              "natgrad: ConjugateGradient's tolerance lies in [0, 1), but is ", options.tolerance(),
+              ".");
+  TORCH_CHECK(options.relative_progress() >= 0 && std::isfinite(options.relative_progress()),
+              "natgrad: ConjugateGradient's relative_progress is a finite number >= 0, but is ",
+              options.relative_progress(), ".");
+  TORCH_CHECK(options.check_interval() >= 0,
+              "natgrad: ConjugateGradient's check_interval is >= 0, but is ",
+              options.check_interval(), ".");
+  const auto size = system.matrix.size();
+  const auto check_vector = [&](const Tensor& v, const char* what) {
+    TORCH_CHECK(v.dim() == 1 && v.numel() == size, "natgrad: ", what, " of the system with ",
+                system.matrix.name(), " must be a vector of [", size, "], but got shape ",
+                v.sizes(), ".");
+  };
+  check_vector(system.right_hand_side, "the right-hand side");
+  if (system.initial.defined()) check_vector(system.initial, "the initial x");
+  TORCH_CHECK(!system.preconditioner || system.preconditioner->size() == size,
+              "natgrad: the preconditioner is not of the matrix' size.");
+}
+
+double largest_entry(const Tensor& v) { return v.numel() ? v.abs().max().item<double>() : 0; }
+
+}  // namespace
+
+Solution ConjugateGradient::solve(const LinearSystem& system) const {
+  torch::NoGradGuard no_grad;
+  check(*this, system);
+  const Tensor& b = system.right_hand_side;
+  const bool warm = system.initial.defined();
+  Tensor x = warm ? system.initial.clone() : torch::zeros_like(b);
+  const Tensor residual = warm ? b - system.matrix.multiply(x) : b;
+
+  SolverSummary summary;
+  const double scale = std::max(largest_entry(b), largest_entry(residual));
+  if (scale == 0 || !std::isfinite(scale)) {
+    summary.termination = scale == 0 ? Termination::Converged : Termination::NonFinite;
+  } else {
+    const auto every = check_interval_ ? check_interval_ : b.is_cpu() ? 1 : kDeviceCheckInterval;
+    const ScaledSystem scaled{system.matrix, system.preconditioner, b / scale, x.div_(scale),
+                              residual / scale};
+    summary = every == 1 ? Recurrence(*this, scaled, HostScalars(), every).solve()
+                         : Recurrence(*this, scaled, DeviceScalars(b.device()), every).solve();
+    x.mul_(scale);
+  }
+  summary.products += warm;
+  summary.residual *= scale;
+  summary.right_hand_side = b.norm().item<double>();
+  summary.quadratic *= scale * scale;
+  return {x, summary};
+}
+
+Solution ConjugateGradient::solve(const LinearOperator& matrix,
+                                  const Tensor& right_hand_side) const {
+  return solve({matrix, right_hand_side});
+}
+
+std::string ConjugateGradient::describe() const {
+  return fmt::format(
+      "ConjugateGradient(max_iterations={}, tolerance={}, relative_progress={}, check_interval={})",
+      max_iterations_, tolerance_, relative_progress_, check_interval_);
+}
+
+std::shared_ptr<const Solver> ConjugateGradient::clone() const {
+  return std::make_shared<ConjugateGradient>(*this);
+}
+
+}  // namespace natgrad

@@ -1,0 +1,24 @@
+#include <c10/util/Exception.h>
+#include <natgrad/solvers/solver.h>
+
+namespace natgrad {
+
+const char* to_string(Termination termination) {
+  switch (termination) {
+    case Termination::Converged:
+      return "Converged";
+    case Termination::RelativeProgress:
+      return "RelativeProgress";
+    case Termination::IterationLimit:
+      return "IterationLimit";
+    case Termination::NegativeCurvature:
+      return "NegativeCurvature";
+    case Termination::Breakdown:
+      return "Breakdown";
+    case Termination::NonFinite:
+      return "NonFinite";
+  }
+  TORCH_CHECK(false, "natgrad: not a Termination: ", static_cast<int>(termination));
+}
+
+}  // namespace natgrad

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <natgrad/graph/loss_graph.h>
+#include <natgrad/linalg/linear_operator.h>
+
+#include <memory>
+#include <string>
+
+namespace natgrad {
+
+/// A choice of curvature matrix for the quadratic model M(δ) = ½ δᵀC δ + ∇hᵀδ + h(θ).
+class Curvature {
+ public:
+  virtual ~Curvature() = default;
+  /// C for this loss at this θ, normalised as the loss is.
+  virtual LinearOperator at(const LossGraph& graph) const = 0;
+  /// Name and settings; equal text means equal settings.
+  virtual std::string describe() const = 0;
+  virtual std::shared_ptr<const Curvature> clone() const = 0;
+};
+
+}  // namespace natgrad

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <natgrad/curvature/curvature.h>
+
+namespace natgrad {
+
+/// The generalized Gauss-Newton matrix (Schraudolph 2002; Martens, section 3, eq. 2)
+///
+///     G = Σ J_fᵀ H_L J_f,
+///
+/// H_L the Hessian of the loss in the network's outputs z. It knows no likelihood: H_L v comes from
+/// double backward on the loss alone. Positive semi-definite where the loss is convex in z. Only
+/// products are formed: J v, H_L of it, Jᵀ of that, about one forward and one backward pass.
+LinearOperator gauss_newton(const LossGraph& graph);
+
+/// `gauss_newton` as an option of the optimizer.
+class GaussNewton final : public Curvature {
+ public:
+  LinearOperator at(const LossGraph& graph) const override { return gauss_newton(graph); }
+  std::string describe() const override { return "GaussNewton()"; }
+  std::shared_ptr<const Curvature> clone() const override;
+};
+
+}  // namespace natgrad

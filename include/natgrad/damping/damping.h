@@ -1,0 +1,35 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+namespace natgrad {
+
+/// How the quadratic model is kept where it can be trusted. A damping is told outcomes and answers
+/// numbers; it never sees the network. The optimizer solves
+///
+///     (C + λI) δ = -∇h + λ c δ_prev,  from δ = c δ_prev,
+///
+/// with λ = `lambda()` and c = `centre()`: the minimiser of M(δ) + ½λ‖δ - c δ_prev‖².
+class Damping {
+ public:
+  virtual ~Damping() = default;
+
+  /// Whether `lambda` follows from the batch's gradient noise, which then has to be measured.
+  virtual bool needs_noise() const { return false; }
+  /// The noise measured on this step's batch; called before `lambda` if `needs_noise`.
+  virtual void observe_noise(double /*noise*/) {}
+  /// λ of this step, ≥ 0, in units of the curvature.
+  virtual double lambda() const = 0;
+  /// The share of the previous step at which the model is centred, in [0, 1).
+  virtual double centre() const { return 0; }
+  /// The last step led to a loss that is not finite and was taken back.
+  virtual void rejected() {}
+
+  /// Name and settings; equal text means equal settings.
+  virtual std::string describe() const = 0;
+  /// A copy, state included.
+  virtual std::unique_ptr<Damping> clone() const = 0;
+};
+
+}  // namespace natgrad

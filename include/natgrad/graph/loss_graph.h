@@ -1,0 +1,68 @@
+#pragma once
+
+#include <natgrad/graph/linearization.h>
+#include <natgrad/graph/term_readers.h>
+#include <natgrad/linalg/random.h>
+
+#include <memory>
+#include <vector>
+
+namespace natgrad {
+
+/// One term of the loss, as its graph tells it.
+struct LossTerm {
+  size_t output = 0;                             ///< which of the graph's outputs is its z
+  std::shared_ptr<const Likelihood> likelihood;  ///< null for a loss of the user's own (`outputs`)
+  torch::Tensor weights;                         ///< s, broadcastable to z; undefined likewise
+  torch::Tensor gradient;  ///< ∂(term)/∂z, a function of z alone that can be differentiated again
+};
+
+/// What the optimizer knows of one loss: h(θ) = Σ terms L(y, z), z = f(x, θ), read off the autograd
+/// graph.
+///
+///     auto graph = natgrad::LossGraph(loss, model->parameters());
+///     auto G = natgrad::gauss_newton(graph);
+///
+/// Built by one pass from the loss to its terms and one backward pass for ∇h. `backward()` must not
+/// have freed the graph; `.grad` is not touched. A copy shares the graph.
+///
+/// Throws `c10::Error` if the loss is not a real scalar with a graph, if parts of it are no term
+/// that natgrad can read (naming the node and the way out), and if it is not linear in its terms.
+class LossGraph {
+ public:
+  /// Only parameters that require a gradient may be listed. `generator` draws the random probes.
+  LossGraph(const torch::Tensor& loss, std::vector<torch::Tensor> parameters,
+            at::Generator generator = make_generator(0));
+
+  const std::vector<LossTerm>& terms() const { return state_->terms; }
+  /// The outputs' edges; terms with the same z share one.
+  const torch::autograd::edge_list& outputs() const { return state_->outputs; }
+  const ParameterLayout& parameters() const { return state_->parameters; }
+  /// ∇h(θ), [P].
+  const torch::Tensor& gradient() const { return state_->gradient; }
+  /// J and Jᵀ; built on first use and then kept.
+  const Linearization& linearization() const;
+  /// ∇²_z of the loss times v: v and the result have one tensor per output. By double backward on
+  /// the loss's own nodes, each with all other terms' inputs held fixed; no likelihood is asked.
+  std::vector<torch::Tensor> multiply_loss_hessian(const std::vector<torch::Tensor>& v) const;
+  /// The number of examples: the length of dimension 0 of the outputs (the largest, if they
+  /// differ).
+  int64_t examples() const;
+
+ private:
+  struct State {
+    State(std::vector<torch::Tensor> parameters, at::Generator generator);
+    ParameterLayout parameters;
+    at::Generator generator;
+    torch::autograd::edge_list outputs;
+    std::vector<LossTerm> terms;
+    torch::Tensor gradient;
+    std::unique_ptr<const Linearization> linearization;
+  };
+  void add_term(const torch::autograd::Edge& node, const torch::Tensor& coefficient);
+  size_t output_index(const torch::autograd::Edge& edge);
+
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace natgrad

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <natgrad/likelihoods/likelihood.h>
+#include <torch/csrc/autograd/function.h>
+
+#include <atomic>
+#include <concepts>
+
+namespace natgrad {
+
+/// -log r(y|z) as a loss whose likelihood the optimizer reads off the graph:
+///
+///     optimizer.step([&] { return natgrad::nll(natgrad::Categorical(model->forward(x)), y); });
+///
+/// Reduction: `Mean` sums over an example's outputs and averages over the examples, dimension 0 of
+/// z (the paper's eq. 1); `Sum` sums over all; `None` gives one number per observation. Throws as
+/// the family's `check_targets` does.
+torch::Tensor nll(std::shared_ptr<const Likelihood> likelihood, const torch::Tensor& y,
+                  at::Reduction::Reduction reduction = at::Reduction::Mean);
+
+template <std::derived_from<Likelihood> Family>
+torch::Tensor nll(Family likelihood, const torch::Tensor& y,
+                  at::Reduction::Reduction reduction = at::Reduction::Mean) {
+  return nll(std::make_shared<const Family>(std::move(likelihood)), y, reduction);
+}
+
+/// Marks z as the network's outputs for a loss that natgrad does not know: everything between the
+/// mark and the loss is then L(y, z), and H_L comes from autograd. It is the identity.
+///
+///     optimizer.step([&] { return my_loss(natgrad::outputs(model->forward(x)), y); });
+///
+/// L has no likelihood, so the Fisher matrix is not defined; Gauss-Newton is. L should be convex in
+/// z.
+torch::Tensor outputs(const torch::Tensor& z);
+
+/// The node that `nll` leaves in the graph, on top of the per-observation -log r.
+struct NegativeLogLikelihoodNode final : torch::autograd::Node {
+  torch::autograd::variable_list apply(torch::autograd::variable_list&& gradients) override;
+  std::string name() const override { return "natgrad::nll"; }
+
+  std::shared_ptr<const Likelihood> likelihood;
+  torch::autograd::Edge outputs;
+};
+
+/// The node that `outputs` leaves in the graph. While it is held fixed no gradient passes it, which
+/// is how H_L is taken with the other outputs constant.
+struct OutputsNode final : torch::autograd::Node {
+  torch::autograd::variable_list apply(torch::autograd::variable_list&& gradients) override;
+  std::string name() const override { return "natgrad::outputs"; }
+
+  std::atomic<bool> held_fixed = false;
+};
+
+}  // namespace natgrad

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <torch/csrc/autograd/edge.h>
+#include <torch/types.h>
+
+#include <vector>
+
+namespace natgrad {
+
+/// The nodes at which the loss meets its terms, upper ones first: a term never lies below a later
+/// one.
+///
+/// Walks down from the loss. Every path stops at its first recognised node: a loss of LibTorch that
+/// has a reader (see term_readers.h), `natgrad::nll`, or `natgrad::outputs`; what lies below is
+/// network. A recognised node from which parameters are reached through `natgrad::outputs` only is
+/// a part of the user's own loss and is passed.
+///
+/// Throws `c10::Error`, naming the nodes on the way and the way out, if the loss reaches a
+/// parameter past all terms, if it reaches no term, if a node carries hooks (they would run inside
+/// every product), or if a term's outputs hold no elements.
+std::vector<torch::autograd::Edge> find_terms(const torch::Tensor& loss,
+                                              const std::vector<torch::Tensor>& parameters);
+
+/// Which of `nodes` lie below `edge` (or are its node), as flags.
+std::vector<bool> reached_from(const torch::autograd::Edge& edge,
+                               const std::vector<torch::autograd::Edge>& nodes);
+
+/// Throws `c10::Error` unless `loss` is one finite-precision real number with a graph.
+void check_loss(const torch::Tensor& loss);
+
+}  // namespace natgrad

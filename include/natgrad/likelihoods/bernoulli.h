@@ -1,0 +1,30 @@
+#pragma once
+
+#include <natgrad/likelihoods/likelihood.h>
+
+namespace natgrad {
+
+/// Independent binary outputs by their logits: r(1|z) = σ(z), the loss of
+/// `binary_cross_entropy_with_logits`.
+///
+///     log r = y log σ(z) + (1 - y) log σ(-z),  score = y - σ(z),  F_R = σ(z) σ(-z),  B = √F_R.
+///
+/// -∇²log r = F_R for every y. Never σ(1 - σ), which is zero from z ≈ 37 (float64) on.
+/// y: floating, z's shape, in [0, 1].
+class Bernoulli final : public Likelihood {
+ public:
+  explicit Bernoulli(torch::Tensor logits);
+
+  std::string describe() const override;
+  torch::Tensor fisher_multiply(const torch::Tensor& v) const override;
+  torch::Tensor factor_multiply(const torch::Tensor& r) const override;
+  torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
+  bool hessian_is_fisher() const override { return true; }
+  void check_targets(const torch::Tensor& y) const override;
+
+ private:
+  torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
+  torch::Tensor compute_score(const torch::Tensor& y) const override;
+};
+
+}  // namespace natgrad

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <natgrad/likelihoods/likelihood.h>
+
+namespace natgrad {
+
+/// Softmax outputs: r(y|z) = p_y with p = softmax(z) along `dim`, the loss of `cross_entropy`.
+///
+///     log r = z_y - logsumexp(z),  score = e_y - p,  F_R = diag(p) - p pᵀ,  B = diag(√p) - p √pᵀ.
+///
+/// -∇²log r = F_R for every y. F_R has rank K - 1: its null direction adds one number to every
+/// logit. Products subtract v at the largest logit first, since p⊙(v - pᵀv) loses digits at large
+/// logit gaps. y: class indices (int64, z's shape without `dim`), or weights on the classes
+/// (floating, z's shape; then log r = Σ y_j log p_j).
+class Categorical final : public Likelihood {
+ public:
+  explicit Categorical(torch::Tensor logits, int64_t dim = 1);
+
+  std::string describe() const override;
+  torch::Tensor fisher_multiply(const torch::Tensor& v) const override;
+  torch::Tensor factor_multiply(const torch::Tensor& r) const override;
+  /// Class indices, by the Gumbel-max trick.
+  torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
+  bool hessian_is_fisher() const override { return true; }
+  void check_targets(const torch::Tensor& y) const override;
+  torch::Tensor align(const torch::Tensor& per_observation) const override;
+
+ private:
+  torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
+  torch::Tensor compute_score(const torch::Tensor& y) const override;
+
+  int64_t dim_;
+};
+
+}  // namespace natgrad

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace natgrad {
+
+/// The distribution r(y|z) that the network's outputs z parameterise: the one registry of output
+/// distributions. The Fisher matrix, the sampled gradient, `nll` and every later preconditioner ask
+/// these questions and no others (Martens, "New perspectives", sections 4, 5 and 8).
+///
+/// z has the examples in dimension 0. A family says which of the other dimensions belong to one
+/// observation (the classes of a Categorical) and which hold independent observations (the outputs
+/// of a Bernoulli). "Per observation" below is z's shape without the former.
+class Likelihood {
+ public:
+  virtual ~Likelihood() = default;
+
+  /// Name and fixed parameters, for messages; equal text means the same family.
+  virtual std::string describe() const = 0;
+
+  const torch::Tensor& outputs() const { return outputs_; }
+
+  /// log r(y|z), per observation, differentiable in z twice. Throws as `check_targets` does.
+  torch::Tensor log_prob(const torch::Tensor& y) const;
+  /// ∇_z log r(y|z), shaped like z. Throws as `check_targets` does.
+  torch::Tensor score(const torch::Tensor& y) const;
+  /// F_R v, shaped like z, with F_R = E_y[score scoreᵀ] = B Bᵀ for each observation.
+  virtual torch::Tensor fisher_multiply(const torch::Tensor& v) const = 0;
+  /// B r, shaped like z: with r white noise, it has the covariance F_R.
+  virtual torch::Tensor factor_multiply(const torch::Tensor& r) const = 0;
+  /// y ~ r(·|z), shaped as `log_prob` takes it, drawn from `generator`.
+  virtual torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const = 0;
+  /// Whether -∇²_z log r(y|z) = F_R for every y; then Fisher and Gauss-Newton matrix are one
+  /// (section 8).
+  virtual bool hessian_is_fisher() const = 0;
+
+  /// Throws `c10::Error` naming the first y that is outside the support, or a shape, dtype or
+  /// device that does not fit z.
+  virtual void check_targets(const torch::Tensor& y) const = 0;
+  /// A number per observation in a shape that broadcasts against z.
+  virtual torch::Tensor align(const torch::Tensor& per_observation) const {
+    return per_observation;
+  }
+
+ protected:
+  explicit Likelihood(torch::Tensor outputs);
+
+  virtual torch::Tensor compute_log_prob(const torch::Tensor& y) const = 0;
+  virtual torch::Tensor compute_score(const torch::Tensor& y) const = 0;
+
+  /// Throws unless y is on z's device and shaped like z: broadcasting [N] against [N, 1] is a
+  /// mistake.
+  void check_same_shape(const torch::Tensor& y) const;
+  void check_same_device(const torch::Tensor& y) const;
+
+ private:
+  torch::Tensor outputs_;
+};
+
+/// Throws `c10::Error` "`what`, but y[i, j] = value" for the first element where `valid` is false.
+void check_support(const torch::Tensor& y, const torch::Tensor& valid, const std::string& what);
+
+}  // namespace natgrad

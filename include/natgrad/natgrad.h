@@ -1,0 +1,18 @@
+#pragma once
+
+/// Everything of natgrad: `natgrad::NaturalGradient` and the pieces it is made of.
+
+#include <natgrad/curvature/fisher.h>
+#include <natgrad/curvature/gauss_newton.h>
+#include <natgrad/curvature/gradient_noise.h>
+#include <natgrad/damping/proximal.h>
+#include <natgrad/damping/tikhonov.h>
+#include <natgrad/graph/loss_graph.h>
+#include <natgrad/graph/marks.h>
+#include <natgrad/likelihoods/bernoulli.h>
+#include <natgrad/likelihoods/categorical.h>
+#include <natgrad/likelihoods/gaussian.h>
+#include <natgrad/linalg/linear_operator.h>
+#include <natgrad/linalg/parameters.h>
+#include <natgrad/optim/natural_gradient.h>
+#include <natgrad/solvers/conjugate_gradients.h>

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <natgrad/optim/options.h>
+#include <natgrad/optim/step_summary.h>
+#include <natgrad/optim/trainable.h>
+
+#include <optional>
+
+namespace natgrad {
+
+/// The natural-gradient optimizer (Amari 1998; Martens, "New perspectives on the natural gradient
+/// method"): on each batch it solves the damped system by conjugate gradients and moves along the
+/// solution,
+///
+///     (C + λI) δ = -∇h + λ μ δ_prev,   θ ← θ + α δ,
+///
+/// where C is the Gauss-Newton matrix of the batch (for softmax, Bernoulli and Gaussian outputs,
+/// the Fisher matrix), g and C come from the same batch (section 11), and λ is that batch's own
+/// noise.
+///
+///     natgrad::NaturalGradient optimizer(model->parameters());
+///     optimizer.step(F::cross_entropy(model->forward(x), y));
+///
+/// The likelihood is read off the loss's graph (loss_graph.h). `backward()` is not called, and
+/// `.grad` stays as it is.
+///
+/// Cost of a step: one backward pass for ∇h, one for the noise, one differentiable one, and with
+/// each CG iteration about one forward and one backward pass. Memory: four vectors of [P] besides
+/// the graph.
+///
+/// Programmer errors throw `c10::Error`; numerical outcomes are values in `summary()`. After
+/// either, parameters, gradients, flags, generators and the optimizer's state are as before the
+/// call, except that a loss that is not finite after an accepted step takes that step back.
+class NaturalGradient : public torch::optim::Optimizer {
+ public:
+  explicit NaturalGradient(const std::vector<torch::optim::OptimizerParamGroup>& groups,
+                           NaturalGradientOptions defaults = {});
+  explicit NaturalGradient(std::vector<torch::Tensor> parameters,
+                           NaturalGradientOptions defaults = {});
+
+  /// One step on the loss of this batch; its graph must still be there. Returns the loss.
+  torch::Tensor step(const torch::Tensor& loss);
+  /// The same, on the loss that `closure` returns; it is called once, with gradients enabled.
+  /// Should it throw, everything it changed (see `Transaction`) is put back and the exception
+  /// passes through.
+  torch::Tensor step(LossClosure closure) override;
+
+  /// The report of the last step.
+  const StepSummary& summary() const { return summary_; }
+
+  /// Adds a group with options of its own; hides the base's, which would replace them by the
+  /// defaults. Added through `torch::optim::Optimizer&`, a group gets the optimizer's default
+  /// options.
+  void add_param_group(const torch::optim::OptimizerParamGroup& group);
+
+ private:
+  /// What is needed to continue from, or take back, the last accepted step.
+  struct LastStep {
+    std::vector<torch::Tensor> parameters;  // by which the vectors are laid out
+    std::vector<int64_t> versions;          // of them after the step, to notice edits by others
+    torch::Tensor before;                   // θ before the step, [P]
+    torch::Tensor delta;                    // δ_prev, the unscaled solution, [P]
+  };
+
+  torch::Tensor attempt(const LossClosure& evaluate);
+  StepSummary advance(const torch::Tensor& loss, const Trainable& trainable);
+  torch::Tensor previous_delta(const ParameterLayout& layout) const;
+  void take_back_last_step();
+
+  std::vector<torch::Tensor> all_parameters() const;
+  void adopt_options(size_t group, const torch::optim::OptimizerParamGroup& given);
+  void check_groups();
+
+  NaturalGradientOptions system_;     // what all groups share
+  std::unique_ptr<Damping> damping_;  // with its state
+  std::optional<LastStep> last_step_;
+  int64_t accepted_steps_ = 0;
+  size_t checked_groups_ = 0;
+  bool stepping_ = false;
+  StepSummary summary_;
+};
+
+}  // namespace natgrad

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <natgrad/curvature/gauss_newton.h>
+#include <natgrad/damping/proximal.h>
+#include <natgrad/solvers/conjugate_gradients.h>
+#include <torch/nn/module.h>
+#include <torch/optim/optimizer.h>
+
+namespace natgrad {
+
+/// Options of `NaturalGradient`, in LibTorch's style. The defaults need no tuning.
+///
+/// `lr` and `weight_decay` belong to a parameter group. The rest describes the one system that all
+/// groups share: a group that sets it differently from the optimizer's own options throws.
+class NaturalGradientOptions
+    : public torch::optim::OptimizerCloneableOptions<NaturalGradientOptions> {
+ public:
+  NaturalGradientOptions() = default;
+  explicit NaturalGradientOptions(double lr) : lr_(lr) {}
+
+  /// α of θ += α δ; LibTorch's schedulers drive it. With μ of the proximal damping, α/(1 - μ) is
+  /// how far a step that all batches agree on moves: 2 by default.
+  TORCH_ARG(double, lr) = 0.1;
+  /// w: adds ½ w‖θ‖² over the group to the objective, its gradient and its curvature.
+  TORCH_ARG(double, weight_decay) = 0;
+  /// Of the random probes; two optimizers with the same seed, loss and start take the same steps.
+  TORCH_ARG(uint64_t, seed) = 0;
+  /// The module whose buffers (BatchNorm statistics) and train/eval modes a failed step puts back
+  /// too.
+  TORCH_ARG(std::shared_ptr<torch::nn::Module>, module) = nullptr;
+
+ public:
+  /// `GaussNewton()` (the default) or `Fisher()`.
+  NaturalGradientOptions& curvature(const Curvature& curvature);
+  const Curvature& curvature() const { return *curvature_; }
+  /// `ConjugateGradient()`; by default 10 iterations to a tolerance of 1e-2.
+  NaturalGradientOptions& solver(const Solver& solver);
+  const Solver& solver() const { return *solver_; }
+  /// `Proximal()` (the default) or `Tikhonov(λ)`.
+  NaturalGradientOptions& damping(const Damping& damping);
+  const Damping& damping() const { return *damping_; }
+
+  /// Throws `c10::Error` for the first value that is out of range.
+  void check() const;
+  /// Everything that groups share, as text.
+  std::string describe_system() const;
+
+  double get_lr() const override { return lr_; }
+  void set_lr(double lr) override { lr_ = lr; }
+
+ private:
+  std::shared_ptr<const Curvature> curvature_ = std::make_shared<GaussNewton>();
+  std::shared_ptr<const Solver> solver_ =
+      ConjugateGradient().max_iterations(10).tolerance(1e-2).clone();
+  std::shared_ptr<const Damping> damping_ = std::make_shared<Proximal>();
+};
+
+}  // namespace natgrad

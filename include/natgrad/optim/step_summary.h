@@ -1,0 +1,37 @@
+#pragma once
+
+#include <natgrad/solvers/solver.h>
+
+#include <string>
+
+namespace natgrad {
+
+/// What a step did with the parameters.
+enum class StepOutcome {
+  Accepted,           ///< θ moved
+  ZeroGradient,       ///< ∇h = 0: nothing to do
+  NonFiniteLoss,      ///< the loss is NaN or infinite
+  NonFiniteGradient,  ///< the loss is finite, its gradient is not
+  SolverFailed,       ///< no usable solution; `solver.termination` says why
+};
+
+/// "Accepted", "ZeroGradient", ...
+const char* to_string(StepOutcome outcome);
+
+/// The report of one step. Unless it was accepted, the parameters are as they were before it; or,
+/// if `restored`, as they were before the step that led to this loss.
+struct StepSummary {
+  StepOutcome outcome = StepOutcome::Accepted;
+  bool restored = false;     ///< the previous step was taken back
+  int64_t step = 0;          ///< accepted steps so far
+  double loss = 0;           ///< h(θ) before the step, weight decay not included
+  double gradient_norm = 0;  ///< ‖∇h‖, weight decay included
+  double lambda = 0;         ///< λ of the system
+  double step_norm = 0;      ///< ‖α δ‖
+  SolverSummary solver;
+
+  /// One line for a log.
+  std::string message() const;
+};
+
+}  // namespace natgrad

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <natgrad/linalg/parameters.h>
+#include <natgrad/optim/options.h>
+
+#include <vector>
+
+namespace natgrad {
+
+/// The parameters that take part in a step (those that require a gradient now), and which group's
+/// options hold for which of them.
+struct Trainable {
+  struct Group {
+    const NaturalGradientOptions* options;
+    size_t begin, end;
+  };
+  std::vector<torch::Tensor> parameters;
+  std::vector<Group> groups;
+};
+
+/// Throws `c10::Error` if no parameter requires a gradient.
+Trainable trainable_of(const std::vector<torch::optim::OptimizerParamGroup>& groups);
+
+/// A group's options. Throws `c10::Error` if they are another optimizer's.
+const NaturalGradientOptions& options_of(const torch::optim::OptimizerParamGroup& group);
+
+/// The groups' weight decays as a vector of [P]; undefined if all are zero.
+torch::Tensor weight_decay(const Trainable& trainable, const ParameterLayout& layout);
+
+/// θ ← θ + α δ with each group's α = lr; returns ‖α δ‖.
+double move_parameters(const Trainable& trainable, const ParameterLayout& layout,
+                       const torch::Tensor& delta);
+
+}  // namespace natgrad

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <torch/nn/module.h>
+#include <torch/types.h>
+
+#include <memory>
+#include <vector>
+
+namespace natgrad {
+
+/// All or nothing: remembers the parameters, their gradients and requires_grad flags, the default
+/// random generators, and, given a module, its buffers and train/eval modes. Unless `commit` is
+/// called, the destructor puts everything back, bit for bit.
+class Transaction {
+ public:
+  Transaction(std::vector<torch::Tensor> parameters, std::shared_ptr<torch::nn::Module> module);
+  ~Transaction();
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+
+  void commit() { committed_ = true; }
+  /// Copies of the parameters as they were.
+  const std::vector<torch::Tensor>& values() const { return values_; }
+
+ private:
+  struct SavedGradient {
+    torch::Tensor tensor, value;
+  };
+  struct SavedGenerator {
+    at::Generator generator;
+    torch::Tensor state;
+  };
+  struct SavedModule {
+    std::shared_ptr<torch::nn::Module> module;
+    bool training;
+  };
+  struct SavedBuffer {
+    torch::Tensor buffer, value;
+  };
+  void restore();
+
+  std::vector<torch::Tensor> parameters_;
+  std::vector<torch::Tensor> values_;
+  std::vector<int64_t> versions_;
+  std::vector<bool> requires_grad_;
+  std::vector<SavedGradient> gradients_;
+  std::vector<SavedGenerator> generators_;
+  std::vector<SavedModule> modules_;
+  std::vector<SavedBuffer> buffers_;
+  bool committed_ = false;
+};
+
+}  // namespace natgrad
