@@ -140,8 +140,9 @@ void LossGraph::add_term(const Edge& node, const Tensor& coefficient) {
 size_t LossGraph::output_index(const Edge& edge) {
   auto& outputs = state_->outputs;
   const auto found = std::find(outputs.begin(), outputs.end(), edge);
-  if (found == outputs.end()) outputs.push_back(edge);
-  return static_cast<size_t>(found - outputs.begin());
+  const auto index = static_cast<size_t>(found - outputs.begin());
+  if (index == outputs.size()) outputs.push_back(edge);
+  return index;
 }
 
 const Linearization& LossGraph::linearization() const {
