@@ -3,31 +3,66 @@
 #   2. the torch package of the active python3,
 #   3. the one in the project's own .venv, which script/setup makes.
 
-# Where a python keeps torch's CMake files (torch.utils.cmake_prefix_path, without the slow import).
-function(_libtorch_prefix_of python out)
+# Where a python's torch keeps its CMake files: torch.utils.cmake_prefix_path, but without the
+# import, which takes seconds.
+function(_libtorch_dir_of python out)
   execute_process(
-    COMMAND "${python}" -c
-      "import importlib.util as u, os; print(os.path.join(u.find_spec('torch').submodule_search_locations[0], 'share', 'cmake'))"
-    RESULT_VARIABLE failed OUTPUT_VARIABLE prefix ERROR_QUIET OUTPUT_STRIP_TRAILING_WHITESPACE)
+    COMMAND "${python}" -c "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])"
+    OUTPUT_VARIABLE package RESULT_VARIABLE failed ERROR_QUIET OUTPUT_STRIP_TRAILING_WHITESPACE)
   if(failed)
-    set(prefix "")
+    set(${out} "" PARENT_SCOPE)
+  else()
+    set(${out} "${package}/share/cmake/Torch" PARENT_SCOPE)
   endif()
-  set(${out} "${prefix}" PARENT_SCOPE)
 endfunction()
+
+# Torch's own CMake files cannot be loaded where torch was built with CUDA and CUDA's compiler is not
+# installed. natgrad compiles no CUDA code and needs no more than the libraries.
+macro(_libtorch_without_cuda_compiler dir)
+  set(PACKAGE_FIND_VERSION "${LibTorch_FIND_VERSION}")
+  include("${dir}/TorchConfigVersion.cmake")
+  if(PACKAGE_VERSION_COMPATIBLE)
+    cmake_path(SET _root NORMALIZE "${dir}/../../..")
+    set(Torch_FOUND TRUE)
+    set(Torch_VERSION "${PACKAGE_VERSION}")
+    set(Torch_DIR "${dir}" CACHE PATH "The folder of TorchConfig.cmake" FORCE)
+    set(TORCH_INCLUDE_DIRS "${_root}/include" "${_root}/include/torch/csrc/api/include")
+    # libtorch.so is empty but for its needs, among them the CUDA library, which registers itself.
+    set(TORCH_LIBRARIES
+        "-Wl,--no-as-needed,${_root}/lib/libtorch.so,--as-needed"
+        "${_root}/lib/libtorch_cpu.so" "${_root}/lib/libc10.so"
+        -Wl,--allow-shlib-undefined "-Wl,-rpath,${_root}/lib")
+    set(_libtorch_definitions USE_DISTRIBUTED USE_C10D_GLOO)
+  endif()
+endmacro()
+
+macro(_libtorch_try dir)
+  if(NOT Torch_FOUND AND EXISTS "${dir}/TorchConfig.cmake")
+    if(EXISTS "${dir}/../../../lib/libtorch_cuda.so" AND NOT NATGRAD_NVCC)
+      _libtorch_without_cuda_compiler("${dir}")
+    else()
+      find_package(Torch ${LibTorch_FIND_VERSION} QUIET PATHS "${dir}" NO_DEFAULT_PATH)
+    endif()
+  endif()
+endmacro()
 
 # Torch's own file warns about libraries (kineto) that its wheels do not contain and nobody needs.
 set(_log_level "${CMAKE_MESSAGE_LOG_LEVEL}")
 set(CMAKE_MESSAGE_LOG_LEVEL ERROR)
 
-find_package(Torch ${LibTorch_FIND_VERSION} QUIET)
+find_program(NATGRAD_NVCC nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH /usr/local/cuda PATH_SUFFIXES bin)
+find_path(Torch_DIR TorchConfig.cmake
+  HINTS ENV Torch_DIR ${CMAKE_PREFIX_PATH} ENV CMAKE_PREFIX_PATH
+  PATH_SUFFIXES share/cmake/Torch Torch
+  DOC "The folder of TorchConfig.cmake")
+_libtorch_try("${Torch_DIR}")
 foreach(_python IN ITEMS python3 "${PROJECT_SOURCE_DIR}/.venv/bin/python")
   if(NOT Torch_FOUND)
-    _libtorch_prefix_of("${_python}" _prefix)
-    if(_prefix)
-      find_package(Torch ${LibTorch_FIND_VERSION} QUIET PATHS "${_prefix}" NO_DEFAULT_PATH)
-    endif()
+    _libtorch_dir_of("${_python}" _dir)
+    _libtorch_try("${_dir}")
   endif()
 endforeach()
+
 set(CMAKE_MESSAGE_LOG_LEVEL "${_log_level}")
 
 include(FindPackageHandleStandardArgs)
@@ -43,5 +78,6 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
   set_target_properties(LibTorch::LibTorch PROPERTIES
     INTERFACE_LINK_LIBRARIES "${TORCH_LIBRARIES}"
     INTERFACE_INCLUDE_DIRECTORIES "${TORCH_INCLUDE_DIRS}"
+    INTERFACE_COMPILE_DEFINITIONS "${_libtorch_definitions}"
     INTERFACE_COMPILE_OPTIONS "${_flags}")
 endif()

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <unordered_set>
+#include <utility>
 
 namespace natgrad {
 namespace {
@@ -22,6 +23,7 @@ using torch::autograd::Node;
 constexpr double kToleranceDouble = 1e-9, kToleranceFloat = 1e-3, kToleranceHalf = 5e-2;
 // Where a look at the device costs a wait.
 constexpr int64_t kVerifyInterval = 10;
+constexpr int64_t kNumbersPerProduct = 4;
 
 double tolerance_for(torch::ScalarType type) {
   if (type == torch::kDouble) return kToleranceDouble;
@@ -33,9 +35,7 @@ Tensor random_at(const Edge& edge, at::Generator& generator) {
   return random_normal(shape_at(edge), options_at(edge), generator).requires_grad_();
 }
 
-Tensor dot_in_double(const Tensor& a, const Tensor& b) {
-  return (a.reshape(-1).to(torch::kDouble)).dot(b.reshape(-1).to(torch::kDouble));
-}
+Tensor flat_dot(const Tensor& a, const Tensor& b) { return a.reshape(-1).dot(b.reshape(-1)); }
 
 }  // namespace
 
@@ -62,6 +62,10 @@ Linearization::Linearization(edge_list outputs, ParameterLayout parameters, at::
   }
   torch::NoGradGuard no_grad;
   pulled_back_ = parameters_.flatten(pulled_back);
+  pulled_back_norm_ = pulled_back_.norm().item<double>();
+  double squares = 0;
+  for (const auto& u : dummy_) squares += flat_dot(u, u).item<double>();
+  dummy_norm_ = std::sqrt(squares);
 }
 
 std::vector<Tensor> Linearization::multiply(const Tensor& v) const {
@@ -70,11 +74,10 @@ std::vector<Tensor> Linearization::multiply(const Tensor& v) const {
   for (const size_t i : reached_) cotangents.push_back(pieces[i]);
   std::vector<Tensor> jv(outputs_.size());
   if (!pullback_.empty()) jv = backward(pullback_, cotangents, edges_of(dummy_));
-  const auto zeros = this->zeros();
   for (size_t k = 0; k < jv.size(); ++k) {
-    if (!jv[k].defined()) jv[k] = zeros[k];
+    if (!jv[k].defined()) jv[k] = torch::zeros_like(dummy_[k]);
   }
-  record_mismatch(v, jv);
+  record_products(v, jv);
   return jv;
 }
 
@@ -90,41 +93,36 @@ Tensor Linearization::multiply_transposed(const std::vector<Tensor>& u) const {
   return parameters_.flatten(backward(roots, cotangents, parameter_edges_));
 }
 
-std::vector<Tensor> Linearization::zeros() const {
-  std::vector<Tensor> zeros;
-  for (const auto& u : dummy_) zeros.push_back(torch::zeros_like(u));
-  return zeros;
-}
-
-void Linearization::record_mismatch(const Tensor& v, const std::vector<Tensor>& jv) const {
+void Linearization::record_products(const Tensor& v, const std::vector<Tensor>& jv) const {
   torch::NoGradGuard no_grad;
-  auto u_jv = torch::zeros({}, v.options().dtype(torch::kDouble));
-  auto uu = u_jv.clone(), jvjv = u_jv.clone();
-  for (size_t k = 0; k < jv.size(); ++k) {
-    u_jv += dot_in_double(dummy_[k], jv[k]);
-    uu += dot_in_double(dummy_[k], dummy_[k]);
-    jvjv += dot_in_double(jv[k], jv[k]);
+  Tensor u_jv = flat_dot(dummy_[0], jv[0]), jv_jv = flat_dot(jv[0], jv[0]);
+  for (size_t k = 1; k < jv.size(); ++k) {
+    u_jv = u_jv + flat_dot(dummy_[k], jv[k]).to(u_jv.scalar_type());
+    jv_jv = jv_jv + flat_dot(jv[k], jv[k]).to(u_jv.scalar_type());
   }
-  const auto difference = (u_jv - v.dot(pulled_back_)).abs();
-  const auto size = (uu * jvjv).sqrt() + v.norm().to(torch::kDouble) * pulled_back_.norm();
-  // NaN counts as no mismatch: the solver finds and reports it. Both zero: J v = 0.
-  const auto relative = (difference / size).nan_to_num(0, 0, 0);
-  mismatch_ = mismatch_.defined() ? torch::maximum(mismatch_, relative) : relative;
-  if (v.is_cpu() || ++unverified_ == kVerifyInterval) verify();
+  unverified_.insert(unverified_.end(), {u_jv, jv_jv, v.dot(pulled_back_), v.dot(v)});
+  const auto products = static_cast<int64_t>(unverified_.size()) / kNumbersPerProduct;
+  if (v.is_cpu() || products == kVerifyInterval) verify();
 }
 
 void Linearization::verify() const {
-  if (!mismatch_.defined()) return;
-  const double mismatch = mismatch_.item<double>();
-  mismatch_ = Tensor();
-  unverified_ = 0;
-  if (mismatch <= tolerance_) return;
-  const auto op = find_undifferentiable_op(outputs_);
-  TORCH_CHECK(
-      false, "natgrad: J v and Jᵀu disagree (u·(J v) against v·(Jᵀu) by ", mismatch,
-      "), so the backward of ", op.empty() ? "some op of the network" : op,
-      " is not differentiable: it detaches, or computes on raw data. Write that backward with "
-      "differentiable torch operations on the tensors that ctx saves.");
+  if (unverified_.empty()) return;
+  std::vector<double> numbers;
+  for (const auto& number : std::exchange(unverified_, {}))
+    numbers.push_back(number.item<double>());
+  for (size_t i = 0; i < numbers.size(); i += kNumbersPerProduct) {
+    const double u_jv = numbers[i], jv_jv = numbers[i + 1], v_g = numbers[i + 2],
+                 v_v = numbers[i + 3];
+    const double size = dummy_norm_ * std::sqrt(jv_jv) + std::sqrt(v_v) * pulled_back_norm_;
+    // A product that is not finite is no mismatch: the solver finds and reports it.
+    if (!std::isfinite(size) || std::abs(u_jv - v_g) <= tolerance_ * size) continue;
+    const auto op = find_undifferentiable_op(outputs_);
+    TORCH_CHECK(
+        false, "natgrad: J v and Jᵀu disagree: u·(J v) = ", u_jv, " but v·(Jᵀu) = ", v_g,
+        ". The backward of ", op.empty() ? "some op of the network" : op,
+        " is not differentiable: it detaches, or computes on raw data. Write that backward with "
+        "differentiable torch operations on the tensors that ctx saves.");
+  }
 }
 
 namespace {
@@ -149,7 +147,7 @@ bool is_differentiable(Node& node) {
   std::vector<Tensor> v;
   for (const auto& piece : g) {
     if (!piece.defined()) continue;
-    g_g += dot_in_double(piece.detach(), piece.detach()).item<double>();
+    g_g += flat_dot(piece.detach(), piece.detach()).item<double>();
     if (!piece.requires_grad()) continue;
     roots.push_back(torch::autograd::impl::gradient_edge(piece));
     v.push_back(piece.detach());
@@ -157,7 +155,7 @@ bool is_differentiable(Node& node) {
   // With v = Jᵀu, u·(J v) must be |Jᵀu|².
   const auto jv = roots.empty() ? std::vector<Tensor>(u.size()) : backward(roots, v, edges_of(u));
   for (size_t k = 0; k < u.size(); ++k) {
-    if (jv[k].defined()) u_jg += dot_in_double(u[k].detach(), jv[k].detach()).item<double>();
+    if (jv[k].defined()) u_jg += flat_dot(u[k].detach(), jv[k].detach()).item<double>();
   }
   return std::abs(u_jg - g_g) <=
          tolerance_for(u.front().scalar_type()) * (std::abs(g_g) + std::abs(u_jg));

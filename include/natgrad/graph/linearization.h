@@ -31,12 +31,10 @@ class Linearization {
   /// Throws if any product since the last call failed the check.
   void verify() const;
 
-  /// Zeros shaped like each output.
-  std::vector<torch::Tensor> zeros() const;
   const ParameterLayout& parameters() const { return parameters_; }
 
  private:
-  void record_mismatch(const torch::Tensor& v, const std::vector<torch::Tensor>& jv) const;
+  void record_products(const torch::Tensor& v, const std::vector<torch::Tensor>& jv) const;
 
   torch::autograd::edge_list outputs_;
   ParameterLayout parameters_;
@@ -45,9 +43,9 @@ class Linearization {
   torch::autograd::edge_list pullback_;  // the edges of g(u), where it depends on u
   std::vector<size_t> reached_;          // the parameters they belong to
   torch::Tensor pulled_back_;            // g(u), flat
-  double tolerance_ = 0;
-  mutable torch::Tensor mismatch_;  // worst relative one since the last `verify`
-  mutable int64_t unverified_ = 0;
+  double dummy_norm_ = 0, pulled_back_norm_ = 0, tolerance_ = 0;
+  // u·Jv, |Jv|², v·g(u) and |v|² of each product since the last `verify`, on the device.
+  mutable std::vector<torch::Tensor> unverified_;
 };
 
 /// The name of the first op at or below `outputs` whose backward is not differentiable, by testing
