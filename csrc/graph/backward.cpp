@@ -55,11 +55,19 @@ void with_graph_errors(const std::function<void()>& read) {
 std::vector<Tensor> backward(const torch::autograd::edge_list& roots,
                              const std::vector<Tensor>& cotangents,
                              const torch::autograd::edge_list& inputs, Pass pass) {
-  std::vector<Tensor> gradients;
+  torch::autograd::edge_list valid;
+  for (const auto& input : inputs) {
+    if (input.is_valid()) valid.push_back(input);
+  }
+  std::vector<Tensor> gradients(inputs.size());
+  if (roots.empty() || valid.empty()) return gradients;
   with_graph_errors([&] {
-    gradients = torch::autograd::Engine::get_default_engine().execute(
+    auto arrived = torch::autograd::Engine::get_default_engine().execute(
         roots, cotangents, /*keep_graph=*/true, /*create_graph=*/pass == Pass::Differentiable,
-        /*accumulate_grad=*/false, inputs);
+        /*accumulate_grad=*/false, valid);
+    for (size_t i = 0, k = 0; i < inputs.size(); ++i) {
+      if (inputs[i].is_valid()) gradients[i] = std::move(arrived[k++]);
+    }
   });
   return gradients;
 }

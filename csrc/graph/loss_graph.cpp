@@ -79,7 +79,7 @@ void check_linearity(const edge_list& nodes, const std::vector<Tensor>& coeffici
   for (size_t k = 0; k < nodes.size(); ++k) {
     if (outputs_mark(nodes[k]) || !coefficients[k].requires_grad()) continue;
     roots.push_back(torch::autograd::impl::gradient_edge(coefficients[k]));
-    probes.push_back(random_signs_like(coefficients[k], generator));
+    probes.push_back(random_normal(coefficients[k].sizes(), coefficients[k].options(), generator));
     const double tolerance =
         coefficients[k].scalar_type() == torch::kDouble ? kLinearityDouble : kLinearityFloat;
     rounding = std::max(rounding, tolerance * coefficients[k].abs().max().item<double>());
@@ -183,6 +183,15 @@ std::vector<Tensor> LossGraph::multiply_loss_hessian(const std::vector<Tensor>& 
   const auto own = backward(own_roots, own_cotangents, own_outputs);
   for (size_t i = 0; i < own.size(); ++i) add(own_indices[i], own[i]);
   return product;
+}
+
+bool has_finite_outputs(const Tensor& loss, const std::vector<Tensor>& parameters) {
+  for (const auto& node : find_terms(loss, parameters)) {
+    if (outputs_mark(node)) return false;
+    const auto z = read_term(*node.function, zeros_at(node)).likelihood->outputs();
+    if (!z.isfinite().all().item<bool>()) return false;
+  }
+  return true;
 }
 
 int64_t LossGraph::examples() const {

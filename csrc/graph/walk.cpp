@@ -5,6 +5,7 @@
 #include <natgrad/graph/marks.h>
 #include <natgrad/graph/term_readers.h>
 #include <natgrad/graph/walk.h>
+#include <torch/csrc/autograd/cpp_hook.h>
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
 
@@ -39,22 +40,38 @@ void depth_first(Node* root, Visit visit) {
   }
 }
 
-/// Whether a parameter lies below the node on a path without `natgrad::outputs`.
+/// Whether a parameter lies below the node on a path without a further `natgrad::outputs`.
 bool reaches_parameter(Node& node, const NodeSet& parameters) {
   bool reached = false;
-  depth_first(&node, [&](Node& below, Node*) {
+  depth_first(&node, [&](Node& below, Node* from) {
     reached = reached || parameters.contains(&below);
-    return !reached && !is_outputs_mark(below);
+    return !reached && (from == nullptr || !is_outputs_mark(below));
   });
   return reached;
 }
 
+/// Whether a hook does something: one that was removed leaves an empty function behind.
+bool is_alive(const torch::autograd::FunctionPreHook& hook) {
+  using torch::autograd::CppFunctionTensorPreHook;  // LibTorch exports no type information for it
+  if (c10::demangle(typeid(hook).name()) != "torch::autograd::CppFunctionTensorPreHook")
+    return true;
+  const auto& functions = *static_cast<const CppFunctionTensorPreHook&>(hook).hooks_;
+  return std::any_of(functions.begin(), functions.end(),
+                     [](const auto& f) { return f != nullptr; });
+}
+
+bool has_hooks(Node& node) {
+  const bool leaf = node.next_edges().empty();  // its hooks after accumulation do not run
+  const auto& before = node.tensor_pre_hooks();
+  return (!leaf && !node.post_hooks().empty()) ||
+         std::any_of(before.begin(), before.end(),
+                     [](const auto& hook) { return is_alive(*hook); });
+}
+
 void check_hooks(Node& loss, const NodeSet& parameters) {
   depth_first(&loss, [&](Node& node, Node*) {
-    const bool leaf = node.next_edges().empty();
     TORCH_CHECK(
-        node.tensor_pre_hooks().empty() && (leaf || node.post_hooks().empty()),
-        "natgrad: ", parameters.contains(&node) ? "a parameter" : node.name(),
+        !has_hooks(node), "natgrad: ", parameters.contains(&node) ? "a parameter" : node.name(),
         " carries a gradient hook, which would run inside every curvature product and change it. "
         "Remove the hook; to clamp or scale gradients, do it in the loss.");
     return true;
@@ -115,7 +132,9 @@ void check_loss(const Tensor& loss) {
 std::vector<Edge> find_terms(const Tensor& loss, const std::vector<Tensor>& parameters) {
   const auto edges = edges_of(parameters);
   NodeSet parameter_nodes;
-  for (const auto& edge : edges) parameter_nodes.insert(edge.function.get());
+  for (const auto& edge : edges) {
+    if (edge.is_valid()) parameter_nodes.insert(edge.function.get());
+  }
   const Edge top = torch::autograd::impl::gradient_edge(loss);
   check_hooks(*top.function, parameter_nodes);
 
@@ -124,8 +143,8 @@ std::vector<Edge> find_terms(const Tensor& loss, const std::vector<Tensor>& para
   depth_first(top.function.get(), [&](Node& node, Node* above) {
     from[&node] = above;
     if (parameter_nodes.contains(&node)) reject_path(path_to(&node, from));
-    const bool is_term = is_outputs_mark(node) ||
-                         (is_likelihood_node(node) && reaches_parameter(node, parameter_nodes));
+    const bool is_term = (is_outputs_mark(node) || is_likelihood_node(node)) &&
+                         reaches_parameter(node, parameter_nodes);
     if (is_term) {
       check_not_empty(node);
       terms.emplace_back(c10::intrusive_ptr<Node>::reclaim_copy(&node), 0);

@@ -5,6 +5,19 @@ namespace natgrad {
 
 using torch::Tensor;
 
+namespace {
+
+// log σ(z). The second derivative that autograd takes of log_sigmoid is lost from z = -37 on, and
+// that of softplus above its threshold; of these two branches it keeps its digits wherever it is
+// not zero.
+Tensor log_sigma(const Tensor& z) {
+  const auto right = -torch::log1p(torch::exp(-z.clamp_min(0)));
+  const auto left = z - torch::log1p(torch::exp(z.clamp_max(0)));
+  return torch::where(z >= 0, right, left);
+}
+
+}  // namespace
+
 Bernoulli::Bernoulli(Tensor logits) : Likelihood(std::move(logits)) {}
 
 std::string Bernoulli::describe() const { return "Bernoulli()"; }
@@ -14,10 +27,9 @@ void Bernoulli::check_targets(const Tensor& y) const {
   check_support(y, y.ge(0).logical_and(y.le(1)), "a binary target lies in [0, 1]");
 }
 
-// In this form no large terms cancel; log_sigmoid, unlike softplus, has no threshold above which
-// its second derivative is exactly zero.
+// In this form no large terms cancel.
 Tensor Bernoulli::compute_log_prob(const Tensor& y) const {
-  return y * torch::log_sigmoid(outputs()) + (1 - y) * torch::log_sigmoid(-outputs());
+  return y * log_sigma(outputs()) + (1 - y) * log_sigma(-outputs());
 }
 
 // y - σ(z) as y σ(-z) - (1 - y) σ(z), which keeps its digits where σ(z) rounds to 1.

@@ -7,6 +7,14 @@ namespace natgrad {
 
 using torch::Tensor;
 
+namespace {
+
+Tensor in_precision_of(const Tensor& outputs, const Tensor& y) {
+  return y.is_floating_point() ? y.to(outputs.scalar_type()) : y;
+}
+
+}  // namespace
+
 Likelihood::Likelihood(Tensor outputs) : outputs_(std::move(outputs)) {
   TORCH_CHECK(outputs_.defined(),
               "natgrad: a likelihood needs the network's outputs, but got none.");
@@ -16,12 +24,12 @@ Likelihood::Likelihood(Tensor outputs) : outputs_(std::move(outputs)) {
 
 Tensor Likelihood::log_prob(const Tensor& y) const {
   check_targets(y);
-  return compute_log_prob(y);
+  return compute_log_prob(in_precision_of(outputs_, y));
 }
 
 Tensor Likelihood::score(const Tensor& y) const {
   check_targets(y);
-  return compute_score(y);
+  return compute_score(in_precision_of(outputs_, y));
 }
 
 void Likelihood::check_same_device(const Tensor& y) const {

@@ -1,8 +1,9 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <natgrad/linalg/parameters.h>
 #include <torch/torch.h>
 
-#include <algorithm>
+#include <unordered_map>
 #include <unordered_set>
 
 namespace natgrad {
@@ -48,31 +49,37 @@ void check_alike(const Tensor& t, const Tensor& first, size_t index) {
               " but parameter 0 is on ", first.device(), "; one system needs one device.");
 }
 
-/// The bytes from a tensor's first to past its last element.
-struct Extent {
-  const char* begin;
-  const char* end;
-  size_t index;
-};
-
-Extent extent_of(const Tensor& t, size_t index) {
-  int64_t last = 0;
-  for (int64_t d = 0; d < t.dim(); ++d) last += (t.size(d) - 1) * t.stride(d);
-  const auto* begin = static_cast<const char*>(t.const_data_ptr());
-  return {begin, begin + (last + 1) * t.element_size(), index};
+/// The places in its storage that a tensor's elements take.
+Tensor places_of(const Tensor& t) {
+  const auto length = static_cast<int64_t>(t.storage().nbytes() / t.element_size());
+  return torch::arange(length).as_strided(t.sizes(), t.strides(), t.storage_offset()).reshape(-1);
 }
 
+bool share_places(const std::vector<Tensor>& tensors) {
+  std::vector<Tensor> places;
+  for (const auto& t : tensors) places.push_back(places_of(t));
+  const auto all = torch::cat(places);
+  return std::get<0>(at::_unique(all)).numel() < all.numel();
+}
+
+/// Looks element by element, but only where tensors share a storage or are not plainly dense.
 void check_disjoint(const std::vector<Tensor>& parameters) {
-  std::vector<Extent> extents;
+  std::unordered_map<const void*, std::vector<size_t>> by_storage;
   for (size_t i = 0; i < parameters.size(); ++i) {
-    if (parameters[i].numel() > 0) extents.push_back(extent_of(parameters[i], i));
-  }
-  std::sort(extents.begin(), extents.end(),
-            [](const Extent& a, const Extent& b) { return a.begin < b.begin; });
-  for (size_t i = 1; i < extents.size(); ++i) {
+    if (parameters[i].numel() == 0) continue;
     TORCH_CHECK(
-        extents[i].begin >= extents[i - 1].end, "natgrad: parameters ", extents[i - 1].index,
-        " and ", extents[i].index,
+        parameters[i].is_non_overlapping_and_dense() || !share_places({parameters[i]}),
+        "natgrad: parameter ", i,
+        " overlaps with itself: several of its elements are one number in memory; pass a clone().");
+    by_storage[parameters[i].storage().data()].push_back(i);
+  }
+  for (const auto& [storage, indices] : by_storage) {
+    if (indices.size() == 1) continue;
+    std::vector<Tensor> together;
+    for (const size_t i : indices) together.push_back(parameters[i]);
+    TORCH_CHECK(
+        !share_places(together), "natgrad: parameters ",
+        fmt::format("{}", fmt::join(indices, ", ")),
         " overlap in memory: a step would move the shared elements twice. Pass the tensor that "
         "holds them once.");
   }

@@ -1,4 +1,5 @@
 #include <natgrad/curvature/gradient_noise.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/walk.h>
 #include <natgrad/linalg/random.h>
 #include <natgrad/optim/natural_gradient.h>
@@ -55,7 +56,7 @@ NaturalGradient::NaturalGradient(const std::vector<torch::optim::OptimizerParamG
       system_(std::move(defaults)),
       damping_(system_.damping().clone()) {
   // The base has replaced the groups' options by the defaults.
-  for (size_t i = 0; i < groups.size(); ++i) adopt_options(i, groups[i]);
+  for (size_t i = 0; i < groups.size(); ++i) param_groups_[i].set_options(options_for(groups[i]));
   check_groups();
 }
 
@@ -85,17 +86,21 @@ Tensor NaturalGradient::attempt(const LossClosure& evaluate) {
   check_groups();
 
   Tensor loss;
+  bool diverged = false;
   {
     Transaction transaction(all_parameters(), system_.module());
     loss = evaluate();
     check_loss(loss);
-    summary_ = advance(loss, trainable_of(param_groups_));
-    if (summary_.outcome == StepOutcome::Accepted ||
-        summary_.outcome == StepOutcome::ZeroGradient) {
+    const auto trainable = trainable_of(param_groups_);
+    const auto report = advance(loss, trainable);
+    diverged = report.outcome == StepOutcome::NonFiniteLoss &&
+               !(std::isnan(report.loss) && has_finite_outputs(loss, trainable.parameters));
+    if (report.outcome == StepOutcome::Accepted || report.outcome == StepOutcome::ZeroGradient) {
       transaction.commit();
     }
+    summary_ = report;
   }
-  if (summary_.outcome == StepOutcome::NonFiniteLoss) take_back_last_step();
+  if (diverged) take_back_last_step();
   summary_.step = accepted_steps_;
   return loss.detach();
 }
@@ -104,7 +109,6 @@ StepSummary NaturalGradient::advance(const Tensor& loss, const Trainable& traina
   StepSummary report;
   report.loss = loss.item<double>();
   if (!std::isfinite(report.loss)) {
-    find_terms(loss, trainable.parameters);  // an empty batch is a mistake, not an outcome
     report.outcome = StepOutcome::NonFiniteLoss;
     return report;
   }
@@ -176,27 +180,31 @@ std::vector<Tensor> NaturalGradient::all_parameters() const {
 }
 
 void NaturalGradient::add_param_group(const torch::optim::OptimizerParamGroup& group) {
+  auto options = options_for(group);
+  auto parameters = all_parameters();
+  parameters.insert(parameters.end(), group.params().begin(), group.params().end());
+  check_parameters(parameters);
   Optimizer::add_param_group(group);
-  adopt_options(param_groups_.size() - 1, group);
-  check_groups();
+  param_groups_.back().set_options(std::move(options));
 }
 
-void NaturalGradient::adopt_options(size_t group, const torch::optim::OptimizerParamGroup& given) {
-  if (!given.has_options()) return;
+std::unique_ptr<NaturalGradientOptions> NaturalGradient::options_for(
+    const torch::optim::OptimizerParamGroup& given) const {
+  auto options = std::make_unique<NaturalGradientOptions>(system_);
+  if (!given.has_options()) return options;
   const NaturalGradientOptions untouched;
-  auto options = system_;
   const auto& wanted = options_of(given);
   TORCH_CHECK(wanted.describe_system() == system_.describe_system() ||
                   wanted.describe_system() == untouched.describe_system(),
-              "natgrad: group ", group, " asks for ", wanted.describe_system(),
-              ", but the optimizer's one "
-              "system has ",
-              system_.describe_system(), ". Only lr and weight_decay may differ by group.");
+              "natgrad: a parameter group asks for ", wanted.describe_system(),
+              ", but the optimizer's one system has ", system_.describe_system(),
+              ". Only lr and weight_decay may differ by group.");
   // As in LibTorch, a value left at its default is taken from the optimizer's options.
-  if (wanted.lr() != untouched.lr()) options.lr(wanted.lr());
+  if (wanted.lr() != untouched.lr()) options->lr(wanted.lr());
   if (wanted.weight_decay() != untouched.weight_decay())
-    options.weight_decay(wanted.weight_decay());
-  param_groups_[group].set_options(std::make_unique<NaturalGradientOptions>(std::move(options)));
+    options->weight_decay(wanted.weight_decay());
+  options->check();
+  return options;
 }
 
 void NaturalGradient::check_groups() {

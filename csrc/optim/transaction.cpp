@@ -22,13 +22,17 @@ Tensor state_of(at::Generator& generator) {
   return generator.get_state();
 }
 
+/// Writing invalidates graphs that saved the tensor: only where something has changed.
+void put_back(const Tensor& tensor, const Tensor& value) {
+  if (!torch::equal(tensor, value)) Tensor(tensor).copy_(value);
+}
+
 }  // namespace
 
 Transaction::Transaction(std::vector<Tensor> parameters, std::shared_ptr<torch::nn::Module> module)
     : parameters_(std::move(parameters)) {
   for (const auto& parameter : parameters_) {
     values_.push_back(copy_of(parameter));
-    versions_.push_back(parameter._version());
     requires_grad_.push_back(parameter.requires_grad());
     gradients_.push_back({parameter.grad(), copy_of(parameter.grad())});
   }
@@ -48,8 +52,7 @@ void Transaction::restore() {
   torch::NoGradGuard no_grad;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     auto& parameter = parameters_[i];
-    // Writing would invalidate graphs that saved the parameter: only where something has changed.
-    if (parameter._version() != versions_[i]) parameter.copy_(values_[i]);
+    put_back(parameter, values_[i]);
     parameter.requires_grad_(requires_grad_[i]);
     auto& [gradient, value] = gradients_[i];
     if (gradient.defined()) gradient.copy_(value);
@@ -61,7 +64,7 @@ void Transaction::restore() {
   }
   for (auto& [module, training] : modules_) module->train(training);
   for (auto& [buffer, value] : buffers_) {
-    if (buffer.defined()) buffer.copy_(value);
+    if (buffer.defined()) put_back(buffer, value);
   }
 }
 

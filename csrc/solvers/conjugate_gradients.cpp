@@ -135,7 +135,7 @@ class Recurrence {
     const Scalar alpha = scalars_.zero_once_stopped(rz_ / pAp);
     scalars_.axpy(system_.x, alpha, p_);
     scalars_.axpy(r_, -alpha, Ap);
-    quadratic_ = quadratic_ - 0.5 * alpha * rz_;
+    quadratic_ = scalars_.while_running(quadratic_ - 0.5 * alpha * rz_, quadratic_);
     precondition();
     const Scalar rz = scalars_.dot(r_, z_);
     r_norm_ = scalars_.while_running(residual_norm(rz), r_norm_);
@@ -206,7 +206,7 @@ class Recurrence {
   bool fresh_ = false;  // no iteration since r was computed as b - A x
 };
 
-void check(const ConjugateGradient& options, const LinearSystem& system) {
+void check_settings(const ConjugateGradient& options) {
   TORCH_CHECK(options.max_iterations() >= 1,
               "natgrad: ConjugateGradient needs max_iterations >= 1, but got ",
               options.max_iterations(), ".");
@@ -219,6 +219,9 @@ void check(const ConjugateGradient& options, const LinearSystem& system) {
   TORCH_CHECK(options.check_interval() >= 0,
               "natgrad: ConjugateGradient's check_interval is >= 0, but is ",
               options.check_interval(), ".");
+}
+
+void check_sizes(const LinearSystem& system) {
   const auto size = system.matrix.size();
   const auto check_vector = [&](const Tensor& v, const char* what) {
     TORCH_CHECK(v.dim() == 1 && v.numel() == size, "natgrad: ", what, " of the system with ",
@@ -237,29 +240,33 @@ double largest_entry(const Tensor& v) { return v.numel() ? v.abs().max().item<do
 
 Solution ConjugateGradient::solve(const LinearSystem& system) const {
   torch::NoGradGuard no_grad;
-  check(*this, system);
+  check_settings(*this);
+  check_sizes(system);
   const Tensor& b = system.right_hand_side;
   const bool warm = system.initial.defined();
+  SolverSummary summary;
+  if (largest_entry(b) == 0) {
+    summary.termination = Termination::Converged;
+    return {torch::zeros_like(b), summary};
+  }
   Tensor x = warm ? system.initial.clone() : torch::zeros_like(b);
   const Tensor residual = warm ? b - system.matrix.multiply(x) : b;
-
-  SolverSummary summary;
   const double scale = std::max(largest_entry(b), largest_entry(residual));
-  if (scale == 0 || !std::isfinite(scale)) {
-    summary.termination = scale == 0 ? Termination::Converged : Termination::NonFinite;
-  } else {
-    const auto every = check_interval_ ? check_interval_ : b.is_cpu() ? 1 : kDeviceCheckInterval;
-    const ScaledSystem scaled{system.matrix, system.preconditioner, b / scale, x.div_(scale),
-                              residual / scale};
-    summary = every == 1 ? Recurrence(*this, scaled, HostScalars(), every).solve()
-                         : Recurrence(*this, scaled, DeviceScalars(b.device()), every).solve();
-    x.mul_(scale);
+  if (!std::isfinite(scale)) {
+    summary.termination = Termination::NonFinite;
+    return {x, summary};
   }
+
+  const auto every = check_interval_ ? check_interval_ : b.is_cpu() ? 1 : kDeviceCheckInterval;
+  const ScaledSystem scaled{system.matrix, system.preconditioner, b / scale, x.div_(scale),
+                            residual / scale};
+  summary = every == 1 ? Recurrence(*this, scaled, HostScalars(), every).solve()
+                       : Recurrence(*this, scaled, DeviceScalars(b.device()), every).solve();
   summary.products += warm;
   summary.residual *= scale;
-  summary.right_hand_side = b.norm().item<double>();
+  summary.right_hand_side = scaled.b.norm().item<double>() * scale;
   summary.quadratic *= scale * scale;
-  return {x, summary};
+  return {x.mul_(scale), summary};
 }
 
 Solution ConjugateGradient::solve(const LinearOperator& matrix,
@@ -274,6 +281,7 @@ std::string ConjugateGradient::describe() const {
 }
 
 std::shared_ptr<const Solver> ConjugateGradient::clone() const {
+  check_settings(*this);
   return std::make_shared<ConjugateGradient>(*this);
 }
 

@@ -12,8 +12,8 @@ namespace natgrad {
 enum class Pass { Plain, Differentiable };
 
 /// One run of the autograd engine: sends `cotangents` into the graph at `roots` and returns what
-/// arrives at `inputs` (undefined where nothing does). The graph is kept and `.grad` is not
-/// touched.
+/// arrives at `inputs` (undefined where nothing does, or where the edge is not valid). The graph is
+/// kept and `.grad` is not touched.
 ///
 /// An edge names a tensor by the node that consumes its gradient, so that neither end has to be
 /// held. Throws `c10::Error` with the way out when the graph has been freed, or when an op on the

@@ -52,7 +52,7 @@ class Linearization {
 /// each node's own u·(J v) = v·(Jᵀu); empty if every node passes.
 std::string find_undifferentiable_op(const torch::autograd::edge_list& outputs);
 
-/// Edges into the parameters, for `backward`.
+/// Edges into the parameters, for `backward`; not valid for one that requires no gradient.
 torch::autograd::edge_list edges_of(const std::vector<torch::Tensor>& parameters);
 
 }  // namespace natgrad

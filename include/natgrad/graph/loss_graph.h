@@ -30,7 +30,8 @@ struct LossTerm {
 /// that natgrad can read (naming the node and the way out), and if it is not linear in its terms.
 class LossGraph {
  public:
-  /// Only parameters that require a gradient may be listed. `generator` draws the random probes.
+  /// A parameter that is frozen or takes no part counts as constant: its gradient, and its rows of
+  /// every curvature, are zero. `generator` draws the random probes.
   LossGraph(const torch::Tensor& loss, std::vector<torch::Tensor> parameters,
             at::Generator generator = make_generator(0));
 
@@ -64,5 +65,9 @@ class LossGraph {
 
   std::shared_ptr<State> state_;
 };
+
+/// Whether the outputs z of every term are finite. Those that `natgrad::outputs` marks are not kept
+/// in the graph, and count as not finite. Throws as `find_terms` does.
+bool has_finite_outputs(const torch::Tensor& loss, const std::vector<torch::Tensor>& parameters);
 
 }  // namespace natgrad

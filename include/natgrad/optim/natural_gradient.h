@@ -30,7 +30,8 @@ namespace natgrad {
 ///
 /// Programmer errors throw `c10::Error`; numerical outcomes are values in `summary()`. After
 /// either, parameters, gradients, flags, generators and the optimizer's state are as before the
-/// call, except that a loss that is not finite after an accepted step takes that step back.
+/// call, except that a loss that is not finite after an accepted step takes that step back (not if
+/// the loss is NaN on finite outputs: then the targets are at fault, as when all are ignored).
 class NaturalGradient : public torch::optim::Optimizer {
  public:
   explicit NaturalGradient(const std::vector<torch::optim::OptimizerParamGroup>& groups,
@@ -68,7 +69,8 @@ class NaturalGradient : public torch::optim::Optimizer {
   void take_back_last_step();
 
   std::vector<torch::Tensor> all_parameters() const;
-  void adopt_options(size_t group, const torch::optim::OptimizerParamGroup& given);
+  std::unique_ptr<NaturalGradientOptions> options_for(
+      const torch::optim::OptimizerParamGroup& given) const;
   void check_groups();
 
   NaturalGradientOptions system_;     // what all groups share

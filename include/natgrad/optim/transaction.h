@@ -41,7 +41,6 @@ class Transaction {
 
   std::vector<torch::Tensor> parameters_;
   std::vector<torch::Tensor> values_;
-  std::vector<int64_t> versions_;
   std::vector<bool> requires_grad_;
   std::vector<SavedGradient> gradients_;
   std::vector<SavedGenerator> generators_;
