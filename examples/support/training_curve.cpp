@@ -1,0 +1,36 @@
+#include "support/training_curve.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+namespace examples {
+namespace {
+
+std::string natural_gradient_details(const EpochRecord& record) {
+  if (record.natural_steps == 0) return "";
+  const double iterations = static_cast<double>(record.cg_iterations) / record.natural_steps;
+  auto details = fmt::format("  lambda {:<8.3g}  CG {:4.1f}", record.lambda, iterations);
+  if (record.refused_steps > 0) details += fmt::format("  refused {}", record.refused_steps);
+  return details;
+}
+
+}  // namespace
+
+double TrainingCurve::worst_loss() const {
+  double worst = epochs.back().training_loss;
+  // A loss that is not a number is worse than any other.
+  for (size_t i = 1; i < epochs.size(); ++i) {
+    if (!(epochs[i].training_loss <= worst)) worst = epochs[i].training_loss;
+  }
+  return worst;
+}
+
+void print_progress(const EpochRecord& record) {
+  fmt::print("epoch {:3}  loss {:<8.3g}  accuracy {:5.1f}%{}  {:6.2f} s\n", record.epoch,
+             record.training_loss, 100 * record.accuracy, natural_gradient_details(record),
+             record.seconds);
+  std::fflush(stdout);  // progress, also through a pipe
+}
+
+}  // namespace examples
