@@ -16,13 +16,13 @@ function(_libtorch_dir_of python out)
   endif()
 endfunction()
 
-# Torch's own CMake files cannot be loaded where torch was built with CUDA and CUDA's compiler is not
-# installed. natgrad compiles no CUDA code and needs no more than the libraries.
-macro(_libtorch_without_cuda_compiler dir)
+# Torch's own CMake files fail where torch was built with CUDA, as pip's default one is, but CUDA's
+# compiler is not fully installed. natgrad compiles no CUDA code: it needs only the libraries.
+macro(_libtorch_with_cuda dir)
   set(PACKAGE_FIND_VERSION "${LibTorch_FIND_VERSION}")
   include("${dir}/TorchConfigVersion.cmake")
   if(PACKAGE_VERSION_COMPATIBLE)
-    cmake_path(SET _root NORMALIZE "${dir}/../../..")
+    get_filename_component(_root "${dir}/../../.." ABSOLUTE)
     set(Torch_FOUND TRUE)
     set(Torch_VERSION "${PACKAGE_VERSION}")
     set(Torch_DIR "${dir}" CACHE PATH "The folder of TorchConfig.cmake" FORCE)
@@ -31,17 +31,17 @@ macro(_libtorch_without_cuda_compiler dir)
     set(TORCH_LIBRARIES
         "-Wl,--no-as-needed,${_root}/lib/libtorch.so,--as-needed"
         "${_root}/lib/libtorch_cpu.so" "${_root}/lib/libc10.so"
-        -Wl,--allow-shlib-undefined "-Wl,-rpath,${_root}/lib")
+        -Wl,--allow-shlib-undefined)
     set(_libtorch_definitions USE_DISTRIBUTED USE_C10D_GLOO)
   endif()
 endmacro()
 
 macro(_libtorch_try dir)
   if(NOT Torch_FOUND AND EXISTS "${dir}/TorchConfig.cmake")
-    if(EXISTS "${dir}/../../../lib/libtorch_cuda.so" AND NOT NATGRAD_NVCC)
-      _libtorch_without_cuda_compiler("${dir}")
+    if(EXISTS "${dir}/../../../lib/libtorch_cuda.so")
+      _libtorch_with_cuda("${dir}")
     else()
-      find_package(Torch ${LibTorch_FIND_VERSION} QUIET PATHS "${dir}" NO_DEFAULT_PATH)
+      find_package(Torch ${LibTorch_FIND_VERSION} QUIET GLOBAL PATHS "${dir}" NO_DEFAULT_PATH)
     endif()
   endif()
 endmacro()
@@ -50,13 +50,16 @@ endmacro()
 set(_log_level "${CMAKE_MESSAGE_LOG_LEVEL}")
 set(CMAKE_MESSAGE_LOG_LEVEL ERROR)
 
-find_program(NATGRAD_NVCC nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH /usr/local/cuda PATH_SUFFIXES bin)
 find_path(Torch_DIR TorchConfig.cmake
   HINTS ENV Torch_DIR ${CMAKE_PREFIX_PATH} ENV CMAKE_PREFIX_PATH
   PATH_SUFFIXES share/cmake/Torch Torch
   DOC "The folder of TorchConfig.cmake")
 _libtorch_try("${Torch_DIR}")
-foreach(_python IN ITEMS python3 "${PROJECT_SOURCE_DIR}/.venv/bin/python")
+set(_pythons python3 "${PROJECT_SOURCE_DIR}/.venv/bin/python")
+if(DEFINED ENV{VIRTUAL_ENV})  # pyenv puts another python3 before the active one when it runs cmake
+  list(PREPEND _pythons "$ENV{VIRTUAL_ENV}/bin/python3")
+endif()
+foreach(_python IN LISTS _pythons)
   if(NOT Torch_FOUND)
     _libtorch_dir_of("${_python}" _dir)
     _libtorch_try("${_dir}")
@@ -65,12 +68,13 @@ endforeach()
 
 set(CMAKE_MESSAGE_LOG_LEVEL "${_log_level}")
 
+if(NOT Torch_FOUND AND LibTorch_FIND_REQUIRED)
+  message(FATAL_ERROR "LibTorch ${LibTorch_FIND_VERSION} or newer is missing: run script/setup to "
+                      "install it, or say where it is with -DTorch_DIR=<...>/share/cmake/Torch.")
+endif()
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(LibTorch
-  REQUIRED_VARS Torch_DIR TORCH_LIBRARIES
-  VERSION_VAR Torch_VERSION
-  REASON_FAILURE_MESSAGE
-    "LibTorch is missing: run script/setup to install it, or name yours with -DTorch_DIR=<...>/share/cmake/Torch.")
+  REQUIRED_VARS Torch_DIR TORCH_LIBRARIES VERSION_VAR Torch_VERSION)
 
 if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
   add_library(LibTorch::LibTorch INTERFACE IMPORTED GLOBAL)

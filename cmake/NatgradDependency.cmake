@@ -18,7 +18,8 @@ function(natgrad_dependency package)
 
   # FetchContent ends with pages of a failed sub-build when it cannot download: ask first.
   string(TOUPPER ${package} upper)
-  if(NOT FETCHCONTENT_SOURCE_DIR_${upper})
+  string(TOLOWER ${package} lower)
+  if(NOT FETCHCONTENT_SOURCE_DIR_${upper} AND NOT EXISTS "${FETCHCONTENT_BASE_DIR}/${lower}-src")
     execute_process(
       COMMAND "${CMAKE_COMMAND}" -E env GIT_TERMINAL_PROMPT=0
               git ls-remote --exit-code ${arg_GIT} refs/tags/${arg_TAG}
@@ -27,9 +28,9 @@ function(natgrad_dependency package)
       message(FATAL_ERROR "${package} is missing and ${arg_GIT} cannot be reached: "
                           "install it with `apt-get install ${arg_APT}`, or run script/setup.")
     endif()
+    message(STATUS "Downloading ${package} ${arg_TAG}")
   endif()
-  message(STATUS "Downloading ${package} ${arg_TAG}")
   FetchContent_Declare(${package} GIT_REPOSITORY ${arg_GIT} GIT_TAG ${arg_TAG}
-                       GIT_SHALLOW ON SYSTEM)
+                       GIT_SHALLOW ON UPDATE_DISCONNECTED ON SYSTEM)
   FetchContent_MakeAvailable(${package})
 endfunction()

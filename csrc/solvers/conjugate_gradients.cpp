@@ -185,7 +185,21 @@ class Recurrence {
     }
   }
 
-  SolverSummary summarise(int status) const {
+  /// A start far from the solution can leave x worse than no step, φ(x) > φ(0) = 0: then x becomes
+  /// its own best multiple.
+  void improve_on_zero() {
+    if (!(scalars_.value(quadratic_) > 0)) return;
+    const Scalar bx = scalars_.dot(system_.b, system_.x);
+    const Scalar xAx = bx - scalars_.dot(system_.x, r_);
+    const double c = scalars_.value(xAx) > 0 ? scalars_.value(bx / xAx) : 0;
+    system_.x.mul_(c);
+    r_ = system_.b + c * (r_ - system_.b);
+    r_norm_ = scalars_.root(scalars_.dot(r_, r_));
+    quadratic_ = -0.5 * c * bx;
+  }
+
+  SolverSummary summarise(int status) {
+    if (status != kSmallResidual && status != kNonFinite) improve_on_zero();
     SolverSummary summary;
     summary.termination = termination_of(status);
     summary.iterations = scalars_.iterations();

@@ -25,6 +25,9 @@ class Proximal final : public Damping {
   TORCH_ARG(double, momentum) = 0.95;
   /// Decay of the running mean of the noise, in [0, 1).
   TORCH_ARG(double, noise_decay) = 0.95;
+  /// λ is never below this share of the largest noise seen so far, in [0, 1). As the last examples
+  /// are fitted, F and with it the noise vanish, and nothing else would hold the steps back.
+  TORCH_ARG(double, noise_floor) = 1e-5;
   /// A fixed λ ≥ 0 instead of the measured noise.
   TORCH_ARG(std::optional<double>, fixed_lambda) = std::nullopt;
 
@@ -39,6 +42,7 @@ class Proximal final : public Damping {
 
  private:
   std::optional<double> noise_;
+  double largest_noise_ = 0;
 };
 
 }  // namespace natgrad

@@ -18,7 +18,8 @@ namespace natgrad {
 ///    φᵢ < 0 and (φᵢ - φᵢ₋ₖ)/φᵢ < kε with k = max(10, i/10);
 ///  - `max_iterations`; curvature that is negative, or zero to rounding; a number that is not
 ///  finite.
-/// In each case x is the last sound iterate.
+/// In each case x is the last sound iterate; if a poor start has left it worse than x = 0, φ(x) >
+/// 0, it is its own best multiple, so that φ(x) ≤ 0 always holds.
 ///
 /// Cost: one product with A an iteration, one for x₀ ≠ 0, one to confirm convergence; four vectors
 /// of [P], none allocated in the loop. The right-hand side is scaled first, so its size does not

@@ -1,0 +1,160 @@
+#include <natgrad/graph/loss_graph.h>
+
+#include "support/dense_oracles.h"
+#include "support/graph_readings.h"
+#include "support/losses.h"
+
+namespace natgrad::testing {
+namespace {
+
+// A few dozen sums of numbers near one, in double.
+constexpr double kRounding = 1e-13;
+// Second derivatives of the losses' own nodes, which cancel a digit or two more.
+constexpr double kHessianRounding = 1e-12;
+
+/// The loss alone: its outputs are leaves and the parameters at once.
+struct Reading : ::testing::TestWithParam<LossCase> {
+  Outputs z = leaf_outputs(GetParam(), 500);
+  Tensor loss = GetParam().loss(z);
+  LossGraph graph = LossGraph(loss, z);
+};
+
+TEST_P(Reading, ReferenceIsTheSameLoss) {
+  EXPECT_LT(relative_error(loss, GetParam().reference(z)), kRounding);
+}
+
+TEST_P(Reading, FindsEachOutputOnce) {
+  EXPECT_EQ(graph.outputs().size(), z.size());
+  for (const auto& output : z) EXPECT_NO_THROW(output_of(graph, output));
+}
+
+TEST_P(Reading, CountsTheExamples) { EXPECT_EQ(graph.examples(), z[0].size(0)); }
+
+TEST_P(Reading, HessianInTheOutputs) {
+  const auto expected = hessian(GetParam().reference(z), z);
+  EXPECT_LT(relative_error(dense_loss_hessian(graph, z), expected), kHessianRounding);
+}
+
+TEST_P(Reading, HessianProductsAreRepeatable) {
+  const auto first = dense_loss_hessian(graph, z);
+  EXPECT_TRUE(identical(dense_loss_hessian(graph, z), first));
+}
+
+TEST_P(Reading, GradientOfTheLoss) {
+  EXPECT_LT(relative_error(graph.gradient(), gradient_of(GetParam().reference(z), z)), kRounding);
+}
+
+TEST_P(Reading, GradientsOfTheTermsAddUp) {
+  const auto expected = gradient_of(GetParam().reference(z), z);
+  EXPECT_LT(relative_error(term_gradients(graph, z), expected), kRounding);
+}
+
+TEST_P(Reading, LeavesTheGraphAndGradToTheUser) {
+  for (const auto& output : z) EXPECT_FALSE(output.grad().defined());
+  loss.backward();
+  std::vector<Tensor> gradients;
+  for (const auto& output : z) gradients.push_back(output.grad());
+  EXPECT_LT(relative_error(graph.gradient(), flat(gradients)), kRounding);
+}
+
+TEST_P(Reading, ScalesWithTheLoss) {
+  constexpr double kScale = 128;  // a power of two: exact
+  const LossGraph scaled(kScale * loss, z);
+  EXPECT_TRUE(identical(scaled.gradient(), kScale * graph.gradient()));
+  EXPECT_LT(relative_error(dense_loss_hessian(scaled, z), kScale * dense_loss_hessian(graph, z)),
+            kHessianRounding);
+}
+
+INSTANTIATE_TEST_SUITE_P(Losses, Reading, ::testing::ValuesIn(losses()), ByName());
+
+struct ReadingOfLikelihoods : Reading {};
+
+TEST_P(ReadingOfLikelihoods, WeightsOfTheExamples) {
+  for (const auto& term : GetParam().terms) {
+    const auto& output = z[term.output];
+    const auto expected = term.weights.expand_as(output);
+    EXPECT_LT(relative_error(weights_of(graph, output, term.family), expected), kRounding)
+        << to_string(term.family) << " at output " << term.output;
+  }
+}
+
+TEST_P(ReadingOfLikelihoods, EachTermHasOne) {
+  for (const auto& term : graph.terms()) EXPECT_NE(term.likelihood, nullptr);
+  EXPECT_EQ(graph.terms().size(), GetParam().terms.size());
+}
+
+TEST_P(ReadingOfLikelihoods, FisherMatrixOfTheOutputs) {
+  std::vector<Tensor> blocks;
+  for (const auto& output : z) {
+    const size_t place = output_of(graph, output);
+    const auto multiply = [&](const Tensor& v) {
+      auto product = torch::zeros_like(output).detach();
+      for (const auto& term : graph.terms()) {
+        if (term.output != place) continue;
+        product = product + term.weights * term.likelihood->fisher_multiply(v.view(output.sizes()));
+      }
+      return product.detach();
+    };
+    blocks.push_back(matrix_of(multiply, output.numel()));
+  }
+  const auto expected = closed_form_fisher(GetParam(), z);
+  EXPECT_LT(relative_error(block_diagonal(blocks), expected), kHessianRounding);
+}
+
+INSTANTIATE_TEST_SUITE_P(Losses, ReadingOfLikelihoods, ::testing::ValuesIn(likelihood_losses()),
+                         ByName());
+
+struct ReadingOfOwnLosses : Reading {};
+
+TEST_P(ReadingOfOwnLosses, HasATermWithoutLikelihood) {
+  int64_t own = 0;
+  for (const auto& term : graph.terms()) own += term.likelihood == nullptr;
+  EXPECT_GE(own, 1);
+}
+
+std::vector<LossCase> own_losses() {
+  std::vector<LossCase> chosen;
+  for (const auto& loss : losses()) {
+    if (!loss.has_likelihood()) chosen.push_back(loss);
+  }
+  return chosen;
+}
+
+INSTANTIATE_TEST_SUITE_P(Losses, ReadingOfOwnLosses, ::testing::ValuesIn(own_losses()), ByName());
+
+TEST(LossGraphTest, IsAValueWhoseCopiesShareTheGraph) {
+  const auto problem = make_problem(loss_named("CrossEntropyMean"));
+  const LossGraph copy = problem.graph;
+  EXPECT_EQ(&copy.linearization(), &problem.graph.linearization());
+  EXPECT_TRUE(identical(copy.gradient(), problem.graph.gradient()));
+}
+
+TEST(LossGraphTest, TheSeedDoesNotChangeWhatIsRead) {
+  const auto problem = make_problem(loss_named("HeadsOfTwoFamilies"));
+  const LossGraph other(problem.loss, problem.network.parameters, seeded(17));
+  EXPECT_TRUE(identical(other.gradient(), problem.graph.gradient()));
+  EXPECT_TRUE(identical(dense_loss_hessian(other, problem.outputs),
+                        dense_loss_hessian(problem.graph, problem.outputs)));
+}
+
+TEST(LossGraphTest, GradientIsZeroForUnusedParameters) {
+  const auto network = tanh_network();
+  auto parameters = network.parameters;
+  parameters.push_back(parameter({3}, 1));
+  const auto loss = loss_named("CrossEntropyMean").loss({network.forward()});
+  const LossGraph graph(loss, parameters);
+  const auto of_unused = graph.gradient().narrow(0, graph.gradient().numel() - 3, 3);
+  EXPECT_TRUE(identical(of_unused, torch::zeros({3}, torch::kDouble)));
+  EXPECT_LT(relative_error(graph.gradient(), gradient_of(loss, parameters)), kRounding);
+}
+
+TEST(LossGraphTest, DoesNotDisturbTheUsersGenerator) {
+  torch::manual_seed(5);
+  const auto expected = torch::rand({3});
+  torch::manual_seed(5);
+  make_problem(loss_named("CrossEntropyMean")).graph.linearization();
+  EXPECT_TRUE(identical(torch::rand({3}), expected));
+}
+
+}  // namespace
+}  // namespace natgrad::testing

@@ -1,0 +1,122 @@
+#include <natgrad/graph/term_readers.h>
+
+#include <natgrad/graph/marks.h>
+#include <natgrad/likelihoods/gaussian.h>
+#include <torch/csrc/autograd/variable.h>
+
+#include "support/graph_readings.h"
+
+// Weights and Hessians of whole losses are in loss_graph_test.cpp; here, one node at a time.
+
+namespace natgrad::testing {
+namespace {
+
+namespace F = torch::nn::functional;
+using torch::autograd::impl::gradient_edge;
+
+constexpr double kRounding = 1e-15;  // a product or two; the figures are near one
+
+struct TermReaders : ::testing::Test {
+  Tensor z = parameter({kExamples, kOutputs}, 1101);
+  Tensor y = torch::rand({kExamples, kOutputs}, seeded(1102), torch::kDouble);
+
+  static TermReading read(const Tensor& node_output, const Tensor& coefficient) {
+    return read_term(*node_output.grad_fn(), coefficient);
+  }
+};
+
+TEST_F(TermReaders, RecogniseLikelihoodNodesOnly) {
+  EXPECT_TRUE(is_likelihood_node(*z.log_softmax(1).grad_fn()));
+  EXPECT_TRUE(is_likelihood_node(*F::binary_cross_entropy_with_logits(z, y).grad_fn()));
+  EXPECT_TRUE(is_likelihood_node(*F::mse_loss(z, y).grad_fn()));
+  EXPECT_TRUE(is_likelihood_node(*nll(Gaussian(z), y, at::Reduction::None).grad_fn()));
+  EXPECT_FALSE(is_likelihood_node(*outputs(z).grad_fn()));
+  EXPECT_FALSE(is_likelihood_node(*z.softmax(1).grad_fn()));
+  EXPECT_FALSE(is_likelihood_node(*z.sum().grad_fn()));
+  EXPECT_FALSE(is_likelihood_node(*gradient_edge(z).function));
+}
+
+TEST_F(TermReaders, LogSoftmaxWeightsAreMinusTheRowSums) {
+  const auto c = randn({kExamples, kOutputs}, 1103);
+  const auto reading = read(z.log_softmax(1), c);
+  EXPECT_LT(relative_error(reading.weights.expand_as(z), -c.sum(1, true).expand_as(z)), kRounding);
+  EXPECT_EQ(reading.outputs, gradient_edge(z));
+  EXPECT_EQ(reading.likelihood->describe().find("Categorical"), 0u);
+}
+
+TEST_F(TermReaders, LogSoftmaxIsReadAlongItsOwnDimension) {
+  const auto c = randn({kExamples, kOutputs}, 1104);
+  const auto v = randn({kExamples, kOutputs}, 1105);
+  const auto along_rows = read(z.log_softmax(0), c);
+  const auto p = z.detach().softmax(0);
+  const auto expected = p * v - p * (p * v).sum(0, true);
+  EXPECT_LT(relative_error(along_rows.likelihood->fisher_multiply(v), expected), 10 * kRounding);
+  EXPECT_LT(relative_error(along_rows.weights.expand_as(z), -c.sum(0, true).expand_as(z)),
+            kRounding);
+  const auto negative = read(z.log_softmax(-1), c);
+  EXPECT_LT(relative_error(negative.weights.expand_as(z), -c.sum(1, true).expand_as(z)), kRounding);
+}
+
+TEST_F(TermReaders, BinaryCrossEntropyOfEachReduction) {
+  using Options = F::BinaryCrossEntropyWithLogitsFuncOptions;
+  const auto c = randn({}, 1106), each = randn({kExamples, kOutputs}, 1107);
+  const auto weights = [&](const Options& options, const Tensor& coefficient) {
+    return read(F::binary_cross_entropy_with_logits(z, y, options), coefficient)
+        .weights.expand_as(z);
+  };
+  EXPECT_LT(relative_error(weights(Options(), c), c.expand_as(z) / z.numel()), kRounding);
+  EXPECT_LT(relative_error(weights(Options().reduction(torch::kSum), c), c.expand_as(z)),
+            kRounding);
+  EXPECT_LT(relative_error(weights(Options().reduction(torch::kNone), each), each), kRounding);
+}
+
+TEST_F(TermReaders, MseIsAGaussianOfVarianceOneAndTwiceTheCoefficient) {
+  const auto c = randn({}, 1108);
+  for (const auto& loss : {F::mse_loss(z, y), F::mse_loss(y, z)}) {
+    const auto reading = read(loss, c);
+    EXPECT_EQ(reading.likelihood->describe(), Gaussian(z).describe());
+    EXPECT_EQ(reading.outputs, gradient_edge(z));
+    EXPECT_LT(relative_error(reading.weights.expand_as(z), 2 * c.expand_as(z) / z.numel()),
+              kRounding);
+  }
+}
+
+TEST_F(TermReaders, OfAnUnfilledBroadcastTheEdgeIsTheExpandedOutputs) {
+  // One number predicted for all: z of [1, 6] against y of [4, 6] is a legal broadcast of one side.
+  const auto row = parameter({1, kOutputs}, 1109);
+  const auto reading = read(F::mse_loss(row, y), torch::ones({}, torch::kDouble));
+  EXPECT_EQ(reading.likelihood->outputs().sizes(), y.sizes());
+}
+
+TEST_F(TermReaders, NamedLikelihoodIsHandedThrough) {
+  const auto likelihood = std::make_shared<const Gaussian>(z, 0.3);
+  const auto c = randn({kExamples, kOutputs}, 1110);
+  const auto reading = read(nll(likelihood, y, at::Reduction::None), c);
+  EXPECT_EQ(reading.likelihood, likelihood);
+  EXPECT_EQ(reading.outputs, gradient_edge(z));
+  EXPECT_LT(relative_error(reading.weights.expand_as(z), c), kRounding);
+}
+
+TEST_F(TermReaders, ReadingsCarryNoGraph) {
+  const auto c = randn({kExamples, kOutputs}, 1111).requires_grad_();
+  const auto reading = read(z.log_softmax(1), c);
+  EXPECT_FALSE(reading.weights.requires_grad());
+  EXPECT_FALSE(reading.likelihood->outputs().requires_grad());
+}
+
+TEST_F(TermReaders, BothArgumentsOfMseRequiringAGradientThrow) {
+  const auto loss = F::mse_loss(z, parameter({kExamples, kOutputs}, 1112));
+  expect_error_naming([&] { read(loss, torch::ones({}, torch::kDouble)); },
+                      {"both arguments", "detach"});
+}
+
+TEST_F(TermReaders, ReadableLossesNamesThemAll) {
+  const auto names = readable_losses();
+  for (const auto* name : {"cross_entropy", "log_softmax", "binary_cross_entropy_with_logits",
+                           "mse_loss", "natgrad::nll"}) {
+    EXPECT_NE(names.find(name), std::string::npos) << name;
+  }
+}
+
+}  // namespace
+}  // namespace natgrad::testing

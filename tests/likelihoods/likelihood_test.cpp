@@ -1,0 +1,194 @@
+#include <natgrad/likelihoods/likelihood.h>
+
+#include "support/likelihood_families.h"
+
+// Every family of the table against what the theory says of all of them (Martens, sections 4, 5 and
+// 8). Matrices are over all entries of z at once, so that they also show that observations are
+// independent.
+
+namespace natgrad::testing {
+namespace {
+
+// Sums of a few terms of order one in double; the 24 quadrature weights are known to 1e-12.
+constexpr double kExact = 1e-11;
+// float32 products of a few factors.
+constexpr double kExactFloat = 2e-6;
+
+class LikelihoodProperties : public ::testing::TestWithParam<LikelihoodCase> {
+ protected:
+  const Tensor z_ = GetParam().outputs;
+  const std::shared_ptr<Likelihood> likelihood_ = GetParam().make();
+  const Support support_ = GetParam().support();
+
+  /// measure · r(y|z) for each point y, per observation.
+  std::vector<Tensor> probabilities() const {
+    std::vector<Tensor> result;
+    for (size_t k = 0; k < support_.points.size(); ++k) {
+      result.push_back(support_.measure[k] * likelihood_->log_prob(support_.points[k]).exp());
+    }
+    return result;
+  }
+
+  /// A number per observation as one per entry of z, flat.
+  Tensor spread(const Tensor& per_observation) const {
+    return likelihood_->align(per_observation).expand_as(z_).reshape(-1);
+  }
+
+  /// 1 where two entries of z belong to the same observation.
+  Tensor same_observation() const {
+    const auto like = likelihood_->log_prob(support_.points[0]);
+    const auto id = spread(torch::arange(like.numel(), torch::kDouble).view(like.sizes()));
+    return id.unsqueeze(0).eq(id.unsqueeze(1)).to(torch::kDouble);
+  }
+
+  /// E[score scoreᵀ]; scores of different observations are independent with mean zero.
+  Tensor covariance_of_score() const {
+    auto sum = torch::zeros({z_.numel(), z_.numel()}, torch::kDouble);
+    const auto r = probabilities();
+    for (size_t k = 0; k < r.size(); ++k) {
+      const auto s = likelihood_->score(support_.points[k]).reshape(-1);
+      sum += spread(r[k]).unsqueeze(1) * s.outer(s);
+    }
+    return sum * same_observation();
+  }
+
+  /// ∇²_z log r(y|z) by double backward, a row at a time.
+  Tensor hessian_of_log_prob(const Tensor& y) const {
+    const auto z = z_.clone().requires_grad_();
+    const auto value = GetParam().family.make(z)->log_prob(y).sum();
+    const auto gradient = torch::autograd::grad({value}, {z}, {}, true, true)[0].reshape(-1);
+    std::vector<Tensor> rows;
+    for (int64_t i = 0; i < z.numel(); ++i) {
+      const auto row = torch::autograd::grad({gradient[i]}, {z}, {}, true, false, true)[0];
+      rows.push_back(row.defined() ? row.reshape(-1) : torch::zeros({z.numel()}, z.options()));
+    }
+    return torch::stack(rows).detach();
+  }
+
+  /// The matrix of a linear map of tensors shaped like z.
+  template <class Map>
+  Tensor matrix_of(Map map) const {
+    std::vector<Tensor> columns;
+    for (int64_t j = 0; j < z_.numel(); ++j) {
+      const auto basis = torch::zeros({z_.numel()}, torch::kDouble);
+      basis[j] = 1;
+      const auto column = map(basis.view(z_.sizes()));
+      EXPECT_EQ(column.sizes(), z_.sizes());
+      columns.push_back(column.reshape(-1));
+    }
+    return torch::stack(columns, 1);
+  }
+
+  Tensor fisher() const {
+    return matrix_of([&](const Tensor& v) { return likelihood_->fisher_multiply(v); });
+  }
+};
+
+TEST_P(LikelihoodProperties, LogProbSumsToOne) {
+  auto total = torch::zeros_like(probabilities()[0]);
+  for (const auto& r : probabilities()) total += r;
+  EXPECT_LT(relative_error(total, torch::ones_like(total)), kExact);
+}
+
+TEST_P(LikelihoodProperties, ScoreHasMeanZeroUnderTheModel) {
+  const auto r = probabilities();
+  auto mean = torch::zeros({z_.numel()}, torch::kDouble);
+  auto size = torch::zeros({z_.numel()}, torch::kDouble);
+  for (size_t k = 0; k < r.size(); ++k) {
+    const auto term = spread(r[k]) * likelihood_->score(support_.points[k]).reshape(-1);
+    mean += term;
+    size += term.abs();
+  }
+  EXPECT_LT((mean.abs() / size).max().item<double>(), kExact);
+}
+
+TEST_P(LikelihoodProperties, ScoreIsTheGradientOfLogProb) {
+  for (const auto& y : support_.points) {
+    const auto z = z_.clone().requires_grad_();
+    const auto value = GetParam().family.make(z)->log_prob(y).sum();
+    const auto gradient = torch::autograd::grad({value}, {z})[0];
+    EXPECT_LT(relative_error(likelihood_->score(y), gradient), kExact);
+  }
+}
+
+TEST_P(LikelihoodProperties, FisherIsTheCovarianceOfTheScore) {
+  EXPECT_LT(relative_error(fisher(), covariance_of_score()), kExact);
+}
+
+TEST_P(LikelihoodProperties, FisherIsMinusTheExpectedHessian) {
+  const auto r = probabilities();
+  auto expected = torch::zeros({z_.numel(), z_.numel()}, torch::kDouble);
+  for (size_t k = 0; k < r.size(); ++k) {
+    expected -= spread(r[k]).unsqueeze(1) * hessian_of_log_prob(support_.points[k]);
+  }
+  EXPECT_LT(relative_error(fisher(), expected), kExact);
+}
+
+TEST_P(LikelihoodProperties, FisherIsTheFactorTimesItsTranspose) {
+  const auto b = matrix_of([&](const Tensor& r) { return likelihood_->factor_multiply(r); });
+  EXPECT_LT(relative_error(b.mm(b.t()), covariance_of_score()), kExact);
+}
+
+// Both ways: a family that says yes is right at every y, one that says no is not merely modest.
+TEST_P(LikelihoodProperties, HessianIsFisherExactlyWhereTheFamilySaysSo) {
+  const auto expected = covariance_of_score();
+  double largest = 0;
+  for (const auto& y : support_.points) {
+    largest = std::max(largest, relative_error(-hessian_of_log_prob(y), expected));
+  }
+  EXPECT_EQ(likelihood_->hessian_is_fisher(), largest < kExact) << "difference " << largest;
+}
+
+TEST_P(LikelihoodProperties, ProductsRepeatBitwiseAndAreFresh) {
+  const auto v = randn(z_.sizes(), 3);
+  const auto before = v.clone();
+  const auto product = likelihood_->fisher_multiply(v).clone();
+  const auto factor = likelihood_->factor_multiply(v).clone();
+  likelihood_->fisher_multiply(v).fill_(std::nan(""));
+  likelihood_->factor_multiply(v).fill_(std::nan(""));
+  EXPECT_TRUE(identical(v, before));
+  EXPECT_TRUE(identical(likelihood_->fisher_multiply(v), product));
+  EXPECT_TRUE(identical(likelihood_->factor_multiply(v), factor));
+}
+
+// z as a layer may leave it, a slice of something larger.
+TEST_P(LikelihoodProperties, StridedOutputsGiveTheSame) {
+  const auto strided = torch::stack({z_, z_}, 0).movedim(0, -1).contiguous().select(-1, 1);
+  const auto other = GetParam().family.make(strided);
+  const auto v = randn(z_.sizes(), 3);
+  const auto& y = support_.points.front();
+  EXPECT_LT(relative_error(other->log_prob(y), likelihood_->log_prob(y)), kExact);
+  EXPECT_LT(relative_error(other->score(y), likelihood_->score(y)), kExact);
+  EXPECT_LT(relative_error(other->fisher_multiply(v), likelihood_->fisher_multiply(v)), kExact);
+  EXPECT_LT(relative_error(other->factor_multiply(v), likelihood_->factor_multiply(v)), kExact);
+}
+
+TEST_P(LikelihoodProperties, Float32AgreesWithFloat64) {
+  const auto narrow = GetParam().family.make(z_.to(torch::kFloat));
+  const auto v = randn(z_.sizes(), 3);
+  const auto& point = support_.points.front();
+  const auto y = point.is_floating_point() ? point.to(torch::kFloat) : point;
+  const auto check = [](const Tensor& actual, const Tensor& expected) {
+    EXPECT_EQ(actual.scalar_type(), torch::kFloat);
+    EXPECT_LT(relative_error(actual, expected), kExactFloat);
+  };
+  check(narrow->log_prob(y), likelihood_->log_prob(point));
+  check(narrow->score(y), likelihood_->score(point));
+  check(narrow->fisher_multiply(v.to(torch::kFloat)), likelihood_->fisher_multiply(v));
+  check(narrow->factor_multiply(v.to(torch::kFloat)), likelihood_->factor_multiply(v));
+}
+
+TEST_P(LikelihoodProperties, TextNamesTheFamily) {
+  EXPECT_EQ(likelihood_->describe(), GetParam().make()->describe());
+  for (const auto& other : likelihood_families()) {
+    if (other.name == GetParam().family.name || other.shapes[0].size() != z_.sizes().size())
+      continue;
+    EXPECT_NE(likelihood_->describe(), other.make(z_)->describe()) << other.name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, LikelihoodProperties, ::testing::ValuesIn(likelihood_cases()),
+                         likelihood_case_name);
+
+}  // namespace
+}  // namespace natgrad::testing

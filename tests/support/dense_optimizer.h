@@ -1,0 +1,60 @@
+#pragma once
+
+// The optimizer's algorithm with explicit matrices and direct solves.
+
+#include <torch/torch.h>
+
+#include "support/dense_oracles.h"
+#include "support/losses.h"
+#include "support/networks.h"
+
+namespace natgrad::testing {
+
+struct DenseSettings {
+  double lambda = 0.1, momentum = 0, lr = 1, weight_decay = 0;
+};
+
+/// (G + (w + λ) I) δ = -(∇h + wθ) + λ μ δ_prev, then θ += α δ.
+class DenseOptimizer {
+ public:
+  DenseOptimizer(Network network, LossCase loss, DenseSettings settings)
+      : network_(std::move(network)), loss_(std::move(loss)), settings_(settings) {}
+
+  void step() {
+    const auto z = network_.forward();
+    const auto of_z = [&](const torch::Tensor& t) { return loss_.reference(split(t, loss_)); };
+    const auto theta = flat(network_.parameters).detach();
+    const auto identity = torch::eye(theta.numel(), torch::kDouble);
+    const auto g = hessian_of_linearised_model(z, network_.parameters, of_z);
+    gradient_ = gradient_of(of_z(z), network_.parameters) + settings_.weight_decay * theta;
+    auto right_hand_side = -gradient_;
+    if (delta_.defined()) {
+      right_hand_side = right_hand_side + settings_.lambda * settings_.momentum * delta_;
+    }
+    const double shift = settings_.weight_decay + settings_.lambda;
+    delta_ = torch::linalg_solve(g + shift * identity, right_hand_side);
+    move_by(settings_.lr * delta_);
+  }
+
+  void set_lambda(double lambda) { settings_.lambda = lambda; }
+  torch::Tensor theta() const { return flat(network_.parameters).detach(); }
+  const torch::Tensor& delta() const { return delta_; }
+  const torch::Tensor& gradient() const { return gradient_; }
+
+ private:
+  void move_by(const torch::Tensor& step) {
+    const torch::NoGradGuard no_grad;
+    int64_t offset = 0;
+    for (auto& p : network_.parameters) {
+      p.add_(step.narrow(0, offset, p.numel()).view(p.sizes()));
+      offset += p.numel();
+    }
+  }
+
+  Network network_;
+  LossCase loss_;
+  DenseSettings settings_;
+  torch::Tensor delta_, gradient_;
+};
+
+}  // namespace natgrad::testing

@@ -1,0 +1,68 @@
+#pragma once
+
+// Losses as a user writes them, each with the same number in elementary operations and with what
+// the library should read off its graph.
+
+#include <torch/types.h>
+
+#include <functional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+namespace natgrad::testing {
+
+using Outputs = std::vector<torch::Tensor>;
+
+enum class Family { Categorical, Bernoulli, Gaussian };
+
+/// loss = Σ sᵢ·(-log r(yᵢ|zᵢ)) + const.
+struct ExpectedTerm {
+  size_t output;  ///< which z
+  Family family;
+  torch::Tensor weights;  ///< s, broadcastable to z
+  double variance = 1;    ///< of a Gaussian
+};
+
+struct LossCase {
+  std::string name;
+  std::vector<std::vector<int64_t>> shapes;  ///< of the outputs; kExamples·kOutputs numbers in all
+  std::function<torch::Tensor(const Outputs&)> loss;       ///< what the library is given
+  std::function<torch::Tensor(const Outputs&)> reference;  ///< the same in elementary operations
+  std::vector<ExpectedTerm> terms;  ///< empty where the loss is the user's own
+
+  bool has_likelihood() const { return !terms.empty(); }
+};
+
+/// All of them; adding a loss is one entry.
+const std::vector<LossCase>& losses();
+/// Those of `losses` that are sums of likelihood terms only.
+std::vector<LossCase> likelihood_losses();
+/// By name; throws if there is none.
+const LossCase& loss_named(const std::string& name);
+
+/// z of [kExamples, kOutputs] cut into the outputs that the loss takes.
+Outputs split(const torch::Tensor& z, const LossCase& loss);
+/// Leaves with the loss's shapes, moderate numbers, requiring a gradient.
+Outputs leaf_outputs(const LossCase& loss, uint64_t seed);
+
+/// Σ sᵢ F_R of one term over all elements of z, [numel, numel], from the closed form.
+torch::Tensor closed_form_fisher(const ExpectedTerm& term, const torch::Tensor& z);
+/// The same for all terms, over all outputs one after the other.
+torch::Tensor closed_form_fisher(const LossCase& loss, const Outputs& z);
+
+const char* to_string(Family family);
+
+inline std::ostream& operator<<(std::ostream& out, const LossCase& loss) {
+  return out << loss.name;
+}
+
+/// The names of cases, for INSTANTIATE_TEST_SUITE_P.
+struct ByName {
+  template <class Info>
+  std::string operator()(const Info& info) const {
+    return info.param.name;
+  }
+};
+
+}  // namespace natgrad::testing
