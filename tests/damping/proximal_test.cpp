@@ -56,6 +56,28 @@ TEST(ProximalTest, LambdaScalesWithTheNoise) {
   EXPECT_NEAR(hundred.lambda(), 100 * one.lambda(), kRounding * hundred.lambda());
 }
 
+// As the data is fitted the noise vanishes; without the floor so would λ, and steps of any length pass.
+TEST(ProximalTest, LambdaKeepsAShareOfTheLargestNoise) {
+  auto damping = Proximal().noise_decay(0).noise_floor(0.25);
+  for (const double n : {4.0, 8.0, 2.5}) damping.observe_noise(n);
+  EXPECT_EQ(damping.lambda(), 2.5);
+  damping.observe_noise(1e-12);
+  EXPECT_EQ(damping.lambda(), 2.0);
+}
+
+TEST(ProximalTest, ARejectionRaisesALambdaThatLiesOnTheFloor) {
+  auto damping = Proximal().noise_decay(0).noise_floor(0.5);
+  damping.observe_noise(8);
+  damping.observe_noise(0);
+  damping.rejected();
+  EXPECT_EQ(damping.lambda(), 40);
+}
+
+TEST(ProximalTest, AFloorOutOfRangeThrows) {
+  expect_error([] { Proximal().noise_floor(1).clone(); }, "noise_floor");
+  expect_error([] { Proximal().noise_floor(-0.1).clone(); }, "noise_floor");
+}
+
 TEST(ProximalTest, ZeroNoiseIsZeroLambda) {
   Proximal damping;
   damping.observe_noise(0);

@@ -154,15 +154,6 @@ TEST_F(ReadingErrors, MseOfBroadcastTargets) {
 }
 
 // "Only parameters that require a gradient may be listed."
-TEST_F(ReadingErrors, ParameterThatRequiresNoGradient) {
-  const auto frozen = randn({3}, 808);
-  expect_error_naming([&] { LossGraph(ce, {w, frozen}); }, {"natgrad: ", "parameter 1"});
-}
-
-TEST_F(ReadingErrors, ParameterFrozenSince) {
-  b.requires_grad_(false);
-  expect_error_naming([&] { read(ce); }, {"natgrad: ", "parameter 1"});
-}
 
 }  // namespace
 }  // namespace natgrad::testing
