@@ -108,6 +108,8 @@ LossGraph::LossGraph(const Tensor& loss, std::vector<Tensor> parameters, at::Gen
     : state_(std::make_shared<State>(std::move(parameters), std::move(generator))) {
   const torch::AutoGradMode enable_grad(true);
   check_loss(loss);
+  check_hooks(loss);
+  state_->suspended.emplace(loss);
   const auto nodes = find_terms(loss, state_->parameters.tensors());
   const auto coefficients = coefficients_of(loss, nodes);
   check_linearity(nodes, coefficients, state_->generator);

@@ -5,13 +5,14 @@
 #include <natgrad/graph/marks.h>
 #include <natgrad/graph/term_readers.h>
 #include <natgrad/graph/walk.h>
-#include <torch/csrc/autograd/cpp_hook.h>
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
 
 #include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
+
+#include "depth_first.h"
 
 namespace natgrad {
 namespace {
@@ -24,22 +25,6 @@ using NodeSet = std::unordered_set<const Node*>;
 
 bool is_outputs_mark(const Node& node) { return typeid(node) == typeid(OutputsNode); }
 
-/// Visits every node below `root` once, itself included; `visit` answers whether to go on below a
-/// node, and is given the node it was reached from (null for the root).
-template <class Visit>
-void depth_first(Node* root, Visit visit) {
-  NodeSet seen;
-  std::vector<std::pair<Node*, Node*>> stack = {{root, nullptr}};
-  while (!stack.empty()) {
-    const auto [node, from] = stack.back();
-    stack.pop_back();
-    if (!seen.insert(node).second || !visit(*node, from)) continue;
-    for (const auto& edge : node->next_edges()) {
-      if (edge.is_valid()) stack.emplace_back(edge.function.get(), node);
-    }
-  }
-}
-
 /// Whether a parameter lies below the node on a path without a further `natgrad::outputs`.
 bool reaches_parameter(Node& node, const NodeSet& parameters) {
   bool reached = false;
@@ -48,34 +33,6 @@ bool reaches_parameter(Node& node, const NodeSet& parameters) {
     return !reached && (from == nullptr || !is_outputs_mark(below));
   });
   return reached;
-}
-
-/// Whether a hook does something: one that was removed leaves an empty function behind.
-bool is_alive(const torch::autograd::FunctionPreHook& hook) {
-  using torch::autograd::CppFunctionTensorPreHook;  // LibTorch exports no type information for it
-  if (c10::demangle(typeid(hook).name()) != "torch::autograd::CppFunctionTensorPreHook")
-    return true;
-  const auto& functions = *static_cast<const CppFunctionTensorPreHook&>(hook).hooks_;
-  return std::any_of(functions.begin(), functions.end(),
-                     [](const auto& f) { return f != nullptr; });
-}
-
-bool has_hooks(Node& node) {
-  const bool leaf = node.next_edges().empty();  // its hooks after accumulation do not run
-  const auto& before = node.tensor_pre_hooks();
-  return (!leaf && !node.post_hooks().empty()) ||
-         std::any_of(before.begin(), before.end(),
-                     [](const auto& hook) { return is_alive(*hook); });
-}
-
-void check_hooks(Node& loss, const NodeSet& parameters) {
-  depth_first(&loss, [&](Node& node, Node*) {
-    TORCH_CHECK(
-        !has_hooks(node), "natgrad: ", parameters.contains(&node) ? "a parameter" : node.name(),
-        " carries a gradient hook, which would run inside every curvature product and change it. "
-        "Remove the hook; to clamp or scale gradients, do it in the loss.");
-    return true;
-  });
 }
 
 void check_not_empty(const Node& term) {
@@ -136,7 +93,6 @@ std::vector<Edge> find_terms(const Tensor& loss, const std::vector<Tensor>& para
     if (edge.is_valid()) parameter_nodes.insert(edge.function.get());
   }
   const Edge top = torch::autograd::impl::gradient_edge(loss);
-  check_hooks(*top.function, parameter_nodes);
 
   std::vector<Edge> terms;
   std::unordered_map<const Node*, const Node*> from;

@@ -72,19 +72,25 @@ std::vector<double> quadratic_history(const Tensor& a, const Tensor& b, int64_t 
 }
 
 TEST_P(ConjugateGradientTermination, RelativeProgressStopsWhereMartensRuleSays) {
-  const auto a = random_spd(60, 1e3, 3);
-  const auto b = randn({60}, 4);
-  const auto phi = quadratic_history(a, b, 60);
-  for (const double epsilon : {5e-3, 2e-3, 5e-4}) {
-    const auto rule = first_stop(phi, epsilon, window_of_martens);
-    ASSERT_GT(rule.iteration, 11);
-    ASSERT_GT(rule.margin, kClearMargin);
-    const auto options = solver().tolerance(0).relative_progress(epsilon);
-    const auto [x, summary] = options.solve(from_dense(a), b);
-    EXPECT_EQ(summary.termination, Termination::RelativeProgress);
-    EXPECT_EQ(summary.iterations, rule.iteration) << "ε " << epsilon;
-    EXPECT_NEAR(quadratic(a, b, x), phi[rule.iteration], kIterate * std::abs(phi[rule.iteration]));
+  int64_t earliest = 100;
+  for (const double condition : {10.0, 1e3}) {
+    const auto a = random_spd(60, condition, 3);
+    const auto b = randn({60}, 4);
+    const auto phi = quadratic_history(a, b, 60);
+    for (const double epsilon : {5e-3, 2e-3, 5e-4}) {
+      const auto rule = first_stop(phi, epsilon, window_of_martens);
+      ASSERT_GE(rule.iteration, 11);
+      ASSERT_GT(rule.margin, kClearMargin);
+      const auto options = solver().tolerance(0).relative_progress(epsilon);
+      const auto [x, summary] = options.solve(from_dense(a), b);
+      EXPECT_EQ(summary.termination, Termination::RelativeProgress);
+      EXPECT_EQ(summary.iterations, rule.iteration) << "ε " << epsilon;
+      EXPECT_NEAR(quadratic(a, b, x), phi[rule.iteration],
+                  kIterate * std::abs(phi[rule.iteration]));
+      earliest = std::min(earliest, rule.iteration);
+    }
   }
+  ASSERT_LT(earliest, 20) << "the rule's first iterations are not reached";
 }
 
 // From iteration 110 on, k = i/10: with k = 10 for ever this solve would stop earlier.

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <natgrad/graph/hooks.h>
 #include <natgrad/graph/linearization.h>
 #include <natgrad/graph/term_readers.h>
 #include <natgrad/linalg/random.h>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace natgrad {
@@ -59,6 +61,7 @@ class LossGraph {
     std::vector<LossTerm> terms;
     torch::Tensor gradient;
     std::unique_ptr<const Linearization> linearization;
+    std::optional<SuspendedRetainGrad> suspended;
   };
   void add_term(const torch::autograd::Edge& node, const torch::Tensor& coefficient);
   size_t output_index(const torch::autograd::Edge& edge);

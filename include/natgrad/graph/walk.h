@@ -16,8 +16,7 @@ namespace natgrad {
 /// a part of the user's own loss and is passed.
 ///
 /// Throws `c10::Error`, naming the nodes on the way and the way out, if the loss reaches a
-/// parameter past all terms, if it reaches no term, if a node carries hooks (they would run inside
-/// every product), or if a term's outputs hold no elements.
+/// parameter past all terms, if it reaches no term, or if a term's outputs hold no elements.
 std::vector<torch::autograd::Edge> find_terms(const torch::Tensor& loss,
                                               const std::vector<torch::Tensor>& parameters);
 
