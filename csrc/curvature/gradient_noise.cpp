@@ -9,32 +9,27 @@ using torch::Tensor;
 
 namespace {
 
-/// Σᵢ sᵢ, where an example's weight is the mean over its outputs.
-Tensor sum_of_example_weights(const LossTerm& term, const Tensor& z) {
-  const auto weights = term.weights.expand_as(z).to(torch::kDouble);
-  return weights.sum() / (z.dim() > 0 ? z.numel() / z.size(0) : 1);
+/// Σᵢ sᵢ, where an example's weight is the mean over its observations.
+Tensor sum_of_example_weights(const LossTerm& term) {
+  const auto observations = term.weights.numel() / term.likelihood->examples();
+  return term.weights.to(torch::kDouble).sum() / static_cast<double>(observations);
 }
 
-/// ‖g̃‖²/Σs of the terms that have a likelihood.
+/// ‖g̃‖²/Σs; every term has a likelihood.
 Tensor sampled_noise(const LossGraph& graph, at::Generator& generator) {
   std::vector<Tensor> noise(graph.outputs().size());
-  Tensor weight_sum;
+  auto weight_sum = torch::zeros({}, graph.parameters().options().dtype(torch::kDouble));
   for (const auto& term : graph.terms()) {
-    if (!term.likelihood) continue;
-    const auto& z = term.likelihood->outputs();
-    const auto drawn =
-        term.weights * term.likelihood->factor_multiply(random_signs_like(z, generator));
+    const auto white = random_signs_like(term.likelihood->outputs(), generator);
+    const auto drawn = term.weights * term.likelihood->factor_multiply(white);
     auto& sum = noise[term.output];
     sum = sum.defined() ? sum + drawn : drawn;
-    const auto weights = sum_of_example_weights(term, z);
-    weight_sum = weight_sum.defined() ? weight_sum + weights : weights;
+    // Several heads are one example's outputs: their number must not change λ.
+    weight_sum = torch::maximum(weight_sum, sum_of_example_weights(term));
   }
-  if (!weight_sum.defined())
-    return torch::zeros({}, graph.parameters().options().dtype(torch::kDouble));
   const auto gradient = graph.linearization().multiply_transposed(noise).to(torch::kDouble);
   // Weights that sum to zero or less leave no examples to speak of.
-  return torch::where(weight_sum > 0, gradient.dot(gradient) / weight_sum,
-                      torch::zeros_like(weight_sum));
+  return torch::where(weight_sum > 0, gradient.dot(gradient) / weight_sum, 0 * weight_sum);
 }
 
 /// vᵀGv/N with v of random signs.

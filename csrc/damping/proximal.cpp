@@ -23,7 +23,18 @@ double Proximal::lambda() const {
 }
 
 void Proximal::rejected() {
-  if (noise_) *noise_ = kRejectionFactor * lambda();
+  if (noise_) *noise_ = kRejectionFactor * std::min(lambda(), largest_noise_);
+}
+
+std::vector<double> Proximal::state() const {
+  return noise_ ? std::vector<double>{*noise_, largest_noise_} : std::vector<double>{};
+}
+
+void Proximal::set_state(const std::vector<double>& state) {
+  TORCH_CHECK(state.empty() || state.size() == 2,
+              "natgrad: Proximal's state has 2 numbers, but got ", state.size(), ".");
+  noise_ = state.empty() ? std::nullopt : std::optional(state[0]);
+  largest_noise_ = state.empty() ? 0 : state[1];
 }
 
 std::string Proximal::describe() const {

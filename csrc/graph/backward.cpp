@@ -22,6 +22,11 @@ bool contains(std::string_view text, std::string_view part) {
       "natgrad: the graph of this loss has been freed. Drop the line `loss.backward();` before the "
       "step (natgrad needs no .grad), or keep the graph with `loss.backward({}, "
       "/*retain_graph=*/true);`, and make a new loss for every step.");
+  TORCH_CHECK(!contains(what, "modified by an inplace operation"),
+              "natgrad: a tensor of this loss's graph was changed in place since; most likely a "
+              "parameter, by an earlier step on the same loss or by hand. Compute a new loss for "
+              "every step. LibTorch says: ",
+              what);
   TORCH_CHECK_NOT_IMPLEMENTED(
       !contains(what, "is not implemented") && !contains(what, "not differentiable"),
       "natgrad: an op of the network cannot be differentiated twice, which curvature products "

@@ -8,8 +8,8 @@
 
 namespace natgrad {
 
-/// Visits every node below `root` once, itself included; `visit(node, from)` answers whether to go on
-/// below the node, and is given the node it was reached from (null for the root).
+/// Visits every node below `root` once, itself included; `visit(node, from)` answers whether to go
+/// on below the node, and is given the node it was reached from (null for the root).
 template <class Visit>
 void depth_first(torch::autograd::Node* root, Visit visit) {
   using torch::autograd::Node;

@@ -10,6 +10,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "depth_first.h"
+
 namespace natgrad {
 namespace {
 
@@ -25,12 +27,26 @@ constexpr double kToleranceDouble = 1e-9, kToleranceFloat = 1e-3, kToleranceHalf
 // The same for one op, where nothing accumulates: what it loses is a good part of the whole.
 constexpr double kToleranceOneOp = 1e-3;
 // Where a look at the device costs a wait.
-constexpr int64_t kVerifyInterval = 10;
-constexpr int64_t kNumbersPerProduct = 4;
+constexpr size_t kVerifyInterval = 10;
 
 double tolerance_for(torch::ScalarType type) {
   if (type == torch::kDouble) return kToleranceDouble;
   return type == torch::kFloat ? kToleranceFloat : kToleranceHalf;
+}
+
+/// That of the lowest precision in the graph below `output`: mixed precision and autocast compute
+/// there.
+double coarsest_tolerance(const Edge& output) {
+  double tolerance = 0;
+  depth_first(output.function.get(), [&](Node& node, Node*) {
+    for (uint32_t i = 0; i < node.num_inputs(); ++i) {
+      const auto& metadata = node.input_metadata(i);
+      if (metadata.was_default_constructed()) continue;
+      tolerance = std::max(tolerance, tolerance_for(c10::typeMetaToScalarType(metadata.dtype())));
+    }
+    return true;
+  });
+  return tolerance;
 }
 
 /// A random tensor like the one that `edge` stands for, to be differentiated by.
@@ -55,7 +71,7 @@ Linearization::Linearization(edge_list outputs, ParameterLayout parameters, at::
       parameter_edges_(edges_of(parameters_.tensors())) {
   for (const auto& output : outputs_) {
     dummy_.push_back(random_at(output, generator));
-    tolerance_ = std::max(tolerance_, tolerance_for(dummy_.back().scalar_type()));
+    tolerance_ = std::max(tolerance_, coarsest_tolerance(output));
   }
   const auto pulled_back = backward(outputs_, dummy_, parameter_edges_, Pass::Differentiable);
   for (size_t i = 0; i < pulled_back.size(); ++i) {
@@ -102,19 +118,18 @@ void Linearization::record_products(const Tensor& v, const std::vector<Tensor>& 
     u_jv = u_jv + flat_dot(dummy_[k], jv[k]).to(u_jv.scalar_type());
     jv_jv = jv_jv + flat_dot(jv[k], jv[k]).to(u_jv.scalar_type());
   }
-  unverified_.insert(unverified_.end(), {u_jv, jv_jv, v.dot(pulled_back_), v.dot(v)});
-  const auto products = static_cast<int64_t>(unverified_.size()) / kNumbersPerProduct;
-  if (v.is_cpu() || products == kVerifyInterval) verify();
+  unverified_.push_back(
+      torch::stack({u_jv.to(v.dtype()), jv_jv.to(v.dtype()), v.dot(pulled_back_), v.dot(v)}));
+  if (v.is_cpu() || unverified_.size() == kVerifyInterval) verify();
 }
 
 void Linearization::verify() const {
   if (unverified_.empty()) return;
-  std::vector<double> numbers;
-  for (const auto& number : std::exchange(unverified_, {}))
-    numbers.push_back(number.item<double>());
-  for (size_t i = 0; i < numbers.size(); i += kNumbersPerProduct) {
-    const double u_jv = numbers[i], jv_jv = numbers[i + 1], v_g = numbers[i + 2],
-                 v_v = numbers[i + 3];
+  const auto products =
+      torch::stack(std::exchange(unverified_, {})).to(torch::kCPU, torch::kDouble).contiguous();
+  const auto rows = products.accessor<double, 2>();
+  for (int64_t i = 0; i < rows.size(0); ++i) {
+    const double u_jv = rows[i][0], jv_jv = rows[i][1], v_g = rows[i][2], v_v = rows[i][3];
     const double size = dummy_norm_ * std::sqrt(jv_jv) + std::sqrt(v_v) * pulled_back_norm_;
     // A product that is not finite is no mismatch: the solver finds and reports it.
     if (!std::isfinite(size) || std::abs(u_jv - v_g) <= tolerance_ * size) continue;

@@ -14,10 +14,9 @@ using torch::Tensor;
 using torch::autograd::Edge;
 using torch::autograd::edge_list;
 
-// The derivative of a coefficient that depends on an output is of the coefficient's own size. It is
-// zero without rounding where no terms are nested; where they are, two equal numbers are
-// subtracted.
-constexpr double kLinearityDouble = 1e-9, kLinearityFloat = 1e-3;
+// A derivative that should vanish does so exactly, unless nested terms make it the difference of
+// two equal numbers: then to the rounding of float32, relative to them.
+constexpr double kSubtraction = 1e-4;
 
 OutputsNode* outputs_mark(const Edge& edge) {
   return dynamic_cast<OutputsNode*>(edge.function.get());
@@ -44,58 +43,79 @@ class MarksHeldFixed {
 
 Tensor zeros_at(const Edge& edge) { return torch::zeros(shape_at(edge), options_at(edge)); }
 
-/// cₖ = ∂loss/∂(output of term k's node), differentiable. A term that lies below others gets the
-/// gradient that arrives past them: what they send down through their networks is subtracted.
-std::vector<Tensor> coefficients_of(const Tensor& loss, const edge_list& nodes) {
+/// cₖ = ∂loss/∂(output of term k's node), differentiable.
+struct Coefficients {
+  std::vector<Tensor> received;  // as the engine brings them
+  std::vector<Tensor> own;       // without what other terms send down through their networks
+};
+
+/// A term that lies below others gets, besides its own, what they send it: that is subtracted.
+Coefficients coefficients_of(const Tensor& loss, const edge_list& nodes) {
   const MarksHeldFixed held_fixed(nodes);
   const auto root = torch::autograd::impl::gradient_edge(loss);
-  auto coefficients = backward({root}, {torch::ones_like(loss)}, nodes, Pass::Differentiable);
+  auto received = backward({root}, {torch::ones_like(loss)}, nodes, Pass::Differentiable);
   for (size_t k = 0; k < nodes.size(); ++k) {
-    if (!coefficients[k].defined()) coefficients[k] = zeros_at(nodes[k]);
-    if (nodes.size() == 1 || outputs_mark(nodes[k])) continue;
+    if (!received[k].defined()) received[k] = zeros_at(nodes[k]);
+  }
+  auto own = received;
+  for (size_t k = 0; k + 1 < nodes.size(); ++k) {
+    if (outputs_mark(nodes[k])) continue;
+    auto lower = nodes;
     const auto below = reached_from(nodes[k], nodes);
-    edge_list lower;
-    for (size_t j = k + 1; j < nodes.size(); ++j) {
-      if (below[j]) lower.push_back(nodes[j]);
+    for (size_t j = 0; j < nodes.size(); ++j) {
+      if (j <= k || !below[j]) lower[j] = Edge();
     }
-    if (lower.empty()) continue;
-    const auto sent = backward({nodes[k]}, {coefficients[k].detach()}, lower, Pass::Differentiable);
-    for (size_t j = k + 1, i = 0; j < nodes.size(); ++j) {
-      if (!below[j]) continue;
-      if (sent[i].defined() && coefficients[j].defined())
-        coefficients[j] = coefficients[j] - sent[i];
-      ++i;
+    const auto sent = backward({nodes[k]}, {own[k].detach()}, lower, Pass::Differentiable);
+    for (size_t j = k + 1; j < nodes.size(); ++j) {
+      if (sent[j].defined()) own[j] = own[j] - sent[j];
     }
   }
-  return coefficients;
+  return {received, own};
 }
 
-/// The likelihood terms' coefficients must not depend on any term's output: one random probe.
-void check_linearity(const edge_list& nodes, const std::vector<Tensor>& coefficients,
-                     at::Generator& generator) {
+/// ∂(probe · the likelihood terms' coefficients)/∂(each term's output).
+std::vector<Tensor> derivatives_of(const std::vector<Tensor>& coefficients,
+                                   const std::vector<Tensor>& probes, const edge_list& nodes) {
   edge_list roots;
-  std::vector<Tensor> probes;
-  double rounding = 0;
+  std::vector<Tensor> cotangents;
   for (size_t k = 0; k < nodes.size(); ++k) {
     if (outputs_mark(nodes[k]) || !coefficients[k].requires_grad()) continue;
     roots.push_back(torch::autograd::impl::gradient_edge(coefficients[k]));
-    probes.push_back(random_normal(coefficients[k].sizes(), coefficients[k].options(), generator));
-    const double tolerance =
-        coefficients[k].scalar_type() == torch::kDouble ? kLinearityDouble : kLinearityFloat;
-    rounding = std::max(rounding, tolerance * coefficients[k].abs().max().item<double>());
+    cotangents.push_back(probes[k]);
   }
-  if (roots.empty()) return;
   const MarksHeldFixed held_fixed(nodes);
-  const auto derivatives = backward(roots, probes, nodes);
+  return backward(roots, cotangents, nodes);
+}
+
+double largest_entry(const Tensor& t) {
+  return t.defined() && t.numel() > 0 ? t.abs().max().item<double>() : 0;
+}
+
+/// The likelihood terms' coefficients must not depend on any term's output: one random probe.
+void check_linearity(const edge_list& nodes, const Coefficients& coefficients,
+                     at::Generator& generator) {
+  std::vector<Tensor> probes;
+  for (const auto& c : coefficients.own) {
+    probes.push_back(random_normal(c.sizes(), c.options(), generator));
+  }
+  const auto derivatives = derivatives_of(coefficients.own, probes, nodes);
+  if (std::none_of(derivatives.begin(), derivatives.end(),
+                   [](const Tensor& d) { return largest_entry(d) > 0; })) {
+    return;
+  }
+  bool nested = false;
   for (size_t k = 0; k < nodes.size(); ++k) {
-    if (!derivatives[k].defined() || derivatives[k].numel() == 0) continue;
-    TORCH_CHECK(derivatives[k].abs().max().item<double>() <= rounding,
-                "natgrad: the loss is not linear in its term at ", nodes[k].function->name(),
-                " (as in a focal loss, the logarithm of a loss, or a product of losses), so its "
-                "curvature is "
-                "not that of the likelihood there. Write the loss as a function of "
-                "natgrad::outputs(z), and "
-                "its Hessian in z is taken by autograd.");
+    nested = nested || !coefficients.own[k].is_same(coefficients.received[k]);
+  }
+  const auto before_subtraction = derivatives_of(coefficients.received, probes, nodes);
+  for (size_t k = 0; k < nodes.size(); ++k) {
+    const double rounding = nested ? kSubtraction * largest_entry(before_subtraction[k]) : 0;
+    TORCH_CHECK(
+        largest_entry(derivatives[k]) <= rounding,
+        "natgrad: the loss is not linear in its term at ", nodes[k].function->name(),
+        " (as in a focal loss, the logarithm of a loss, or a product of losses), so its curvature "
+        "is not that of the likelihood there. Write the loss as a function of natgrad::outputs(z), "
+        "and its Hessian in z is taken by autograd.");
   }
 }
 
@@ -113,7 +133,7 @@ LossGraph::LossGraph(const Tensor& loss, std::vector<Tensor> parameters, at::Gen
   const auto nodes = find_terms(loss, state_->parameters.tensors());
   const auto coefficients = coefficients_of(loss, nodes);
   check_linearity(nodes, coefficients, state_->generator);
-  for (size_t k = 0; k < nodes.size(); ++k) add_term(nodes[k], coefficients[k]);
+  for (size_t k = 0; k < nodes.size(); ++k) add_term(nodes[k], coefficients.own[k]);
   state_->gradient = state_->parameters.flatten(
       backward({torch::autograd::impl::gradient_edge(loss)}, {torch::ones_like(loss)},
                edges_of(state_->parameters.tensors())));
@@ -188,12 +208,12 @@ std::vector<Tensor> LossGraph::multiply_loss_hessian(const std::vector<Tensor>& 
 }
 
 bool has_finite_outputs(const Tensor& loss, const std::vector<Tensor>& parameters) {
-  for (const auto& node : find_terms(loss, parameters)) {
+  const auto nodes = find_terms(loss, parameters);
+  return std::any_of(nodes.begin(), nodes.end(), [](const Edge& node) {
     if (outputs_mark(node)) return false;
     const auto z = read_term(*node.function, zeros_at(node)).likelihood->outputs();
-    if (!z.isfinite().all().item<bool>()) return false;
-  }
-  return true;
+    return z.isfinite().any().item<bool>();
+  });
 }
 
 int64_t LossGraph::examples() const {

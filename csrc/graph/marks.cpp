@@ -43,7 +43,7 @@ Tensor nll(std::shared_ptr<const Likelihood> likelihood, const Tensor& y,
   }
   if (reduction == at::Reduction::None) return losses;
   if (reduction == at::Reduction::Sum) return losses.sum();
-  return losses.sum() / (z.dim() > 0 ? z.size(0) : 1);
+  return losses.sum() / likelihood->examples();
 }
 
 Tensor outputs(const Tensor& z) {

@@ -7,6 +7,7 @@
 #include <torch/csrc/autograd/generated/Functions.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <typeindex>
 #include <unordered_map>
 
@@ -59,9 +60,10 @@ bool is_broadcast(const Tensor& t) {
 TermReading read_mse(Node& node, const Tensor& c) {
   auto& mse = static_cast<MseLossBackward0&>(node);
   const Tensor a = unpack(mse.self_, node), b = unpack(mse.target_, node);
+  const auto pairs = c10::multiply_integers(at::infer_size(a.sizes(), b.sizes()));
   TORCH_CHECK(
-      !(is_broadcast(a) && is_broadcast(b)), "natgrad: mse_loss broadcast both its arguments, to ",
-      a.sizes(),
+      !(is_broadcast(a) && is_broadcast(b)) && pairs <= std::max(a.numel(), b.numel()),
+      "natgrad: mse_loss broadcast both its arguments, to ", a.sizes(),
       ", so that every output is compared with every target. Give them the same shape ([N] and "
       "[N, 1] differ): use view_as or unsqueeze.");
   const bool input = node.next_edge(0).is_valid(), target = node.next_edge(1).is_valid();

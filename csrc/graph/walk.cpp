@@ -46,24 +46,36 @@ void check_not_empty(const Node& term) {
   }
 }
 
-/// "A -> B -> C" from the loss down to `node`, its last few nodes.
+/// "A -> B -> C" from the loss down to `node`.
 std::string path_to(const Node* node, const std::unordered_map<const Node*, const Node*>& from) {
-  constexpr size_t kLongest = 6;
   std::vector<std::string> names;
-  for (; node != nullptr; node = from.at(node)) names.insert(names.begin(), node->name());
-  if (names.size() > kLongest) {
-    names.erase(names.begin(), names.end() - kLongest);
-    names.insert(names.begin(), "...");
+  for (; node != nullptr; node = from.at(node)) names.push_back(node->name());
+  return fmt::format("{}", fmt::join(names.rbegin(), names.rend(), " -> "));
+}
+
+/// What to write instead, by the nodes on the way.
+std::string way_out(const std::string& path) {
+  struct Hint {
+    const char *nodes, *advice;
+  };
+  static constexpr Hint kHints[] = {
+      {"LogBackward0 -> SoftmaxBackward0", "Use cross_entropy on the logits."},
+      {"BinaryCrossEntropyBackward0", "Use binary_cross_entropy_with_logits on the logits."},
+      {"PowBackward0 -> SubBackward0", "For a squared error use mse_loss(z, y)."},
+  };
+  for (const auto& hint : kHints) {
+    if (path.find(hint.nodes) != std::string::npos) return hint.advice;
   }
-  return fmt::format("{}", fmt::join(names, " -> "));
+  return "If it is an L2 penalty on the parameters, use the option weight_decay.";
 }
 
 [[noreturn]] void reject_path(const std::string& path) {
   TORCH_CHECK(false, "natgrad: the loss reaches a parameter along ", path,
-              " without passing a loss that natgrad can read there: ", readable_losses(),
-              ".\nIf this is your own loss of the network's outputs z, write it as a function of "
-              "natgrad::outputs(z). If it is an L2 penalty on the parameters, use the option "
-              "weight_decay.");
+              " without passing a loss that natgrad can read there: ", readable_losses(), ".\n",
+              way_out(path),
+              " For a loss of your own, mark the network's outputs:\n"
+              "  auto z = natgrad::outputs(model->forward(x));\n"
+              "  optimizer.step(my_loss(z, y));");
 }
 
 }  // namespace

@@ -6,6 +6,9 @@ namespace natgrad {
 
 using torch::Tensor;
 
+// Probabilities that a network or a table gives in float32 sum to one within this.
+constexpr double kSumTolerance = 1e-4;
+
 Categorical::Categorical(Tensor logits, int64_t dim) : Likelihood(std::move(logits)) {
   const auto dims = outputs().dim();
   TORCH_CHECK(dims >= 1 && dim >= -dims && dim < dims, "natgrad: Categorical over dimension ", dim,
@@ -19,7 +22,10 @@ std::string Categorical::describe() const { return fmt::format("Categorical(dim=
 void Categorical::check_targets(const Tensor& y) const {
   if (y.defined() && y.is_floating_point()) {
     check_same_shape(y);
-    return check_support(y, y.ge(0).logical_and(y.isfinite()), "class weights are numbers >= 0");
+    check_support(y, y.ge(0).logical_and(y.isfinite()), "class probabilities are numbers >= 0");
+    const auto sums = y.sum(dim_, /*keepdim=*/true).expand_as(y);
+    return check_support(y, (sums - 1).abs() <= kSumTolerance,
+                         "class probabilities sum to 1 (weigh the examples instead)");
   }
   check_same_device(y);
   TORCH_CHECK(y.scalar_type() == torch::kLong, "natgrad: class indices are int64, but got ",
@@ -64,6 +70,11 @@ Tensor Categorical::sample(std::optional<at::Generator> generator) const {
   torch::NoGradGuard no_grad;
   const auto exponential = torch::empty_like(outputs()).exponential_(1, std::move(generator));
   return (outputs() - exponential.log()).argmax(dim_);
+}
+
+int64_t Categorical::examples() const {
+  const int64_t first = dim_ == 0 ? 1 : 0;
+  return outputs().dim() > first ? outputs().size(first) : 1;
 }
 
 Tensor Categorical::align(const Tensor& per_observation) const {

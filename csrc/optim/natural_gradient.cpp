@@ -6,6 +6,7 @@
 #include <natgrad/optim/transaction.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace natgrad {
@@ -14,10 +15,15 @@ using torch::Tensor;
 
 namespace {
 
+/// ‖v‖ without the over- and underflow of squares in float32.
+double norm_in_double(const Tensor& v) {
+  return torch::linalg_vector_norm(v, 2, std::nullopt, false, torch::kDouble).item<double>();
+}
+
 /// Whether the solution may be used: the last sound iterate of a solve that made at least one.
 bool is_usable(const Solution& solution, const Tensor& gradient) {
   const auto& summary = solution.summary;
-  if (!std::isfinite(solution.x.norm().item<double>())) return false;
+  if (!std::isfinite(norm_in_double(solution.x))) return false;
   if (summary.termination == Termination::NegativeCurvature) {
     return summary.iterations > 0 && gradient.dot(solution.x).item<double>() < 0;
   }
@@ -25,9 +31,8 @@ bool is_usable(const Solution& solution, const Tensor& gradient) {
 }
 
 bool same_tensors(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Tensor& x, const Tensor& y) {
-    return x.is_same(y) && x.sizes() == y.sizes();
-  });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Tensor& x, const Tensor& y) { return x.is_same(y); });
 }
 
 std::vector<int64_t> versions_of(const std::vector<Tensor>& tensors) {
@@ -107,6 +112,7 @@ Tensor NaturalGradient::attempt(const LossClosure& evaluate) {
 
 StepSummary NaturalGradient::advance(const Tensor& loss, const Trainable& trainable) {
   StepSummary report;
+  report.outcome = StepOutcome::Accepted;
   report.loss = loss.item<double>();
   if (!std::isfinite(report.loss)) {
     report.outcome = StepOutcome::NonFiniteLoss;
@@ -125,7 +131,7 @@ StepSummary NaturalGradient::advance(const Tensor& loss, const Trainable& traina
     g = g + w * theta;
     C = C + natgrad::diagonal(w);
   }
-  report.gradient_norm = g.norm().item<double>();
+  report.gradient_norm = norm_in_double(g);
   if (!std::isfinite(report.gradient_norm)) report.outcome = StepOutcome::NonFiniteGradient;
   if (report.gradient_norm == 0) report.outcome = StepOutcome::ZeroGradient;
   if (report.outcome != StepOutcome::Accepted) return report;
@@ -157,9 +163,12 @@ StepSummary NaturalGradient::advance(const Tensor& loss, const Trainable& traina
 
 Tensor NaturalGradient::previous_delta(const ParameterLayout& layout) const {
   const double share = damping_->centre();
-  const bool fits = last_step_ && last_step_->delta.defined() &&
+  // The same parameters may have another shape, dtype or device since: model->to() keeps the
+  // tensors.
+  const bool fits = last_step_ && same_tensors(last_step_->parameters, layout.tensors()) &&
                     last_step_->delta.numel() == layout.size() &&
-                    same_tensors(last_step_->parameters, layout.tensors());
+                    last_step_->delta.dtype() == layout.options().dtype() &&
+                    last_step_->delta.device() == layout.options().device();
   return fits && share > 0 ? share * last_step_->delta : Tensor();
 }
 
@@ -194,21 +203,24 @@ std::unique_ptr<NaturalGradientOptions> NaturalGradient::options_for(
   if (!given.has_options()) return options;
   const NaturalGradientOptions untouched;
   const auto& wanted = options_of(given);
-  TORCH_CHECK(wanted.describe_system() == system_.describe_system() ||
-                  wanted.describe_system() == untouched.describe_system(),
+  TORCH_CHECK(wanted.same_system(system_) || wanted.same_system(untouched),
               "natgrad: a parameter group asks for ", wanted.describe_system(),
               ", but the optimizer's one system has ", system_.describe_system(),
               ". Only lr and weight_decay may differ by group.");
-  // As in LibTorch, a value left at its default is taken from the optimizer's options.
-  if (wanted.lr() != untouched.lr()) options->lr(wanted.lr());
-  if (wanted.weight_decay() != untouched.weight_decay())
-    options->weight_decay(wanted.weight_decay());
+  options->lr(wanted.lr()).weight_decay(wanted.weight_decay());
   options->check();
   return options;
 }
 
 void NaturalGradient::check_groups() {
-  for (const auto& group : param_groups_) options_of(group).check();
+  for (const auto& group : param_groups_) {
+    options_of(group).check();
+    TORCH_CHECK(options_of(group).same_system(system_),
+                "natgrad: the options of a parameter group were changed to ",
+                options_of(group).describe_system(), ", but the optimizer's one system has ",
+                system_.describe_system(),
+                ". Only lr and weight_decay can change while it runs; make a new optimizer.");
+  }
   if (checked_groups_ == param_groups_.size()) return;
   check_parameters(all_parameters());
   checked_groups_ = param_groups_.size();

@@ -33,4 +33,10 @@ std::string NaturalGradientOptions::describe_system() const {
                      damping_->describe(), seed_);
 }
 
+bool NaturalGradientOptions::same_system(const NaturalGradientOptions& other) const {
+  const bool same_objects = curvature_ == other.curvature_ && solver_ == other.solver_ &&
+                            damping_ == other.damping_ && seed_ == other.seed_;
+  return module_ == other.module_ && (same_objects || describe_system() == other.describe_system());
+}
+
 }  // namespace natgrad

@@ -6,6 +6,8 @@ namespace natgrad {
 
 const char* to_string(StepOutcome outcome) {
   switch (outcome) {
+    case StepOutcome::NotStepped:
+      return "NotStepped";
     case StepOutcome::Accepted:
       return "Accepted";
     case StepOutcome::ZeroGradient:
@@ -20,12 +22,45 @@ const char* to_string(StepOutcome outcome) {
   TORCH_CHECK(false, "natgrad: not a StepOutcome: ", static_cast<int>(outcome));
 }
 
+namespace {
+
+std::string solver_hint(Termination termination) {
+  switch (termination) {
+    case Termination::NegativeCurvature:
+      return "the loss is not convex in the outputs z, or is to be maximised";
+    case Termination::Breakdown:
+      return "the loss has no curvature in the outputs z (as l1_loss; huber_loss has some)";
+    case Termination::NonFinite:
+      return "a curvature product is not finite; lower lr or raise the damping";
+    default:
+      return "the solver made no iteration";
+  }
+}
+
+}  // namespace
+
 std::string StepSummary::message() const {
-  return fmt::format(
-      "step {}: {}{}, loss {:.6g}, |gradient| {:.3g}, lambda {:.3g}, |step| {:.3g}, "
-      "{} CG iterations ({})",
-      step, to_string(outcome), restored ? " (the previous step was taken back)" : "", loss,
-      gradient_norm, lambda, step_norm, solver.iterations, to_string(solver.termination));
+  const auto start = fmt::format("step {}: {}", step, to_string(outcome));
+  const auto gradient = fmt::format("loss {:.6g}, |gradient| {:.3g}", loss, gradient_norm);
+  switch (outcome) {
+    case StepOutcome::NotStepped:
+      return start;
+    case StepOutcome::NonFiniteLoss:
+      return fmt::format(
+          "{}, loss {}; {}", start, loss,
+          restored ? "the step before was taken back" : "look for NaN or infinity in this batch");
+    case StepOutcome::NonFiniteGradient:
+      return fmt::format("{}, loss {:.6g}; some op's derivative overflows here", start, loss);
+    case StepOutcome::ZeroGradient:
+      return fmt::format("{}, {}", start, gradient);
+    case StepOutcome::SolverFailed:
+      return fmt::format("{} ({}), {}, lambda {:.3g}; {}", start, to_string(solver.termination),
+                         gradient, lambda, solver_hint(solver.termination));
+    case StepOutcome::Accepted:
+      break;
+  }
+  return fmt::format("{}, {}, lambda {:.3g}, |step| {:.3g}, {} CG iterations ({})", start, gradient,
+                     lambda, step_norm, solver.iterations, to_string(solver.termination));
 }
 
 }  // namespace natgrad

@@ -23,8 +23,14 @@ Tensor state_of(at::Generator& generator) {
 }
 
 /// Writing invalidates graphs that saved the tensor: only where something has changed.
-void put_back(const Tensor& tensor, const Tensor& value) {
-  if (!torch::equal(tensor, value)) Tensor(tensor).copy_(value);
+void put_back(Tensor& tensor, const Tensor& value) {
+  const bool alike = tensor.sizes() == value.sizes() && tensor.dtype() == value.dtype() &&
+                     tensor.device() == value.device();
+  if (!alike) {
+    tensor.set_data(value);  // as model->to() does
+  } else if (!torch::equal(tensor, value)) {
+    tensor.copy_(value);
+  }
 }
 
 }  // namespace
@@ -52,10 +58,11 @@ void Transaction::restore() {
   torch::NoGradGuard no_grad;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     auto& parameter = parameters_[i];
+    parameter.mutable_grad() = Tensor();  // it must not stand against a change of the data
     put_back(parameter, values_[i]);
     parameter.requires_grad_(requires_grad_[i]);
     auto& [gradient, value] = gradients_[i];
-    if (gradient.defined()) gradient.copy_(value);
+    if (gradient.defined()) put_back(gradient, value);
     parameter.mutable_grad() = gradient;
   }
   for (auto& [generator, state] : generators_) {

@@ -27,6 +27,8 @@ enum Stop : int {
 // A restart from the recomputed residual has to lower it at least by this factor; else the accuracy
 // that the arithmetic allows is reached.
 constexpr double kRestartGain = 0.5;
+// Rounding of a product with A, in units of the arithmetic's epsilon.
+constexpr double kProductRounding = 10;
 constexpr int64_t kDeviceCheckInterval = 5;
 
 // Martens 2010, section 4.4: k = max(10, i/10).
@@ -89,6 +91,7 @@ class Recurrence {
     double believed = std::numeric_limits<double>::infinity();
     while (status == kSmallResidual && !fresh_) {
       // The recurrence says that the residual is small: only the residual itself is believed.
+      started_ = scalars_.iterations();  // those after the stop did not count
       r_ = system_.b - multiply(system_.x);
       start();
       const double residual = scalars_.value(r_norm_);
@@ -164,7 +167,7 @@ class Recurrence {
     const Scalar rayleigh = pAp / p_weight_;
     scalars_.stop_if(scalars_.not_finite(rayleigh), kNonFinite);
     largest_rayleigh_ = scalars_.largest(largest_rayleigh_, rayleigh);
-    const Scalar noise = epsilon_ * largest_rayleigh_;
+    const Scalar noise = kProductRounding * epsilon_ * largest_rayleigh_;
     scalars_.stop_if(rayleigh < -noise, kNegativeCurvature);
     scalars_.stop_if(rayleigh <= noise, kNoCurvature);
   }

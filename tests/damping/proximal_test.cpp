@@ -56,7 +56,8 @@ TEST(ProximalTest, LambdaScalesWithTheNoise) {
   EXPECT_NEAR(hundred.lambda(), 100 * one.lambda(), kRounding * hundred.lambda());
 }
 
-// As the data is fitted the noise vanishes; without the floor so would λ, and steps of any length pass.
+// As the data is fitted the noise vanishes; without the floor so would λ, and steps of any length
+// pass.
 TEST(ProximalTest, LambdaKeepsAShareOfTheLargestNoise) {
   auto damping = Proximal().noise_decay(0).noise_floor(0.25);
   for (const double n : {4.0, 8.0, 2.5}) damping.observe_noise(n);

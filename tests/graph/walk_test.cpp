@@ -93,11 +93,6 @@ TEST_F(Walk, GraphsWithManyPathsAreWalkedOnce) {
   EXPECT_EQ(names(find(F::cross_entropy(wide, labels()))), Names{"LogSoftmaxBackward0"});
 }
 
-TEST_F(Walk, HooksBelowTheTermsAreFound) {
-  network.parameters[0].register_hook([](Tensor gradient) { return gradient; });
-  expect_error([&] { find(F::cross_entropy(z, labels())); }, "hook");
-}
-
 TEST_F(Walk, ReachedFromFlagsWhatLiesBelow) {
   const auto lower = z.log_softmax(1);
   const auto upper = lower.tanh().log_softmax(1);

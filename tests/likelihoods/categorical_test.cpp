@@ -136,11 +136,18 @@ TEST(CategoricalTest, LogProbAndScoreAtLogitsOf1e4) {
   }
 }
 
-// The loss of cross_entropy with class probabilities; weights need not sum to one.
-TEST(CategoricalTest, WeightsOnTheClassesAverageLogProbAndScore) {
+// With weights that do not sum to one, the Hessian would be a multiple of F_R, and F not G.
+TEST(CategoricalTest, ProbabilitiesThatDoNotSumToOneThrow) {
+  const Categorical likelihood(randn({2, 3}, 1));
+  const auto y = torch::tensor({{0.2, 0.3, 0.5}, {2.0, 0.0, 0.5}}, torch::kDouble);
+  expect_error([&] { likelihood.log_prob(y); }, "y[1, 0]");
+}
+
+// The loss of cross_entropy with class probabilities.
+TEST(CategoricalTest, ProbabilitiesOfTheClassesAverageLogProbAndScore) {
   const auto z = randn({2, 3}, 1);
   const Categorical likelihood(z);
-  const auto weights = torch::tensor({{0.2, 0.3, 0.5}, {2.0, 0.0, 0.5}}, torch::kDouble);
+  const auto weights = torch::tensor({{0.2, 0.3, 0.5}, {0.75, 0.0, 0.25}}, torch::kDouble);
   auto log_prob = torch::zeros({2}, torch::kDouble);
   auto score = torch::zeros({2, 3}, torch::kDouble);
   for (int64_t k = 0; k < 3; ++k) {

@@ -8,6 +8,7 @@ namespace natgrad::testing {
 namespace {
 
 const std::vector<std::pair<StepOutcome, std::string>> kOutcomes = {
+    {StepOutcome::NotStepped, "NotStepped"},
     {StepOutcome::Accepted, "Accepted"},
     {StepOutcome::ZeroGradient, "ZeroGradient"},
     {StepOutcome::NonFiniteLoss, "NonFiniteLoss"},
@@ -17,6 +18,7 @@ const std::vector<std::pair<StepOutcome, std::string>> kOutcomes = {
 
 StepSummary example() {
   StepSummary summary;
+  summary.outcome = StepOutcome::Accepted;
   summary.step = 12;
   summary.loss = 0.375;
   summary.gradient_norm = 2.5;
@@ -58,6 +60,19 @@ TEST(StepSummaryTest, MessageSaysWhenAStepWasTakenBack) {
   summary.restored = true;
   EXPECT_NE(summary.message(), plain);
   expect_mentions(summary, "taken back");
+}
+
+TEST(StepSummaryTest, BeforeTheFirstStepNothingIsClaimed) {
+  EXPECT_EQ(StepSummary().message(), "step 0: NotStepped");
+}
+
+TEST(StepSummaryTest, AFailedSolveSaysWhatToLookFor) {
+  auto summary = example();
+  summary.outcome = StepOutcome::SolverFailed;
+  summary.solver.termination = Termination::NegativeCurvature;
+  expect_mentions(summary, "not convex");
+  summary.solver.termination = Termination::Breakdown;
+  expect_mentions(summary, "no curvature");
 }
 
 TEST(StepSummaryTest, MessagesAreDistinctForEachOutcome) {

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace natgrad {
 
@@ -25,6 +26,11 @@ class Damping {
   virtual double centre() const { return 0; }
   /// The last step led to a loss that is not finite and was taken back.
   virtual void rejected() {}
+
+  /// What the damping has learnt from the steps so far, to continue from later.
+  virtual std::vector<double> state() const { return {}; }
+  /// Takes up a state that `state` gave. Throws `c10::Error` if it is another damping's.
+  virtual void set_state(const std::vector<double>& state);
 
   /// Name and settings; equal text means equal settings.
   virtual std::string describe() const = 0;

@@ -37,6 +37,8 @@ class Proximal final : public Damping {
   double lambda() const override;
   double centre() const override { return momentum_; }
   void rejected() override;
+  std::vector<double> state() const override;
+  void set_state(const std::vector<double>& state) override;
   std::string describe() const override;
   std::unique_ptr<Damping> clone() const override;
 

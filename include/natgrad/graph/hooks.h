@@ -8,12 +8,13 @@
 
 namespace natgrad {
 
-/// Throws `c10::Error` if a tensor or node below the loss carries a gradient hook: it would run inside
-/// every product with J and Jᵀ and change them.
+/// Throws `c10::Error` if a tensor or node below the loss carries a gradient hook: it would run
+/// inside every product with J and Jᵀ and change them.
 void check_hooks(const torch::Tensor& loss);
 
-/// While it lives, the tensors below the loss that the user asked to `retain_grad()` do not receive the
-/// cotangents of natgrad's own backward passes; afterwards the user's backward() fills them as ever.
+/// While it lives, the tensors below the loss that the user asked to `retain_grad()` do not receive
+/// the cotangents of natgrad's own backward passes; afterwards the user's backward() fills them as
+/// ever.
 class SuspendedRetainGrad {
  public:
   explicit SuspendedRetainGrad(const torch::Tensor& loss);

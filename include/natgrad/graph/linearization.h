@@ -31,8 +31,6 @@ class Linearization {
   /// Throws if any product since the last call failed the check.
   void verify() const;
 
-  const ParameterLayout& parameters() const { return parameters_; }
-
  private:
   void record_products(const torch::Tensor& v, const std::vector<torch::Tensor>& jv) const;
 
@@ -44,7 +42,7 @@ class Linearization {
   std::vector<size_t> reached_;          // the parameters they belong to
   torch::Tensor pulled_back_;            // g(u), flat
   double dummy_norm_ = 0, pulled_back_norm_ = 0, tolerance_ = 0;
-  // u·Jv, |Jv|², v·g(u) and |v|² of each product since the last `verify`, on the device.
+  // (u·Jv, |Jv|², v·g(u), |v|²) of each product since the last `verify`, on the device.
   mutable std::vector<torch::Tensor> unverified_;
 };
 

@@ -69,8 +69,9 @@ class LossGraph {
   std::shared_ptr<State> state_;
 };
 
-/// Whether the outputs z of every term are finite. Those that `natgrad::outputs` marks are not kept
-/// in the graph, and count as not finite. Throws as `find_terms` does.
+/// Whether some of the outputs z are finite: then a loss that is NaN comes from the data, not from
+/// the parameters. Outputs that `natgrad::outputs` marks are not kept in the graph, and count as
+/// not finite. Throws as `find_terms` does.
 bool has_finite_outputs(const torch::Tensor& loss, const std::vector<torch::Tensor>& parameters);
 
 }  // namespace natgrad

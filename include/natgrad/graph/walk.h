@@ -24,7 +24,7 @@ std::vector<torch::autograd::Edge> find_terms(const torch::Tensor& loss,
 std::vector<bool> reached_from(const torch::autograd::Edge& edge,
                                const std::vector<torch::autograd::Edge>& nodes);
 
-/// Throws `c10::Error` unless `loss` is one finite-precision real number with a graph.
+/// Throws `c10::Error` unless `loss` is one floating-point number with a graph.
 void check_loss(const torch::Tensor& loss);
 
 }  // namespace natgrad

@@ -10,8 +10,8 @@ namespace natgrad {
 ///
 /// -∇²log r = F_R for every y. F_R has rank K - 1: its null direction adds one number to every
 /// logit. Products subtract v at the largest logit first, since p⊙(v - pᵀv) loses digits at large
-/// logit gaps. y: class indices (int64, z's shape without `dim`), or weights on the classes
-/// (floating, z's shape; then log r = Σ y_j log p_j).
+/// logit gaps. y: class indices (int64, z's shape without `dim`), or probabilities of the
+/// classes (floating, z's shape, summing to 1; then log r = Σ y_j log p_j).
 class Categorical final : public Likelihood {
  public:
   explicit Categorical(torch::Tensor logits, int64_t dim = 1);
@@ -23,6 +23,7 @@ class Categorical final : public Likelihood {
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   bool hessian_is_fisher() const override { return true; }
   void check_targets(const torch::Tensor& y) const override;
+  int64_t examples() const override;
   torch::Tensor align(const torch::Tensor& per_observation) const override;
 
  private:

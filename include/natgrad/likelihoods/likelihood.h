@@ -2,7 +2,6 @@
 
 #include <torch/types.h>
 
-#include <memory>
 #include <optional>
 #include <string>
 
@@ -12,7 +11,7 @@ namespace natgrad {
 /// distributions. The Fisher matrix, the sampled gradient, `nll` and every later preconditioner ask
 /// these questions and no others (Martens, "New perspectives", sections 4, 5 and 8).
 ///
-/// z has the examples in dimension 0. A family says which of the other dimensions belong to one
+/// z has the examples in its first dimension. A family says which of the others belong to one
 /// observation (the classes of a Categorical) and which hold independent observations (the outputs
 /// of a Bernoulli). "Per observation" below is z's shape without the former.
 class Likelihood {
@@ -41,6 +40,8 @@ class Likelihood {
   /// Throws `c10::Error` naming the first y that is outside the support, or a shape, dtype or
   /// device that does not fit z.
   virtual void check_targets(const torch::Tensor& y) const = 0;
+  /// The number of examples: the length of the first dimension that is not a family's own.
+  virtual int64_t examples() const { return outputs_.dim() > 0 ? outputs_.size(0) : 1; }
   /// A number per observation in a shape that broadcasts against z.
   virtual torch::Tensor align(const torch::Tensor& per_observation) const {
     return per_observation;

@@ -25,8 +25,8 @@ namespace natgrad {
 /// `.grad` stays as it is.
 ///
 /// Cost of a step: one backward pass for ∇h, one for the noise, one differentiable one, and with
-/// each CG iteration about one forward and one backward pass. Memory: four vectors of [P] besides
-/// the graph.
+/// each CG iteration about one forward and one backward pass. Memory: about ten vectors of [P]
+/// besides the graph.
 ///
 /// Programmer errors throw `c10::Error`; numerical outcomes are values in `summary()`. After
 /// either, parameters, gradients, flags, generators and the optimizer's state are as before the
@@ -44,7 +44,14 @@ class NaturalGradient : public torch::optim::Optimizer {
   /// The same, on the loss that `closure` returns; it is called once, with gradients enabled.
   /// Should it throw, everything it changed (see `Transaction`) is put back and the exception
   /// passes through.
-  torch::Tensor step(LossClosure closure) override;
+  torch::Tensor step(LossClosure closure = nullptr) override;
+
+  /// `torch::save` and `torch::load` continue to the bit: the previous step, λ's history, the
+  /// number of steps and each group's lr and weight_decay, which override the present ones.
+  /// Curvature, solver, damping and seed are not saved: construct the optimizer as it was. Loading
+  /// throws `c10::Error`, with nothing changed, for another optimizer's or model's archive.
+  void save(torch::serialize::OutputArchive& archive) const override;
+  void load(torch::serialize::InputArchive& archive) override;
 
   /// The report of the last step.
   const StepSummary& summary() const { return summary_; }

@@ -10,7 +10,8 @@ namespace natgrad {
 
 /// Options of `NaturalGradient`, in LibTorch's style. The defaults need no tuning.
 ///
-/// `lr` and `weight_decay` belong to a parameter group. The rest describes the one system that all
+/// `lr` and `weight_decay` belong to a parameter group: one that is given options keeps both as
+/// they are there, also where they equal the defaults. The rest describes the one system that all
 /// groups share: a group that sets it differently from the optimizer's own options throws.
 class NaturalGradientOptions
     : public torch::optim::OptimizerCloneableOptions<NaturalGradientOptions> {
@@ -42,8 +43,10 @@ class NaturalGradientOptions
 
   /// Throws `c10::Error` for the first value that is out of range.
   void check() const;
-  /// Everything that groups share, as text.
+  /// What groups share, as text.
   std::string describe_system() const;
+  /// Whether everything that groups share is the same.
+  bool same_system(const NaturalGradientOptions& other) const;
 
   double get_lr() const override { return lr_; }
   void set_lr(double lr) override { lr_ = lr; }

@@ -8,6 +8,7 @@ namespace natgrad {
 
 /// What a step did with the parameters.
 enum class StepOutcome {
+  NotStepped,         ///< before the first step
   Accepted,           ///< θ moved
   ZeroGradient,       ///< ∇h = 0: nothing to do
   NonFiniteLoss,      ///< the loss is NaN or infinite
@@ -21,7 +22,7 @@ const char* to_string(StepOutcome outcome);
 /// The report of one step. Unless it was accepted, the parameters are as they were before it; or,
 /// if `restored`, as they were before the step that led to this loss.
 struct StepSummary {
-  StepOutcome outcome = StepOutcome::Accepted;
+  StepOutcome outcome = StepOutcome::NotStepped;
   bool restored = false;     ///< the previous step was taken back
   int64_t step = 0;          ///< accepted steps so far
   double loss = 0;           ///< h(θ) before the step, weight decay not included
@@ -30,7 +31,7 @@ struct StepSummary {
   double step_norm = 0;      ///< ‖α δ‖
   SolverSummary solver;
 
-  /// One line for a log.
+  /// One line for a log: what was computed, and for a step that was not accepted what to look for.
   std::string message() const;
 };
 

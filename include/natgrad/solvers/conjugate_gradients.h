@@ -18,13 +18,14 @@ namespace natgrad {
 ///    φᵢ < 0 and (φᵢ - φᵢ₋ₖ)/φᵢ < kε with k = max(10, i/10);
 ///  - `max_iterations`; curvature that is negative, or zero to rounding; a number that is not
 ///  finite.
-/// In each case x is the last sound iterate; if a poor start has left it worse than x = 0, φ(x) >
-/// 0, it is its own best multiple, so that φ(x) ≤ 0 always holds.
+/// In each case x is the last sound iterate. If it has not converged and a poor start has left it
+/// worse than x = 0, φ(x) > 0, it is its own best multiple instead.
 ///
-/// Cost: one product with A an iteration, one for x₀ ≠ 0, one to confirm convergence; four vectors
-/// of [P], none allocated in the loop. The right-hand side is scaled first, so its size does not
-/// matter. On the CPU the scalars are read as they come; elsewhere they stay on the device and are
-/// read every `check_interval` iterations, with the same result.
+/// Cost: one product with A an iteration, one for x₀ ≠ 0, one to confirm convergence. The
+/// recurrence updates its vectors of [P] in place; only the products are new. The right-hand side
+/// is scaled first, so its size does not matter. On the CPU the scalars are read as they come;
+/// elsewhere they stay on the device and are read every `check_interval` iterations, with the same
+/// result.
 ///
 /// Throws `c10::Error` for settings out of range, mismatched sizes, and a preconditioner that is
 /// not positive definite.

@@ -1,0 +1,95 @@
+#include <natgrad/optim/natural_gradient.h>
+#include <torch/torch.h>
+
+namespace natgrad {
+
+using torch::Tensor;
+
+namespace {
+
+constexpr int64_t kVersion = 1;
+constexpr const char* kVersionKey = "natgrad_version";
+
+/// Shapes, so that the state of another model is recognised.
+Tensor sizes_of(const std::vector<Tensor>& parameters) {
+  std::vector<int64_t> sizes;
+  for (const auto& parameter : parameters) {
+    sizes.push_back(parameter.dim());
+    sizes.insert(sizes.end(), parameter.sizes().begin(), parameter.sizes().end());
+  }
+  return torch::tensor(sizes, torch::kLong);
+}
+
+Tensor read(torch::serialize::InputArchive& archive, const std::string& key) {
+  Tensor value;
+  TORCH_CHECK(archive.try_read(key, value, /*is_buffer=*/true), "natgrad: the archive lacks '", key,
+              "', so it is not the state of a NaturalGradient optimizer of this version; load what "
+              "torch::save(optimizer, ...) wrote.");
+  return value;
+}
+
+void write(torch::serialize::OutputArchive& archive, const std::string& key, const Tensor& value) {
+  archive.write(key, value, /*is_buffer=*/true);
+}
+
+}  // namespace
+
+void NaturalGradient::save(torch::serialize::OutputArchive& archive) const {
+  std::vector<double> rates;
+  for (const auto& group : param_groups_) {
+    rates.insert(rates.end(), {options_of(group).lr(), options_of(group).weight_decay()});
+  }
+  write(archive, kVersionKey, torch::tensor(kVersion));
+  write(archive, "sizes", sizes_of(all_parameters()));
+  write(archive, "rates", torch::tensor(rates, torch::kDouble));
+  write(archive, "accepted_steps", torch::tensor(accepted_steps_));
+  write(archive, "damping", torch::tensor(damping_->state(), torch::kDouble));
+  const auto moved = last_step_ ? last_step_->parameters : std::vector<Tensor>();
+  write(archive, "moved_sizes", sizes_of(moved));
+  write(archive, "delta", last_step_ ? last_step_->delta : torch::empty({0}));
+  write(archive, "before", last_step_ ? last_step_->before : torch::empty({0}));
+}
+
+void NaturalGradient::load(torch::serialize::InputArchive& archive) {
+  // Everything is read and checked before anything is changed.
+  const auto version = read(archive, kVersionKey).item<int64_t>();
+  TORCH_CHECK(version == kVersion, "natgrad: the archive is of version ", version,
+              ", this library reads ", kVersion, ".");
+  TORCH_CHECK(
+      torch::equal(read(archive, "sizes"), sizes_of(all_parameters())),
+      "natgrad: the archive was saved for parameters of other shapes; build the same model, and "
+      "the same groups, before loading.");
+  const auto rates = read(archive, "rates");
+  const auto steps = read(archive, "accepted_steps").item<int64_t>();
+  const auto damping_state = read(archive, "damping");
+  const auto delta = read(archive, "delta"), before = read(archive, "before");
+  const auto trainable = trainable_of(param_groups_);
+  TORCH_CHECK(rates.numel() == 2 * static_cast<int64_t>(param_groups_.size()),
+              "natgrad: the archive was saved for ", rates.numel() / 2,
+              " parameter groups, but there are ", param_groups_.size(), ".");
+  std::optional<LastStep> last_step;
+  if (delta.numel() > 0) {
+    const auto& first = trainable.parameters.front();
+    TORCH_CHECK(torch::equal(read(archive, "moved_sizes"), sizes_of(trainable.parameters)),
+                "natgrad: the archive was saved while other parameters required a gradient.");
+    TORCH_CHECK(delta.dtype() == first.dtype(), "natgrad: the archive holds ", delta.dtype(),
+                ", but the parameters are ", first.dtype(), "; convert the model first.");
+    last_step = {trainable.parameters, {}, before.to(first.device()), delta.to(first.device())};
+    for (const auto& parameter : trainable.parameters) {
+      last_step->versions.push_back(parameter._version());
+    }
+  }
+  auto damping = damping_->clone();
+  const auto* numbers = damping_state.data_ptr<double>();
+  damping->set_state({numbers, numbers + damping_state.numel()});
+
+  for (size_t i = 0; i < param_groups_.size(); ++i) {
+    auto& options = static_cast<NaturalGradientOptions&>(param_groups_[i].options());
+    options.lr(rates[2 * i].item<double>()).weight_decay(rates[2 * i + 1].item<double>());
+  }
+  damping_ = std::move(damping);
+  last_step_ = std::move(last_step);
+  accepted_steps_ = steps;
+}
+
+}  // namespace natgrad

@@ -1,0 +1,109 @@
+#include <natgrad/damping/tikhonov.h>
+#include <natgrad/optim/natural_gradient.h>
+
+#include <sstream>
+
+#include "support/oracles.h"
+
+namespace natgrad::testing {
+namespace {
+
+namespace F = torch::nn::functional;
+
+/// A small classifier and its optimizer, from one start.
+struct Continued {
+  explicit Continued(NaturalGradientOptions options = {}, int64_t hidden = 4)
+      : above(randn({3, hidden}, 1).requires_grad_()),
+        below(randn({hidden, 5}, 2).requires_grad_()),
+        optimizer({above, below}, std::move(options)) {}
+  void train(int64_t first, int64_t last) {
+    for (int64_t k = first; k < last; ++k) {
+      const auto x = randn({8, 5}, 100 + k);
+      optimizer.step(F::cross_entropy(x.mm(below.t()).tanh().mm(above.t()), labels));
+    }
+  }
+  const Tensor labels = torch::tensor({0, 1, 2, 0, 1, 2, 0, 1});
+  Tensor above, below;
+  NaturalGradient optimizer;
+};
+
+std::string saved(const torch::optim::Optimizer& optimizer) {
+  std::ostringstream stream;
+  torch::save(optimizer, stream);
+  return stream.str();
+}
+
+void load(torch::optim::Optimizer& optimizer, const std::string& bytes) {
+  std::istringstream stream(bytes);
+  torch::load(optimizer, stream);
+}
+
+void copy_parameters(const Continued& from, Continued& to) {
+  const torch::NoGradGuard no_grad;
+  to.above.copy_(from.above);
+  to.below.copy_(from.below);
+}
+
+TEST(CheckpointTest, ARunContinuesToTheBit) {
+  Continued straight, first, second;
+  straight.train(0, 9);
+  first.train(0, 4);
+  copy_parameters(first, second);
+  load(second.optimizer, saved(first.optimizer));
+  second.train(4, 9);
+  EXPECT_TRUE(torch::equal(second.above, straight.above));
+  EXPECT_TRUE(torch::equal(second.below, straight.below));
+  EXPECT_EQ(second.optimizer.summary().lambda, straight.optimizer.summary().lambda);
+  EXPECT_EQ(second.optimizer.summary().step, 9);
+}
+
+TEST(CheckpointTest, BeforeTheFirstStepThereIsNothingToLose) {
+  Continued straight, first, second;
+  load(second.optimizer, saved(first.optimizer));
+  straight.train(0, 3);
+  second.train(0, 3);
+  EXPECT_TRUE(torch::equal(second.above, straight.above));
+}
+
+TEST(CheckpointTest, RatesOverrideThePresentOnes) {
+  Continued first(NaturalGradientOptions(0.5).weight_decay(0.25)), second;
+  load(second.optimizer, saved(first.optimizer));
+  const auto& options = options_of(second.optimizer.param_groups()[0]);
+  EXPECT_EQ(options.lr(), 0.5);
+  EXPECT_EQ(options.weight_decay(), 0.25);
+}
+
+TEST(CheckpointTest, AnArchiveOfAnotherModelThrowsAndChangesNothing) {
+  Continued straight, other({}, 6), second;
+  other.train(0, 3);
+  straight.train(0, 3);
+  second.train(0, 2);
+  expect_error([&] { load(second.optimizer, saved(other.optimizer)); }, "other shapes");
+  second.train(2, 3);
+  EXPECT_TRUE(torch::equal(second.above, straight.above));
+}
+
+TEST(CheckpointTest, AnArchiveOfAnotherOptimizerThrows) {
+  Continued run;
+  torch::optim::Adam adam({run.above, run.below});
+  expect_error([&] { load(run.optimizer, saved(adam)); }, "natgrad_version");
+}
+
+TEST(CheckpointTest, AnArchiveOfAnotherDampingThrows) {
+  Continued proximal, tikhonov(NaturalGradientOptions().damping(Tikhonov(0.1)));
+  proximal.train(0, 2);
+  expect_error([&] { load(tikhonov.optimizer, saved(proximal.optimizer)); }, "Tikhonov");
+}
+
+TEST(CheckpointTest, ATruncatedArchiveThrowsAndChangesNothing) {
+  Continued straight, second;
+  straight.train(0, 3);
+  second.train(0, 2);
+  const auto bytes = saved(second.optimizer);
+  EXPECT_THROW(load(second.optimizer, bytes.substr(0, bytes.size() / 2)), c10::Error);
+  second.train(2, 3);
+  EXPECT_TRUE(torch::equal(second.above, straight.above));
+}
+
+}  // namespace
+}  // namespace natgrad::testing
