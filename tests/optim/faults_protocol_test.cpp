@@ -143,7 +143,9 @@ TEST(FaultsProtocol, Row56FailedStepOfANoisyModuleLeavesNoTrace) {
         return F::cross_entropy(model->forward(Training::inputs(k)), Training::labels(k));
       };
       const auto fault = [&] { return loss().log(); };  // not linear: throws after the forward pass
-      if (with_fault) EXPECT_THROW(optimizer.step(fault), c10::Error);
+      if (with_fault) {
+        EXPECT_THROW(optimizer.step(fault), c10::Error);
+      }
       optimizer.step(loss);
     }
     return model;
