@@ -1,5 +1,8 @@
 #include <natgrad/curvature/fisher.h>
+#include <natgrad/curvature/gradient_noise.h>
 #include <torch/torch.h>
+
+#include <algorithm>
 
 namespace natgrad {
 
@@ -8,11 +11,12 @@ using torch::Tensor;
 namespace {
 
 /// s F_R v, one tensor per output.
-std::vector<Tensor> multiply_output_fisher(const LossGraph& graph, const std::vector<Tensor>& v) {
+std::vector<Tensor> multiply_output_fisher(const LossGraph& graph, FisherWeights weights,
+                                           const std::vector<Tensor>& v) {
   torch::NoGradGuard no_grad;
   auto product = std::vector<Tensor>(v.size());
   for (const auto& term : graph.terms()) {
-    const auto part = term.weights * term.likelihood->fisher_multiply(v[term.output]);
+    const auto part = weights_of(term, weights) * term.likelihood->fisher_multiply(v[term.output]);
     auto& sum = product[term.output];
     sum = sum.defined() ? sum + part : part;
   }
@@ -21,18 +25,42 @@ std::vector<Tensor> multiply_output_fisher(const LossGraph& graph, const std::ve
 
 }  // namespace
 
-LinearOperator fisher(const LossGraph& graph) {
-  for (const auto& term : graph.terms()) {
-    TORCH_CHECK(term.likelihood,
-                "natgrad: the Fisher matrix needs a likelihood, but the loss is a function of "
-                "natgrad::outputs(z), which has none. Use GaussNewton(), or write the loss as "
-                "natgrad::nll(likelihood, y).");
-  }
+Tensor weights_of(const LossTerm& term, FisherWeights weights) {
+  if (weights == FisherWeights::OfTheLoss && !term.is_own()) return term.weights;
+  const auto& z = term.likelihood->outputs();
+  return torch::full({}, 1.0 / static_cast<double>(term.likelihood->examples()), z.options())
+      .expand_as(z);
+}
+
+bool has_fisher(const LossGraph& graph) {
+  return std::all_of(graph.terms().begin(), graph.terms().end(),
+                     [](const LossTerm& term) { return term.likelihood != nullptr; });
+}
+
+void check_has_fisher(const LossGraph& graph) {
+  TORCH_CHECK(has_fisher(graph),
+              "natgrad: the Fisher matrix needs a likelihood, but the loss is a function of "
+              "natgrad::outputs(z), which has none. Use GaussNewton(), write the loss as "
+              "natgrad::nll(likelihood, y), or name the outputs' distribution, as in "
+              "natgrad::outputs(natgrad::Categorical(z)).");
+}
+
+LinearOperator fisher(const LossGraph& graph, FisherWeights weights) {
+  check_has_fisher(graph);
   const auto& parameters = graph.parameters();
-  return {"Fisher matrix", parameters.size(), parameters.options(), [graph](const Tensor& v) {
+  return {"Fisher matrix", parameters.size(), parameters.options(),
+          [graph, weights](const Tensor& v) {
             const auto& f = graph.linearization();
-            return f.multiply_transposed(multiply_output_fisher(graph, f.multiply(v)));
+            return f.multiply_transposed(multiply_output_fisher(graph, weights, f.multiply(v)));
           }};
+}
+
+Tensor Fisher::noise(const LossGraph& graph, at::Generator generator) const {
+  return gradient_noise(graph, std::move(generator), weights_);
+}
+
+std::string Fisher::describe() const {
+  return weights_ == FisherWeights::OfTheLoss ? "Fisher()" : "Fisher(weights=Uniform)";
 }
 
 std::shared_ptr<const Curvature> Fisher::clone() const { return std::make_shared<Fisher>(*this); }

@@ -1,5 +1,8 @@
 #include <natgrad/curvature/gauss_newton.h>
+#include <natgrad/curvature/gradient_noise.h>
 #include <torch/torch.h>
+
+#include <algorithm>
 
 namespace natgrad {
 
@@ -11,6 +14,14 @@ LinearOperator gauss_newton(const LossGraph& graph) {
             const auto& f = graph.linearization();
             return f.multiply_transposed(graph.multiply_loss_hessian(f.multiply(v)));
           }};
+}
+
+Tensor GaussNewton::noise(const LossGraph& graph, at::Generator generator) const {
+  const auto& terms = graph.terms();
+  const bool own =
+      std::any_of(terms.begin(), terms.end(), [](const LossTerm& term) { return term.is_own(); });
+  return own ? probed_noise(graph, gauss_newton(graph), std::move(generator))
+             : gradient_noise(graph, std::move(generator));
 }
 
 std::shared_ptr<const Curvature> GaussNewton::clone() const {

@@ -54,7 +54,8 @@ Tensor random_at(const Edge& edge, at::Generator& generator) {
   return random_normal(shape_at(edge), options_at(edge), generator).requires_grad_();
 }
 
-Tensor flat_dot(const Tensor& a, const Tensor& b) { return a.reshape(-1).dot(b.reshape(-1)); }
+Tensor flat(const Tensor& t) { return t.dim() == 1 ? t : t.reshape(-1); }
+Tensor flat_dot(const Tensor& a, const Tensor& b) { return flat(a).dot(flat(b)); }
 
 }  // namespace
 
@@ -85,17 +86,18 @@ Linearization::Linearization(edge_list outputs, ParameterLayout parameters, at::
   double squares = 0;
   for (const auto& u : dummy_) squares += flat_dot(u, u).item<double>();
   dummy_norm_ = std::sqrt(squares);
+  dummy_edges_ = edges_of(dummy_);
 }
 
 std::vector<Tensor> Linearization::multiply(const Tensor& v) const {
   const auto pieces = parameters_.views(v);
   std::vector<Tensor> cotangents;
   for (const size_t i : reached_) cotangents.push_back(pieces[i]);
-  auto jv = backward(pullback_, cotangents, edges_of(dummy_));
+  auto jv = backward(pullback_, cotangents, dummy_edges_);
   for (size_t k = 0; k < jv.size(); ++k) {
     if (!jv[k].defined()) jv[k] = torch::zeros_like(dummy_[k]);
   }
-  record_products(v, jv);
+  check_product(v, jv);
   return jv;
 }
 
@@ -105,14 +107,16 @@ Tensor Linearization::multiply_transposed(const std::vector<Tensor>& u) const {
   for (size_t k = 0; k < u.size(); ++k) {
     if (!u[k].defined()) continue;
     roots.push_back(outputs_[k]);
-    cotangents.push_back(u[k].to(options_at(outputs_[k])));
+    const auto& options = options_at(outputs_[k]);
+    cotangents.push_back(u[k].dtype() == options.dtype() ? u[k] : u[k].to(options));
   }
   torch::NoGradGuard no_grad;
   return parameters_.flatten(backward(roots, cotangents, parameter_edges_));
 }
 
-void Linearization::record_products(const Tensor& v, const std::vector<Tensor>& jv) const {
+void Linearization::check_product(const Tensor& v, const std::vector<Tensor>& jv) const {
   torch::NoGradGuard no_grad;
+  if (v.is_cpu()) return check_product_now(v, jv);
   Tensor u_jv = flat_dot(dummy_[0], jv[0]), jv_jv = flat_dot(jv[0], jv[0]);
   for (size_t k = 1; k < jv.size(); ++k) {
     u_jv = u_jv + flat_dot(dummy_[k], jv[k]).to(u_jv.scalar_type());
@@ -120,7 +124,19 @@ void Linearization::record_products(const Tensor& v, const std::vector<Tensor>& 
   }
   unverified_.push_back(
       torch::stack({u_jv.to(v.dtype()), jv_jv.to(v.dtype()), v.dot(pulled_back_), v.dot(v)}));
-  if (v.is_cpu() || unverified_.size() == kVerifyInterval) verify();
+  if (unverified_.size() == kVerifyInterval) verify();
+}
+
+void Linearization::check_product_now(const Tensor& v, const std::vector<Tensor>& jv) const {
+  double u_jv = 0, jv_jv = 0;
+  for (size_t k = 0; k < jv.size(); ++k) {
+    u_jv += flat_dot(dummy_[k], jv[k]).item<double>();
+    jv_jv += flat_dot(jv[k], jv[k]).item<double>();
+  }
+  const double v_g = v.dot(pulled_back_).item<double>();
+  // Most often the first summand of the bound is enough, and |v| need not be known.
+  if (std::abs(u_jv - v_g) <= tolerance_ * dummy_norm_ * std::sqrt(jv_jv)) return;
+  require_agreement(u_jv, jv_jv, v_g, v.dot(v).item<double>());
 }
 
 void Linearization::verify() const {
@@ -129,17 +145,20 @@ void Linearization::verify() const {
       torch::stack(std::exchange(unverified_, {})).to(torch::kCPU, torch::kDouble).contiguous();
   const auto rows = products.accessor<double, 2>();
   for (int64_t i = 0; i < rows.size(0); ++i) {
-    const double u_jv = rows[i][0], jv_jv = rows[i][1], v_g = rows[i][2], v_v = rows[i][3];
-    const double size = dummy_norm_ * std::sqrt(jv_jv) + std::sqrt(v_v) * pulled_back_norm_;
-    // A product that is not finite is no mismatch: the solver finds and reports it.
-    if (!std::isfinite(size) || std::abs(u_jv - v_g) <= tolerance_ * size) continue;
-    const auto op = find_undifferentiable_op(outputs_);
-    TORCH_CHECK(
-        false, "natgrad: J v and Jᵀu disagree: u·(J v) = ", u_jv, " but v·(Jᵀu) = ", v_g,
-        ". The backward of ", op.empty() ? "some op of the network" : op,
-        " is not differentiable: it detaches, or computes on raw data. Write that backward with "
-        "differentiable torch operations on the tensors that ctx saves.");
+    require_agreement(rows[i][0], rows[i][1], rows[i][2], rows[i][3]);
   }
+}
+
+void Linearization::require_agreement(double u_jv, double jv_jv, double v_g, double v_v) const {
+  const double size = dummy_norm_ * std::sqrt(jv_jv) + std::sqrt(v_v) * pulled_back_norm_;
+  // A product that is not finite is no mismatch: the solver finds and reports it.
+  if (!std::isfinite(size) || std::abs(u_jv - v_g) <= tolerance_ * size) return;
+  const auto op = find_undifferentiable_op(outputs_);
+  TORCH_CHECK(
+      false, "natgrad: J v and Jᵀu disagree: u·(J v) = ", u_jv, " but v·(Jᵀu) = ", v_g,
+      ". The backward of ", op.empty() ? "some op of the network" : op,
+      " is not differentiable: it detaches, or computes on raw data. Write that backward with "
+      "differentiable torch operations on the tensors that ctx saves.");
 }
 
 namespace {

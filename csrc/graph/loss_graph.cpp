@@ -73,7 +73,7 @@ Coefficients coefficients_of(const Tensor& loss, const edge_list& nodes) {
   return {received, own};
 }
 
-/// ∂(probe · the likelihood terms' coefficients)/∂(each term's output).
+/// ∂(probe · the coefficients of likelihood terms and penalties)/∂(each term's output).
 std::vector<Tensor> derivatives_of(const std::vector<Tensor>& coefficients,
                                    const std::vector<Tensor>& probes, const edge_list& nodes) {
   edge_list roots;
@@ -91,9 +91,21 @@ double largest_entry(const Tensor& t) {
   return t.defined() && t.numel() > 0 ? t.abs().max().item<double>() : 0;
 }
 
-/// The likelihood terms' coefficients must not depend on any term's output: one random probe.
+[[noreturn]] void reject_nonlinear(const torch::autograd::Node& node) {
+  TORCH_CHECK(
+      false, "natgrad: the loss is not linear in its part at ", node.name(),
+      " (as in a focal loss, the logarithm of a loss, a product of losses, or a learned weight of "
+      "a loss), so its curvature is not that of the likelihood there. Write the loss as a function "
+      "of natgrad::outputs(z), and its Hessian in z is taken by autograd; a parameter s that "
+      "weighs the loss is such an output too, natgrad::outputs(s).");
+}
+
+/// The coefficients of likelihood terms and penalties must not depend on any term's output: one
+/// random probe.
 void check_linearity(const edge_list& nodes, const Coefficients& coefficients,
                      at::Generator& generator) {
+  const auto depends = [](const Tensor& c) { return c.requires_grad(); };
+  if (std::none_of(coefficients.own.begin(), coefficients.own.end(), depends)) return;
   std::vector<Tensor> probes;
   for (const auto& c : coefficients.own) {
     probes.push_back(random_normal(c.sizes(), c.options(), generator));
@@ -110,12 +122,7 @@ void check_linearity(const edge_list& nodes, const Coefficients& coefficients,
   const auto before_subtraction = derivatives_of(coefficients.received, probes, nodes);
   for (size_t k = 0; k < nodes.size(); ++k) {
     const double rounding = nested ? kSubtraction * largest_entry(before_subtraction[k]) : 0;
-    TORCH_CHECK(
-        largest_entry(derivatives[k]) <= rounding,
-        "natgrad: the loss is not linear in its term at ", nodes[k].function->name(),
-        " (as in a focal loss, the logarithm of a loss, or a product of losses), so its curvature "
-        "is not that of the likelihood there. Write the loss as a function of natgrad::outputs(z), "
-        "and its Hessian in z is taken by autograd.");
+    if (largest_entry(derivatives[k]) > rounding) reject_nonlinear(*nodes[k].function);
   }
 }
 
@@ -140,23 +147,36 @@ LossGraph::LossGraph(const Tensor& loss, std::vector<Tensor> parameters, at::Gen
 }
 
 void LossGraph::add_term(const Edge& node, const Tensor& coefficient) {
-  if (outputs_mark(node)) {
-    state_->terms.push_back({output_index(node), nullptr, Tensor(), coefficient});
+  if (auto* mark = outputs_mark(node)) {
+    state_->terms.push_back({output_index(node), mark->distribution, Tensor(), coefficient, node});
+    return;
+  }
+  if (!is_likelihood_node(*node.function)) {
+    state_->penalties.edges.push_back(node);
+    state_->penalties.coefficients.push_back(coefficient.detach());
     return;
   }
   auto reading = read_term(*node.function, coefficient);
-  const Tensor gradient =
-      backward({node}, {coefficient.detach()}, {reading.outputs}, Pass::Differentiable).front();
-  const size_t output = output_index(reading.outputs);
+  if (!reading.gradient.defined()) {
+    reading.argument = reading.outputs;
+    reading.gradient =
+        backward({node}, {coefficient.detach()}, {reading.outputs}, Pass::Differentiable).front();
+  }
+  merge({output_index(reading.outputs), reading.likelihood, reading.weights, reading.gradient,
+         reading.argument});
+}
+
+void LossGraph::merge(LossTerm added) {
   for (auto& term : state_->terms) {
-    const bool same = term.likelihood && term.output == output &&
-                      term.likelihood->describe() == reading.likelihood->describe();
+    const bool same = !term.is_own() && term.output == added.output &&
+                      term.argument == added.argument &&
+                      term.likelihood->describe() == added.likelihood->describe();
     if (!same) continue;
-    term.weights = term.weights + reading.weights;
-    term.gradient = term.gradient + gradient;
+    term.weights = term.weights + added.weights;
+    term.gradient = term.gradient + added.gradient;
     return;
   }
-  state_->terms.push_back({output, reading.likelihood, reading.weights, gradient});
+  state_->terms.push_back(std::move(added));
 }
 
 size_t LossGraph::output_index(const Edge& edge) {
@@ -188,8 +208,8 @@ std::vector<Tensor> LossGraph::multiply_loss_hessian(const std::vector<Tensor>& 
   for (const auto& term : state_->terms) {
     if (!term.gradient.defined() || !term.gradient.requires_grad()) continue;
     const auto root = torch::autograd::impl::gradient_edge(term.gradient);
-    if (term.likelihood) {
-      add(term.output, backward({root}, {v[term.output]}, {state_->outputs[term.output]}).front());
+    if (!term.is_own()) {
+      add(term.output, backward({root}, {v[term.output]}, {term.argument}).front());
       continue;
     }
     own_roots.push_back(root);
@@ -207,10 +227,38 @@ std::vector<Tensor> LossGraph::multiply_loss_hessian(const std::vector<Tensor>& 
   return product;
 }
 
+Tensor LossGraph::multiply_penalty_hessian(const Tensor& v) const {
+  const auto& parameters = state_->parameters;
+  const auto edges = edges_of(parameters.tensors());
+  auto& gradient = state_->penalty_gradient;
+  if (gradient.empty()) {
+    gradient = backward(state_->penalties.edges, state_->penalties.coefficients, edges,
+                        Pass::Differentiable);
+  }
+  edge_list roots;
+  std::vector<Tensor> cotangents;
+  const auto pieces = parameters.views(v);
+  for (size_t i = 0; i < gradient.size(); ++i) {
+    if (!gradient[i].defined() || !gradient[i].requires_grad()) continue;
+    roots.push_back(torch::autograd::impl::gradient_edge(gradient[i]));
+    cotangents.push_back(pieces[i].to(gradient[i].dtype()));
+  }
+  torch::NoGradGuard no_grad;
+  return parameters.flatten(backward(roots, cotangents, edges));
+}
+
+int64_t LossGraph::negative_weights() const {
+  int64_t count = 0;
+  for (const auto& term : state_->terms) {
+    if (!term.is_own()) count += term.weights.lt(0).sum().item<int64_t>();
+  }
+  return count;
+}
+
 bool has_finite_outputs(const Tensor& loss, const std::vector<Tensor>& parameters) {
   const auto nodes = find_terms(loss, parameters);
   return std::any_of(nodes.begin(), nodes.end(), [](const Edge& node) {
-    if (outputs_mark(node)) return false;
+    if (!is_likelihood_node(*node.function)) return false;
     const auto z = read_term(*node.function, zeros_at(node)).likelihood->outputs();
     return z.isfinite().any().item<bool>();
   });

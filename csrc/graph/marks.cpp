@@ -30,6 +30,8 @@ variable_list OutputsNode::apply(variable_list&& gradients) {
   return held_fixed ? variable_list(1) : std::move(gradients);
 }
 
+variable_list PenaltyNode::apply(variable_list&& gradients) { return std::move(gradients); }
+
 Tensor nll(std::shared_ptr<const Likelihood> likelihood, const Tensor& y,
            at::Reduction::Reduction reduction) {
   TORCH_CHECK(likelihood != nullptr, "natgrad: nll needs a likelihood, but got null.");
@@ -48,6 +50,19 @@ Tensor nll(std::shared_ptr<const Likelihood> likelihood, const Tensor& y,
 
 Tensor outputs(const Tensor& z) {
   return has_graph(z) ? put_on_top(z, c10::make_intrusive<OutputsNode>()) : z;
+}
+
+Tensor outputs(std::shared_ptr<const Likelihood> distribution) {
+  TORCH_CHECK(distribution != nullptr, "natgrad: outputs needs a distribution, but got null.");
+  const Tensor& z = distribution->outputs();
+  if (!has_graph(z)) return z;
+  auto node = c10::make_intrusive<OutputsNode>();
+  node->distribution = std::move(distribution);
+  return put_on_top(z, node);
+}
+
+Tensor penalty(const Tensor& R) {
+  return has_graph(R) ? put_on_top(R, c10::make_intrusive<PenaltyNode>()) : R;
 }
 
 }  // namespace natgrad

@@ -13,6 +13,8 @@
 #include <unordered_set>
 
 #include "depth_first.h"
+#include "penalties.h"
+#include "ways_out.h"
 
 namespace natgrad {
 namespace {
@@ -24,6 +26,10 @@ using torch::autograd::Node;
 using NodeSet = std::unordered_set<const Node*>;
 
 bool is_outputs_mark(const Node& node) { return typeid(node) == typeid(OutputsNode); }
+
+bool is_readable(Node& node) {
+  return is_outputs_mark(node) || typeid(node) == typeid(PenaltyNode) || is_likelihood_node(node);
+}
 
 /// Whether a parameter lies below the node on a path without a further `natgrad::outputs`.
 bool reaches_parameter(Node& node, const NodeSet& parameters) {
@@ -46,36 +52,28 @@ void check_not_empty(const Node& term) {
   }
 }
 
-/// "A -> B -> C" from the loss down to `node`.
-std::string path_to(const Node* node, const std::unordered_map<const Node*, const Node*>& from) {
-  std::vector<std::string> names;
-  for (; node != nullptr; node = from.at(node)) names.push_back(node->name());
-  return fmt::format("{}", fmt::join(names.rbegin(), names.rend(), " -> "));
-}
+/// Which node each node was reached from.
+using Origins = std::unordered_map<const Node*, const Node*>;
 
-/// What to write instead, by the nodes on the way.
-std::string way_out(const std::string& path) {
-  struct Hint {
-    const char *nodes, *advice;
-  };
-  static constexpr Hint kHints[] = {
-      {"LogBackward0 -> SoftmaxBackward0", "Use cross_entropy on the logits."},
-      {"BinaryCrossEntropyBackward0", "Use binary_cross_entropy_with_logits on the logits."},
-      {"PowBackward0 -> SubBackward0", "For a squared error use mse_loss(z, y)."},
-  };
-  for (const auto& hint : kHints) {
-    if (path.find(hint.nodes) != std::string::npos) return hint.advice;
+/// "A -> B -> C": from the loss down to the first node of `way`, and along it.
+std::string path_along(const std::vector<const Node*>& way, const Origins& from) {
+  std::vector<std::string> names;
+  for (const Node* node = way.front(); node != nullptr; node = from.at(node)) {
+    names.insert(names.begin(), node->name());
   }
-  return "If it is an L2 penalty on the parameters, use the option weight_decay.";
+  for (size_t i = 1; i < way.size(); ++i) names.push_back(way[i]->name());
+  return fmt::format("{}", fmt::join(names, " -> "));
 }
 
 [[noreturn]] void reject_path(const std::string& path) {
   TORCH_CHECK(false, "natgrad: the loss reaches a parameter along ", path,
               " without passing a loss that natgrad can read there: ", readable_losses(), ".\n",
-              way_out(path),
+              way_out_of(path),
               " For a loss of your own, mark the network's outputs:\n"
               "  auto z = natgrad::outputs(model->forward(x));\n"
-              "  optimizer.step(my_loss(z, y));");
+              "  optimizer.step(my_loss(z, y));\n"
+              "A penalty on the parameters that is no sum of elementwise functions is marked by "
+              "natgrad::penalty(R).");
 }
 
 }  // namespace
@@ -99,26 +97,39 @@ void check_loss(const Tensor& loss) {
 }
 
 std::vector<Edge> find_terms(const Tensor& loss, const std::vector<Tensor>& parameters) {
-  const auto edges = edges_of(parameters);
   NodeSet parameter_nodes;
-  for (const auto& edge : edges) {
+  for (const auto& edge : edges_of(parameters)) {
     if (edge.is_valid()) parameter_nodes.insert(edge.function.get());
   }
   const Edge top = torch::autograd::impl::gradient_edge(loss);
 
   std::vector<Edge> terms;
-  std::unordered_map<const Node*, const Node*> from;
+  UpperGraph upper;
+  Origins from;
   depth_first(top.function.get(), [&](Node& node, Node* above) {
     from[&node] = above;
-    if (parameter_nodes.contains(&node)) reject_path(path_to(&node, from));
-    const bool is_term = (is_outputs_mark(node) || is_likelihood_node(node)) &&
-                         reaches_parameter(node, parameter_nodes);
+    if (parameter_nodes.contains(&node)) {
+      upper.parameters.insert(&node);
+      return false;
+    }
+    const bool is_term = is_readable(node) && reaches_parameter(node, parameter_nodes);
     if (is_term) {
       check_not_empty(node);
       terms.emplace_back(c10::intrusive_ptr<Node>::reclaim_copy(&node), 0);
+      upper.terms.insert(&node);
+    } else {
+      upper.nodes.push_back(&node);
+      check_has_reader(node, [&] { return reaches_parameter(node, parameter_nodes); });
     }
     return !is_term;
   });
+  const auto reject = [&](const std::vector<const Node*>& way) {
+    reject_path(path_along(way, from));
+  };
+  if (!upper.parameters.empty()) {
+    if (terms.empty()) reject({*upper.parameters.begin()});
+    for (auto& penalty : find_penalties(upper, reject)) terms.push_back(std::move(penalty));
+  }
   TORCH_CHECK(
       !terms.empty(),
       "natgrad: the loss does not depend on any parameter that requires a gradient. Was the "

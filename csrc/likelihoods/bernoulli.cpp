@@ -37,13 +37,17 @@ Tensor Bernoulli::compute_score(const Tensor& y) const {
   return y * torch::sigmoid(-outputs()) - (1 - y) * torch::sigmoid(outputs());
 }
 
-Tensor Bernoulli::fisher_multiply(const Tensor& v) const {
-  return torch::sigmoid(outputs()) * torch::sigmoid(-outputs()) * v;
+const Tensor& Bernoulli::variance() const {
+  if (!variance_.defined()) {
+    const auto z = outputs().detach();
+    variance_ = torch::sigmoid(z) * torch::sigmoid(-z);
+  }
+  return variance_;
 }
 
-Tensor Bernoulli::factor_multiply(const Tensor& r) const {
-  return (torch::sigmoid(outputs()) * torch::sigmoid(-outputs())).sqrt() * r;
-}
+Tensor Bernoulli::fisher_multiply(const Tensor& v) const { return variance() * v; }
+
+Tensor Bernoulli::factor_multiply(const Tensor& r) const { return variance().sqrt() * r; }
 
 Tensor Bernoulli::sample(std::optional<at::Generator> generator) const {
   torch::NoGradGuard no_grad;

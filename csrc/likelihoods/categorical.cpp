@@ -54,16 +54,24 @@ Tensor Categorical::compute_score(const Tensor& y) const {
                           torch::ones_like(y.unsqueeze(dim_), p.options()));
 }
 
+const Tensor& Categorical::probabilities() const {
+  if (!probabilities_.defined()) {
+    probabilities_ = outputs().detach().softmax(dim_);
+    most_likely_ = probabilities_.argmax(dim_, /*keepdim=*/true);
+  }
+  return probabilities_;
+}
+
 Tensor Categorical::fisher_multiply(const Tensor& v) const {
-  const auto p = outputs().softmax(dim_);
-  const auto w = v - v.gather(dim_, outputs().argmax(dim_, /*keepdim=*/true));
-  return p * (w - (p * w).sum(dim_, /*keepdim=*/true));
+  const auto& p = probabilities();
+  const auto pw = p * (v - v.gather(dim_, most_likely_));
+  return pw - p * pw.sum(dim_, /*keepdim=*/true);
 }
 
 Tensor Categorical::factor_multiply(const Tensor& r) const {
-  const auto p = outputs().softmax(dim_);
-  const auto root = p.sqrt();
-  return root * r - p * (root * r).sum(dim_, /*keepdim=*/true);
+  const auto& p = probabilities();
+  const auto root_r = p.sqrt() * r;
+  return root_r - p * root_r.sum(dim_, /*keepdim=*/true);
 }
 
 Tensor Categorical::sample(std::optional<at::Generator> generator) const {

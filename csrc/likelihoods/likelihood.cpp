@@ -38,19 +38,21 @@ void Likelihood::check_same_device(const Tensor& y) const {
               " but the outputs on ", outputs_.device(), "; move the targets with .to().");
 }
 
-void Likelihood::check_same_shape(const Tensor& y) const {
+void Likelihood::check_same_shape(const Tensor& y) const { check_shape(y, outputs_.sizes()); }
+
+void Likelihood::check_shape(const Tensor& y, at::IntArrayRef expected) const {
   check_same_device(y);
-  TORCH_CHECK(
-      y.sizes() == outputs_.sizes(), "natgrad: ", describe(), " has outputs of shape ",
-      outputs_.sizes(), " but targets of shape ", y.sizes(),
-      "; they must be equal, since broadcasting one against the other would pair every output "
-      "with every target. Use view_as or unsqueeze.");
+  TORCH_CHECK(y.sizes() == expected, "natgrad: ", describe(), " has outputs of shape ",
+              outputs_.sizes(), " and needs targets of shape ", expected, ", but got ", y.sizes(),
+              "; broadcasting one against the other would pair every output with every target. "
+              "Use view_as or unsqueeze.");
   TORCH_CHECK(y.is_floating_point(), "natgrad: ", describe(),
               " needs floating-point targets, but got ", y.dtype(),
               "; convert them with .to(outputs.dtype()).");
 }
 
-void check_support(const Tensor& y, const Tensor& valid, const std::string& what) {
+void check_support(const Tensor& y, const Tensor& valid, const std::string& what,
+                   const std::string& name) {
   if (valid.all().item<bool>()) return;
   const auto flat = valid.logical_not().reshape(-1).to(torch::kUInt8).argmax().item<int64_t>();
   std::vector<int64_t> position(y.dim());
@@ -59,8 +61,8 @@ void check_support(const Tensor& y, const Tensor& valid, const std::string& what
     rest /= y.size(d);
   }
   const double value = y.reshape(-1)[flat].item<double>();
-  TORCH_CHECK_VALUE(
-      false, fmt::format("natgrad: {}, but y[{}] = {:g}.", what, fmt::join(position, ", "), value));
+  TORCH_CHECK_VALUE(false, fmt::format("natgrad: {}, but {}[{}] = {:g}.", what, name,
+                                       fmt::join(position, ", "), value));
 }
 
 }  // namespace natgrad

@@ -7,7 +7,6 @@
 #include <unordered_set>
 
 namespace natgrad {
-namespace {
 
 using torch::Tensor;
 
@@ -17,6 +16,8 @@ bool is_expanded(const Tensor& t) {
   }
   return false;
 }
+
+namespace {
 
 void check_one(const Tensor& t, size_t index) {
   const auto where = fmt::format("natgrad: parameter {}", index);
@@ -121,20 +122,20 @@ Tensor ParameterLayout::flatten(const std::vector<Tensor>& tensors) const {
     TORCH_CHECK(tensors[i].sizes() == tensors_[i].sizes(), "natgrad: parameter ", i,
                 " is of shape ", tensors_[i].sizes(), " but the tensor given for it is of shape ",
                 tensors[i].sizes(), ".");
-    pieces.push_back(tensors[i].reshape(-1));
+    pieces.push_back(tensors[i].dim() == 1 ? tensors[i] : tensors[i].reshape(-1));
   }
-  return torch::cat(pieces).to(options().dtype());
+  const auto flat = torch::cat(pieces);
+  return flat.dtype() == options().dtype() ? flat : flat.to(options().dtype());
 }
 
 std::vector<Tensor> ParameterLayout::views(const Tensor& flat) const {
   TORCH_CHECK(flat.dim() == 1 && flat.numel() == size_, "natgrad: expected a vector of [", size_,
               "] but got shape ", flat.sizes(), ".");
-  std::vector<Tensor> views;
-  views.reserve(tensors_.size());
-  int64_t offset = 0;
-  for (const auto& t : tensors_) {
-    views.push_back(flat.narrow(0, offset, t.numel()).view(t.sizes()));
-    offset += t.numel();
+  std::vector<int64_t> lengths;
+  for (const auto& t : tensors_) lengths.push_back(t.numel());
+  auto views = flat.split_with_sizes(lengths);
+  for (size_t i = 0; i < views.size(); ++i) {
+    if (tensors_[i].dim() != 1) views[i] = views[i].view(tensors_[i].sizes());
   }
   return views;
 }

@@ -14,9 +14,11 @@ at::Generator make_generator(uint64_t seed, uint64_t stream) {
 
 Tensor random_signs_like(const Tensor& t, at::Generator& generator) {
   torch::NoGradGuard no_grad;
+  // random_(0, 2) draws one number an element; bernoulli_ sets up a generator of its own first.
   const auto coins =
-      torch::empty(t.sizes(), t.options().device(torch::kCPU)).bernoulli_(0.5, generator);
-  return coins.mul_(2).sub_(1).to(t.device());
+      torch::empty(t.sizes(), t.options().device(torch::kCPU)).random_(0, 2, generator);
+  const auto signs = coins.mul_(2).sub_(1);
+  return t.is_cpu() ? signs : signs.to(t.device());
 }
 
 Tensor random_normal(torch::IntArrayRef shape, const torch::TensorOptions& options,

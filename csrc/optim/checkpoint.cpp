@@ -7,7 +7,7 @@ using torch::Tensor;
 
 namespace {
 
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;
 constexpr const char* kVersionKey = "natgrad_version";
 
 /// Shapes, so that the state of another model is recognised.
@@ -44,10 +44,11 @@ void NaturalGradient::save(torch::serialize::OutputArchive& archive) const {
   write(archive, "rates", torch::tensor(rates, torch::kDouble));
   write(archive, "accepted_steps", torch::tensor(accepted_steps_));
   write(archive, "damping", torch::tensor(damping_->state(), torch::kDouble));
-  const auto moved = last_step_ ? last_step_->parameters : std::vector<Tensor>();
-  write(archive, "moved_sizes", sizes_of(moved));
-  write(archive, "delta", last_step_ ? last_step_->delta : torch::empty({0}));
-  write(archive, "before", last_step_ ? last_step_->before : torch::empty({0}));
+  // Of all parameters, so that others may require a gradient when it is loaded.
+  const ParameterLayout layout(all_parameters());
+  const auto delta = last_step_.delta(layout);
+  write(archive, "delta", delta.defined() ? delta : torch::empty({0}));
+  write(archive, "before", delta.defined() ? last_step_.before(layout) : torch::empty({0}));
 }
 
 void NaturalGradient::load(torch::serialize::InputArchive& archive) {
@@ -63,26 +64,23 @@ void NaturalGradient::load(torch::serialize::InputArchive& archive) {
   const auto steps = read(archive, "accepted_steps").item<int64_t>();
   const auto damping_state = read(archive, "damping");
   const auto delta = read(archive, "delta"), before = read(archive, "before");
-  const auto trainable = trainable_of(param_groups_);
   TORCH_CHECK(rates.numel() == 2 * static_cast<int64_t>(param_groups_.size()),
               "natgrad: the archive was saved for ", rates.numel() / 2,
               " parameter groups, but there are ", param_groups_.size(), ".");
-  std::optional<LastStep> last_step;
+  LastStep last_step;
   if (delta.numel() > 0) {
-    const auto& first = trainable.parameters.front();
-    TORCH_CHECK(torch::equal(read(archive, "moved_sizes"), sizes_of(trainable.parameters)),
-                "natgrad: the archive was saved while other parameters required a gradient.");
-    TORCH_CHECK(delta.dtype() == first.dtype(), "natgrad: the archive holds ", delta.dtype(),
-                ", but the parameters are ", first.dtype(), "; convert the model first.");
-    last_step = {trainable.parameters, {}, before.to(first.device()), delta.to(first.device())};
-    for (const auto& parameter : trainable.parameters) {
-      last_step->versions.push_back(parameter._version());
-    }
+    const ParameterLayout layout(all_parameters());
+    const auto dtype = layout.options().dtype();
+    const auto device = layout.options().device();
+    TORCH_CHECK(delta.dtype() == dtype, "natgrad: the archive holds ", delta.dtype(),
+                ", but the parameters are ", dtype, "; convert the model first.");
+    last_step = LastStep(layout, before.to(device), delta.to(device));
   }
   auto damping = damping_->clone();
   const auto* numbers = damping_state.data_ptr<double>();
   damping->set_state({numbers, numbers + damping_state.numel()});
 
+  check_new_parameters();  // now, or the next step would take them for a reason to forget δ
   for (size_t i = 0; i < param_groups_.size(); ++i) {
     auto& options = static_cast<NaturalGradientOptions&>(param_groups_[i].options());
     options.lr(rates[2 * i].item<double>()).weight_decay(rates[2 * i + 1].item<double>());

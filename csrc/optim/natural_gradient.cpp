@@ -1,4 +1,4 @@
-#include <natgrad/curvature/gradient_noise.h>
+#include <natgrad/curvature/penalty_hessian.h>
 #include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/walk.h>
 #include <natgrad/linalg/random.h>
@@ -6,7 +6,6 @@
 #include <natgrad/optim/transaction.h>
 #include <torch/torch.h>
 
-#include <algorithm>
 #include <cmath>
 
 namespace natgrad {
@@ -28,17 +27,6 @@ bool is_usable(const Solution& solution, const Tensor& gradient) {
     return summary.iterations > 0 && gradient.dot(solution.x).item<double>() < 0;
   }
   return summary.iterations > 0 || summary.termination == Termination::Converged;
-}
-
-bool same_tensors(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](const Tensor& x, const Tensor& y) { return x.is_same(y); });
-}
-
-std::vector<int64_t> versions_of(const std::vector<Tensor>& tensors) {
-  std::vector<int64_t> versions;
-  for (const auto& t : tensors) versions.push_back(t._version());
-  return versions;
 }
 
 /// Sets a flag for as long as it lives.
@@ -119,14 +107,17 @@ StepSummary NaturalGradient::advance(const Tensor& loss, const Trainable& traina
     return report;
   }
 
-  // h and its terms on this batch, ∇h, and the curvature C; weight decay is part of all three.
+  // h and its terms on this batch, ∇h, and the curvature C; penalties and weight decay are part of
+  // all three.
   auto generator = make_generator(system_.seed(), static_cast<uint64_t>(accepted_steps_));
-  const LossGraph graph(loss, trainable.parameters, generator);
+  const LossGraph graph(system_.maximize() ? -loss : loss, trainable.parameters, generator);
   const torch::NoGradGuard no_grad;
   const auto& layout = graph.parameters();
   const Tensor theta = layout.values();
   Tensor g = graph.gradient();
+  if (system_.fill_grad()) write_gradients(trainable, layout, system_.maximize() ? -g : g);
   LinearOperator C = system_.curvature().at(graph);
+  if (graph.has_penalties()) C = C + penalty_hessian(graph);
   if (const auto w = weight_decay(trainable, layout); w.defined()) {
     g = g + w * theta;
     C = C + natgrad::diagonal(w);
@@ -139,9 +130,9 @@ StepSummary NaturalGradient::advance(const Tensor& loss, const Trainable& traina
   // λ and the centre c δ_prev.
   auto damping = damping_->clone();
   if (damping->needs_noise())
-    damping->observe_noise(gradient_noise(graph, generator).item<double>());
+    damping->observe_noise(system_.curvature().noise(graph, generator).item<double>());
   const double lambda = report.lambda = damping->lambda();
-  const Tensor centre = previous_delta(layout);
+  const Tensor centre = this->centre(layout);
 
   // (C + λI) δ = -∇h + λ c δ_prev.
   const auto solution =
@@ -155,27 +146,21 @@ StepSummary NaturalGradient::advance(const Tensor& loss, const Trainable& traina
 
   // θ ← θ + α δ.
   report.step_norm = move_parameters(trainable, layout, solution.x);
-  last_step_ = {trainable.parameters, versions_of(trainable.parameters), theta, solution.x};
+  last_step_ = LastStep(layout, theta, solution.x);
   damping_ = std::move(damping);
   ++accepted_steps_;
   return report;
 }
 
-Tensor NaturalGradient::previous_delta(const ParameterLayout& layout) const {
+/// c δ_prev; undefined if that is zero.
+Tensor NaturalGradient::centre(const ParameterLayout& layout) const {
   const double share = damping_->centre();
-  // The same parameters may have another shape, dtype or device since: model->to() keeps the
-  // tensors.
-  const bool fits = last_step_ && same_tensors(last_step_->parameters, layout.tensors()) &&
-                    last_step_->delta.numel() == layout.size() &&
-                    last_step_->delta.dtype() == layout.options().dtype() &&
-                    last_step_->delta.device() == layout.options().device();
-  return fits && share > 0 ? share * last_step_->delta : Tensor();
+  const Tensor delta = share > 0 ? last_step_.delta(layout) : Tensor();
+  return delta.defined() ? share * delta : delta;
 }
 
 void NaturalGradient::take_back_last_step() {
-  if (!last_step_ || versions_of(last_step_->parameters) != last_step_->versions) return;
-  ParameterLayout(last_step_->parameters).assign(last_step_->before);
-  last_step_.reset();
+  if (!last_step_.take_back()) return;
   damping_->rejected();
   summary_.restored = true;
 }
@@ -221,9 +206,16 @@ void NaturalGradient::check_groups() {
                 system_.describe_system(),
                 ". Only lr and weight_decay can change while it runs; make a new optimizer.");
   }
-  if (checked_groups_ == param_groups_.size()) return;
-  check_parameters(all_parameters());
-  checked_groups_ = param_groups_.size();
+  check_new_parameters();
+}
+
+void NaturalGradient::check_new_parameters() {
+  // The base class's ways of adding parameters cannot be overridden, only noticed.
+  const auto parameters = all_parameters();
+  if (checked_parameters_ > 0 && checked_parameters_ == parameters.size()) return;
+  check_parameters(parameters);
+  checked_parameters_ = parameters.size();
+  last_step_.forget_delta();
 }
 
 }  // namespace natgrad

@@ -29,13 +29,14 @@ void NaturalGradientOptions::check() const {
 }
 
 std::string NaturalGradientOptions::describe_system() const {
-  return fmt::format("{}, {}, {}, seed={}", curvature_->describe(), solver_->describe(),
-                     damping_->describe(), seed_);
+  return fmt::format("{}, {}, {}, seed={}, maximize={}, fill_grad={}", curvature_->describe(),
+                     solver_->describe(), damping_->describe(), seed_, maximize_, fill_grad_);
 }
 
 bool NaturalGradientOptions::same_system(const NaturalGradientOptions& other) const {
   const bool same_objects = curvature_ == other.curvature_ && solver_ == other.solver_ &&
-                            damping_ == other.damping_ && seed_ == other.seed_;
+                            damping_ == other.damping_ && seed_ == other.seed_ &&
+                            maximize_ == other.maximize_ && fill_grad_ == other.fill_grad_;
   return module_ == other.module_ && (same_objects || describe_system() == other.describe_system());
 }
 

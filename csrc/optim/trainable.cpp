@@ -40,6 +40,14 @@ Tensor weight_decay(const Trainable& trainable, const ParameterLayout& layout) {
   return any ? layout.flatten(pieces) : Tensor();
 }
 
+void write_gradients(const Trainable& trainable, const ParameterLayout& layout,
+                     const Tensor& gradient) {
+  const auto pieces = layout.views(gradient);
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    trainable.parameters[i].mutable_grad() = pieces[i].clone();
+  }
+}
+
 double move_parameters(const Trainable& trainable, const ParameterLayout& layout,
                        const Tensor& delta) {
   const auto pieces = layout.views(delta);

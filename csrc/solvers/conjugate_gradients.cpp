@@ -251,7 +251,10 @@ void check_sizes(const LinearSystem& system) {
               "natgrad: the preconditioner is not of the matrix' size.");
 }
 
-double largest_entry(const Tensor& v) { return v.numel() ? v.abs().max().item<double>() : 0; }
+double largest_entry(const Tensor& v) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  return v.numel() ? torch::linalg_vector_norm(v, kInfinity).item<double>() : 0;
+}
 
 }  // namespace
 
@@ -262,13 +265,14 @@ Solution ConjugateGradient::solve(const LinearSystem& system) const {
   const Tensor& b = system.right_hand_side;
   const bool warm = system.initial.defined();
   SolverSummary summary;
-  if (largest_entry(b) == 0) {
+  const double largest = largest_entry(b);
+  if (largest == 0) {
     summary.termination = Termination::Converged;
     return {torch::zeros_like(b), summary};
   }
   Tensor x = warm ? system.initial.clone() : torch::zeros_like(b);
   const Tensor residual = warm ? b - system.matrix.multiply(x) : b;
-  const double scale = std::max(largest_entry(b), largest_entry(residual));
+  const double scale = warm ? std::max(largest, largest_entry(residual)) : largest;
   if (!std::isfinite(scale)) {
     summary.termination = Termination::NonFinite;
     return {x, summary};

@@ -11,7 +11,15 @@
 #include <natgrad/graph/marks.h>
 #include <natgrad/likelihoods/bernoulli.h>
 #include <natgrad/likelihoods/categorical.h>
+#include <natgrad/likelihoods/diagonal_gaussian.h>
+#include <natgrad/likelihoods/full_gaussian.h>
 #include <natgrad/likelihoods/gaussian.h>
+#include <natgrad/likelihoods/huber.h>
+#include <natgrad/likelihoods/laplace.h>
+#include <natgrad/likelihoods/log_std_gaussian.h>
+#include <natgrad/likelihoods/log_variance_gaussian.h>
+#include <natgrad/likelihoods/natural_gaussian.h>
+#include <natgrad/likelihoods/poisson.h>
 #include <natgrad/linalg/linear_operator.h>
 #include <natgrad/linalg/parameters.h>
 #include <natgrad/optim/natural_gradient.h>

@@ -27,7 +27,7 @@ TEST_P(Equivalence, FisherIsGaussNewton) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, Equivalence,
-                         ::testing::ValuesIn(curvature_cases(likelihood_losses())), ByName());
+                         ::testing::ValuesIn(curvature_cases(matching_losses())), ByName());
 
 TEST(EquivalenceTest, SplittingTheSoftmaxOffTheLossLeavesGaussNewtonAloneForMarkedOutputs) {
   // With softmax inside L the mark gives the same G as the likelihood's own node.

@@ -1,5 +1,6 @@
 #include <natgrad/curvature/gradient_noise.h>
 
+#include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/graph/marks.h>
 
 #include "support/dense_oracles.h"
@@ -16,6 +17,12 @@ constexpr double kConfidence = 4.5;
 // The standard error itself, as a share of the expectation: what these draws can tell apart.
 constexpr double kResolution = 0.05;
 
+/// As the default curvature draws it: by the likelihoods, or by a probe of a loss of the user's
+/// own.
+Tensor noise_of(const LossGraph& graph, uint64_t seed) {
+  return FisherOrGaussNewton().noise(graph, seeded(seed));
+}
+
 struct Moments {
   double mean, standard_error;
 };
@@ -23,7 +30,7 @@ struct Moments {
 Moments moments_of_noise(const LossGraph& graph) {
   std::vector<double> draws;
   for (int i = 0; i < kDraws; ++i) {
-    draws.push_back(gradient_noise(graph, seeded(3000 + i)).item<double>());
+    draws.push_back(noise_of(graph, 3000 + i).item<double>());
   }
   const auto sample = torch::tensor(draws, torch::kDouble);
   return {sample.mean().item<double>(), sample.std().item<double>() / std::sqrt(double(kDraws))};
@@ -72,7 +79,7 @@ TEST(GradientNoiseTest, OfUnequalWeightsFollowsTheDefinition) {
   const auto problem = make_problem(loss_named("CrossEntropyWeightedExamples"));
   const auto s = problem.loss_case.terms[0].weights.view(-1);
   const auto j = jacobian(problem.z, problem.network.parameters);
-  const auto f_r = closed_form_fisher({0, Family::Categorical, s.pow(2).unsqueeze(1)}, problem.z);
+  const auto f_r = closed_form_fisher({0, categorical(), s.pow(2).unsqueeze(1)}, problem.z);
   const auto trace = j.t().mm(f_r).mm(j).trace().item<double>();
   expect_mean(problem.graph, trace / s.sum().item<double>());
 }
@@ -97,12 +104,11 @@ struct NoiseDraw : ::testing::TestWithParam<std::string> {
 TEST_P(NoiseDraw, ScalesWithTheLoss) {
   constexpr double kScale = 128;  // a power of two: exact
   const LossGraph scaled(kScale * problem.loss, problem.network.parameters);
-  EXPECT_TRUE(identical(gradient_noise(scaled, seeded(1)),
-                        kScale * gradient_noise(problem.graph, seeded(1))));
+  EXPECT_TRUE(identical(noise_of(scaled, 1), kScale * noise_of(problem.graph, 1)));
 }
 
 TEST_P(NoiseDraw, IsANonnegativeNumberOnTheGraphsDtype) {
-  const auto noise = gradient_noise(problem.graph, seeded(2));
+  const auto noise = noise_of(problem.graph, 2);
   EXPECT_EQ(noise.dim(), 0);
   EXPECT_GE(noise.item<double>(), 0);
   EXPECT_FALSE(noise.requires_grad());
@@ -110,12 +116,12 @@ TEST_P(NoiseDraw, IsANonnegativeNumberOnTheGraphsDtype) {
 
 TEST_P(NoiseDraw, FollowsItsSeedAlone) {
   torch::manual_seed(1);
-  const auto first = gradient_noise(problem.graph, seeded(3));
+  const auto first = noise_of(problem.graph, 3);
   const auto from_default = torch::rand({2});
   torch::manual_seed(1);
   EXPECT_TRUE(identical(torch::rand({2}), from_default));  // the user's generator is not used
-  EXPECT_TRUE(identical(gradient_noise(problem.graph, seeded(3)), first));
-  EXPECT_FALSE(identical(gradient_noise(problem.graph, seeded(4)), first));
+  EXPECT_TRUE(identical(noise_of(problem.graph, 3), first));
+  EXPECT_FALSE(identical(noise_of(problem.graph, 4), first));
 }
 
 INSTANTIATE_TEST_SUITE_P(Losses, NoiseDraw,
@@ -129,7 +135,7 @@ TEST(GradientNoiseTest, IsZeroWhereTheModelIsCertain) {
   const auto certain = torch::tensor({{1e4, -1e4, 0.}}, torch::kDouble);
   const auto z = randn({1, 2}, 2202).mm(w.t()) + certain;
   const LossGraph graph(F::cross_entropy(z, torch::tensor({0})), {w});
-  EXPECT_EQ(gradient_noise(graph, seeded(1)).item<double>(), 0);
+  EXPECT_EQ(noise_of(graph, 1).item<double>(), 0);
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ TEST_P(Reading, CountsTheExamples) { EXPECT_EQ(graph.examples(), z[0].size(0)); 
 
 TEST_P(Reading, HessianInTheOutputs) {
   const auto expected = hessian(GetParam().reference(z), z);
-  EXPECT_LT(relative_error(dense_loss_hessian(graph, z), expected), kHessianRounding);
+  EXPECT_LT(relative_error(dense_loss_hessian(graph, z), expected), GetParam().hessian_rounding);
 }
 
 TEST_P(Reading, HessianProductsAreRepeatable) {
@@ -74,7 +74,7 @@ TEST_P(ReadingOfLikelihoods, WeightsOfTheExamples) {
     const auto& output = z[term.output];
     const auto expected = term.weights.expand_as(output);
     EXPECT_LT(relative_error(weights_of(graph, output, term.family), expected), kRounding)
-        << to_string(term.family) << " at output " << term.output;
+        << term.family.name << " at output " << term.output;
   }
 }
 

@@ -39,11 +39,11 @@ Tensor softmax_gradient(const Tensor& z, const Tensor& y, double s) {
 }
 
 Tensor softmax_hessian(const Tensor& z, double s) {
-  return closed_form_fisher({0, Family::Categorical, torch::full({}, s, torch::kDouble)}, z);
+  return closed_form_fisher({0, categorical(), torch::full({}, s, torch::kDouble)}, z);
 }
 
 Tensor bernoulli_hessian(const Tensor& z, double s) {
-  return closed_form_fisher({0, Family::Bernoulli, torch::full({}, s, torch::kDouble)}, z);
+  return closed_form_fisher({0, bernoulli(), torch::full({}, s, torch::kDouble)}, z);
 }
 
 Tensor scaled_identity(const Tensor& z, double s) {

@@ -104,10 +104,25 @@ TEST_F(TermReaders, ReadingsCarryNoGraph) {
   EXPECT_FALSE(reading.likelihood->outputs().requires_grad());
 }
 
-TEST_F(TermReaders, BothArgumentsOfMseRequiringAGradientThrow) {
-  const auto loss = F::mse_loss(z, parameter({kExamples, kOutputs}, 1112));
-  expect_error_naming([&] { read(loss, torch::ones({}, torch::kDouble)); },
-                      {"both arguments", "detach"});
+TEST_F(TermReaders, OneOutputAgainstManyTargetsWeighsThemAll) {
+  // z of [1] in at::mse_loss against y of [4, 6], without torch::nn's expand: s is the sum.
+  const auto one = parameter({1}, 1109);
+  const auto unit = torch::ones({}, torch::kDouble);
+  const auto s = [&](int64_t reduction) {
+    return read(at::mse_loss(one, y, reduction), unit).weights;
+  };
+  EXPECT_DOUBLE_EQ(s(at::Reduction::Mean).item<double>(), 2);
+  EXPECT_DOUBLE_EQ(s(at::Reduction::Sum).item<double>(), 2.0 * kExamples * kOutputs);
+  EXPECT_DOUBLE_EQ(read(at::huber_loss(y, one, at::Reduction::Mean), unit).weights.item<double>(),
+                   1);
+}
+
+TEST_F(TermReaders, BothLogSigmoidsAreReadAsOneOutput) {
+  const auto c = randn({kExamples, kOutputs}, 1113);
+  const auto positive = read(torch::log_sigmoid(z), c), negative = read(torch::log_sigmoid(-z), c);
+  EXPECT_EQ(positive.outputs, gradient_edge(z));
+  EXPECT_EQ(negative.outputs, gradient_edge(z));
+  EXPECT_TRUE(identical(negative.likelihood->outputs(), z.detach()));
 }
 
 TEST_F(TermReaders, ReadableLossesNamesThemAll) {

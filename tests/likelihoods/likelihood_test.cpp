@@ -115,13 +115,15 @@ TEST_P(LikelihoodProperties, FisherIsTheCovarianceOfTheScore) {
   EXPECT_LT(relative_error(fisher(), covariance_of_score()), kExact);
 }
 
-TEST_P(LikelihoodProperties, FisherIsMinusTheExpectedHessian) {
+// A kink has no second derivative, but the score has a jump there: the identity then fails.
+TEST_P(LikelihoodProperties, FisherIsMinusTheExpectedHessianExactlyWithoutAKink) {
   const auto r = probabilities();
   auto expected = torch::zeros({z_.numel(), z_.numel()}, torch::kDouble);
   for (size_t k = 0; k < r.size(); ++k) {
     expected -= spread(r[k]).unsqueeze(1) * hessian_of_log_prob(support_.points[k]);
   }
-  EXPECT_LT(relative_error(fisher(), expected), kExact);
+  const double difference = relative_error(fisher(), expected);
+  EXPECT_EQ(GetParam().family.without_kink, difference < kExact) << "difference " << difference;
 }
 
 TEST_P(LikelihoodProperties, FisherIsTheFactorTimesItsTranspose) {
@@ -180,10 +182,9 @@ TEST_P(LikelihoodProperties, Float32AgreesWithFloat64) {
 
 TEST_P(LikelihoodProperties, TextNamesTheFamily) {
   EXPECT_EQ(likelihood_->describe(), GetParam().make()->describe());
-  for (const auto& other : likelihood_families()) {
-    if (other.name == GetParam().family.name || other.shapes[0].size() != z_.sizes().size())
-      continue;
-    EXPECT_NE(likelihood_->describe(), other.make(z_)->describe()) << other.name;
+  for (const auto& other : likelihood_cases()) {
+    if (other.family.name == GetParam().family.name) continue;
+    EXPECT_NE(likelihood_->describe(), other.make()->describe()) << other.name;
   }
 }
 

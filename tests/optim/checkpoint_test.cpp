@@ -73,6 +73,39 @@ TEST(CheckpointTest, RatesOverrideThePresentOnes) {
   EXPECT_EQ(options.weight_decay(), 0.25);
 }
 
+TEST(CheckpointTest, WhatIsFrozenMayChangeOnTheWay) {
+  for (const bool frozen_first : {false, true}) {
+    SCOPED_TRACE(frozen_first);
+    Continued straight, first, second;
+    const auto freeze = [&](Continued& run, bool frozen) { run.above.requires_grad_(!frozen); };
+    for (auto* run : {&straight, &first}) {
+      freeze(*run, frozen_first);
+      run->train(0, 4);
+    }
+    copy_parameters(first, second);
+    for (auto* run : {&straight, &second}) freeze(*run, !frozen_first);
+    load(second.optimizer, saved(first.optimizer));
+    straight.train(4, 7);
+    second.train(4, 7);
+    EXPECT_TRUE(torch::equal(second.above, straight.above));
+    EXPECT_TRUE(torch::equal(second.below, straight.below));
+  }
+}
+
+TEST(CheckpointTest, ParametersMayBeAddedBeforeLoading) {
+  Continued straight, first;
+  straight.train(0, 6);
+  first.train(0, 3);
+  Continued second;
+  copy_parameters(first, second);
+  NaturalGradient rebuilt({second.above});
+  static_cast<torch::optim::Optimizer&>(rebuilt).add_parameters({second.below});
+  load(rebuilt, saved(first.optimizer));
+  second.optimizer = std::move(rebuilt);
+  second.train(3, 6);
+  EXPECT_TRUE(torch::equal(second.above, straight.above));
+}
+
 TEST(CheckpointTest, AnArchiveOfAnotherModelThrowsAndChangesNothing) {
   Continued straight, other({}, 6), second;
   other.train(0, 3);

@@ -69,6 +69,13 @@ TEST(FaultsParameters, Row36DuplicatesInALaterGroupThrow) {
   EXPECT_THROW(optimizer.add_param_group(Parameters{w}), c10::Error);
 }
 
+TEST(FaultsParameters, Row36DuplicatesAddedToAGroupLaterThrow) {
+  Training training;
+  training.good_step();
+  training.optimizer->add_parameters({training.parameters()[1]});
+  expect_error([&] { training.good_step(); }, "listed twice");
+}
+
 TEST(FaultsParameters, Row37OverlappingViewsThrow) {
   const auto storage = randn({10}, 1);
   const auto a = storage.narrow(0, 0, 6).requires_grad_();
@@ -125,26 +132,7 @@ TEST(FaultsParameters, Row39RequiresGradIsReadAtEachStep) {
   EXPECT_TRUE(moved_by());
 }
 
-TEST(FaultsParameters, Row39FreezingForgetsThePreviousStepOfAnotherLayout) {
-  // After freezing, the first step is that of an optimizer that never saw the frozen parameter.
-  const auto options =
-      NaturalGradientOptions().damping(Proximal().fixed_lambda(0.1)).solver(tight_solver());
-  constexpr double kRounding = 1e-10;
-  Training training(options);
-  training.good_step();
-  training.parameters()[0].requires_grad_(false);
-  auto copy = classifier();
-  {
-    const torch::NoGradGuard no_grad;
-    for (size_t i = 0; i < 4; ++i) copy->parameters()[i].copy_(training.parameters()[i]);
-  }
-  const auto all = copy->parameters();
-  NaturalGradient fresh(Parameters(all.begin() + 1, all.end()), options);
-  all[0].requires_grad_(false);
-  fresh.step(F::cross_entropy(copy->forward(Training::inputs(1)), Training::labels(1)));
-  training.good_step();
-  EXPECT_LT(relative_error(training.theta(), flat(all).detach()), kRounding);
-}
+// What becomes of the previous step: changed_parameters_test.cpp.
 
 TEST(FaultsParameters, Row40StridedParametersAreFine) {
   const auto transposed = randn({3, 4}, 1).t().requires_grad_();

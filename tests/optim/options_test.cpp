@@ -15,7 +15,9 @@ TEST(OptionsTest, DefaultsAreTheProximalMethod) {
   const NaturalGradientOptions options;
   EXPECT_EQ(options.lr(), 0.1);
   EXPECT_EQ(options.weight_decay(), 0);
-  EXPECT_EQ(options.curvature().describe(), GaussNewton().describe());
+  EXPECT_FALSE(options.maximize());
+  EXPECT_FALSE(options.fill_grad());
+  EXPECT_EQ(options.curvature().describe(), FisherOrGaussNewton().describe());
   EXPECT_EQ(options.damping().describe(), Proximal().momentum(0.95).noise_decay(0.95).describe());
   EXPECT_EQ(options.solver().describe(),
             ConjugateGradient().max_iterations(10).tolerance(1e-2).describe());
@@ -43,7 +45,7 @@ TEST(OptionsTest, AreValues) {
   copy.lr(2).damping(Tikhonov(3)).curvature(Fisher());
   EXPECT_EQ(original.lr(), 0.5);
   EXPECT_EQ(original.damping().lambda(), 0.25);
-  EXPECT_EQ(original.curvature().describe(), GaussNewton().describe());
+  EXPECT_EQ(original.curvature().describe(), FisherOrGaussNewton().describe());
 }
 
 TEST(OptionsTest, PartsAreCopiesOfWhatWasGiven) {
@@ -81,6 +83,8 @@ TEST(OptionsTest, TheSystemIsToldApartByEachOfItsParts) {
   EXPECT_TRUE(differs(NaturalGradientOptions().damping(Proximal().momentum(0.9))));
   EXPECT_TRUE(differs(NaturalGradientOptions().damping(Proximal().fixed_lambda(1))));
   EXPECT_TRUE(differs(NaturalGradientOptions().seed(1)));
+  EXPECT_TRUE(differs(NaturalGradientOptions().maximize(true)));
+  EXPECT_TRUE(differs(NaturalGradientOptions().fill_grad(true)));
   EXPECT_FALSE(differs(NaturalGradientOptions(0.7).weight_decay(0.1)));  // per group
 }
 

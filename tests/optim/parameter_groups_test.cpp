@@ -99,6 +99,19 @@ TEST_F(ParameterGroups, WeightDecayIsPartOfTheObjective) {
   EXPECT_LT(relative_error(flat(parameters), expected), kSolve);
 }
 
+TEST_F(ParameterGroups, WeightDecayIsHalfTheSquareAddedToTheLossByHand) {
+  NaturalGradient optimizer(parameters, system_options().weight_decay(0.2));
+  auto twin = classifier();
+  NaturalGradient by_hand(twin->parameters(), system_options());
+  for (int k = 0; k < 3; ++k) {
+    optimizer.step(loss(k));
+    auto h = F::cross_entropy(twin->forward(Training::inputs(k)), Training::labels(k));
+    for (const auto& p : twin->parameters()) h = h + 0.5 * 0.2 * p.square().sum();
+    by_hand.step(h);
+    EXPECT_LT(relative_error(flat(parameters), flat(twin->parameters())), kSolve);
+  }
+}
+
 TEST_F(ParameterGroups, SummaryLeavesWeightDecayOutOfTheLoss) {
   NaturalGradient optimizer(parameters, system_options().weight_decay(0.2));
   const double expected = loss().item<double>();
@@ -140,6 +153,8 @@ TEST_F(ParameterGroups, ConflictingSystemsThrow) {
       system_options().curvature(Fisher()),
       system_options().solver(ConjugateGradient().max_iterations(7)),
       system_options().seed(5),
+      system_options().maximize(true),
+      system_options().fill_grad(true),
   };
   for (const auto& conflict : conflicts) {
     SCOPED_TRACE(conflict.describe_system());
@@ -236,6 +251,33 @@ TEST_F(ParameterGroups, ReduceLROnPlateauDrivesTheRate) {
   const auto expected = expected_step(spread(0.4, 0.4), spread(0, 0));
   optimizer.step(loss());
   EXPECT_LT(relative_error(flat(parameters), expected), kSolve);
+}
+
+TEST_F(ParameterGroups, ReduceLROnPlateauDrivesEachGroupDownToItsFloor) {
+  const auto rates_of = [](torch::optim::Optimizer& optimizer) {
+    torch::optim::ReduceLROnPlateauScheduler scheduler(
+        optimizer, torch::optim::ReduceLROnPlateauScheduler::max, /*factor=*/0.5f, /*patience=*/0,
+        1e-4, torch::optim::ReduceLROnPlateauScheduler::rel, /*cooldown=*/0,
+        /*min_lr=*/{0.3f, 0.01f});
+    std::vector<double> rates;
+    for (const float metric : {1.f, 2.f, 2.f, 2.f, 3.f, 2.f, 2.f, 2.f}) {
+      scheduler.step(metric);
+      for (const auto& group : optimizer.param_groups()) {
+        rates.push_back(group.options().get_lr());
+      }
+    }
+    return rates;
+  };
+  NaturalGradient optimizer(
+      {group(lower, system_options().lr(0.8)), group(upper, system_options())}, system_options());
+  torch::optim::SGD sgd(
+      {OptimizerParamGroup(lower, std::make_unique<torch::optim::SGDOptions>(0.8)),
+       OptimizerParamGroup(upper, std::make_unique<torch::optim::SGDOptions>(1))},
+      torch::optim::SGDOptions(1));
+  const auto rates = rates_of(optimizer);
+  EXPECT_EQ(rates, rates_of(sgd));
+  EXPECT_EQ(rates[rates.size() - 2], double(0.3f));
+  EXPECT_EQ(rates.back(), 1. / 32);
 }
 
 }  // namespace

@@ -78,14 +78,6 @@ TEST_F(TransactionTest, KeepsTheGradientTensorsIdentity) {
   EXPECT_TRUE(parameters[0].grad().is_same(gradient));
 }
 
-TEST_F(TransactionTest, ValuesAreCopiesAtTheStart) {
-  const auto old = parameters[0].detach().clone();
-  const Transaction transaction(parameters, nullptr);
-  change_everything();
-  EXPECT_TRUE(same_bits(transaction.values()[0], old));
-  EXPECT_FALSE(transaction.values()[0].is_alias_of(parameters[0]));
-}
-
 TEST_F(TransactionTest, WithoutAModuleItsBuffersAreNotTouched) {
   const auto buffer = model->buffers()[0];
   const auto old = buffer.clone();

@@ -14,7 +14,8 @@ struct DenseSettings {
   double lambda = 0.1, momentum = 0, lr = 1, weight_decay = 0;
 };
 
-/// (G + (w + λ) I) δ = -(∇h + wθ) + λ μ δ_prev, then θ += α δ.
+/// (C + (w + λ) I) δ = -(∇h + wθ) + λ μ δ_prev, then θ += α δ. C is the default curvature: the
+/// Gauss-Newton matrix, or the Fisher matrix of a likelihood for which it is another.
 class DenseOptimizer {
  public:
   DenseOptimizer(Network network, LossCase loss, DenseSettings settings)
@@ -25,14 +26,16 @@ class DenseOptimizer {
     const auto of_z = [&](const torch::Tensor& t) { return loss_.reference(split(t, loss_)); };
     const auto theta = flat(network_.parameters).detach();
     const auto identity = torch::eye(theta.numel(), torch::kDouble);
-    const auto g = hessian_of_linearised_model(z, network_.parameters, of_z);
+    const auto c = loss_.hessian_is_fisher()
+                       ? hessian_of_linearised_model(z, network_.parameters, of_z)
+                       : fisher(z);
     gradient_ = gradient_of(of_z(z), network_.parameters) + settings_.weight_decay * theta;
     auto right_hand_side = -gradient_;
     if (delta_.defined()) {
       right_hand_side = right_hand_side + settings_.lambda * settings_.momentum * delta_;
     }
     const double shift = settings_.weight_decay + settings_.lambda;
-    delta_ = torch::linalg_solve(g + shift * identity, right_hand_side);
+    delta_ = torch::linalg_solve(c + shift * identity, right_hand_side);
     move_by(settings_.lr * delta_);
   }
 
@@ -42,6 +45,11 @@ class DenseOptimizer {
   const torch::Tensor& gradient() const { return gradient_; }
 
  private:
+  torch::Tensor fisher(const torch::Tensor& z) const {
+    const auto j = jacobian(z, network_.parameters);
+    return j.t().mm(closed_form_fisher(loss_, split(z, loss_))).mm(j);
+  }
+
   void move_by(const torch::Tensor& step) {
     const torch::NoGradGuard no_grad;
     int64_t offset = 0;

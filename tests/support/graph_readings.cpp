@@ -66,12 +66,12 @@ Tensor term_gradients(const LossGraph& graph, const Outputs& z) {
   return flat(sums);
 }
 
-Tensor weights_of(const LossGraph& graph, const Tensor& z, Family family) {
+Tensor weights_of(const LossGraph& graph, const Tensor& z, const Family& family) {
   const size_t place = output_of(graph, z);
   auto sum = torch::zeros_like(z).detach();
   for (const auto& term : graph.terms()) {
     const bool same = term.output == place && term.likelihood &&
-                      term.likelihood->describe().find(to_string(family)) == 0;
+                      term.likelihood->describe().find(family.name) == 0;
     if (same) sum = sum + term.weights;
   }
   return sum;

@@ -37,7 +37,7 @@ torch::Tensor dense_loss_hessian(const LossGraph& graph, const Outputs& z);
 torch::Tensor term_gradients(const LossGraph& graph, const Outputs& z);
 
 /// The sum of the weights of the terms of this family at this z, expanded to it.
-torch::Tensor weights_of(const LossGraph& graph, const torch::Tensor& z, Family family);
+torch::Tensor weights_of(const LossGraph& graph, const torch::Tensor& z, const Family& family);
 
 /// Passes if `call` throws a c10::Error whose message contains each of `needles`.
 template <class F>

@@ -5,7 +5,15 @@
 
 #include <natgrad/likelihoods/bernoulli.h>
 #include <natgrad/likelihoods/categorical.h>
+#include <natgrad/likelihoods/diagonal_gaussian.h>
+#include <natgrad/likelihoods/full_gaussian.h>
 #include <natgrad/likelihoods/gaussian.h>
+#include <natgrad/likelihoods/huber.h>
+#include <natgrad/likelihoods/laplace.h>
+#include <natgrad/likelihoods/log_std_gaussian.h>
+#include <natgrad/likelihoods/log_variance_gaussian.h>
+#include <natgrad/likelihoods/natural_gaussian.h>
+#include <natgrad/likelihoods/poisson.h>
 
 #include <functional>
 #include <memory>
@@ -16,11 +24,21 @@
 
 namespace natgrad::testing {
 
+using TensorMap = std::function<Tensor(const Tensor&)>;
+
+inline Tensor any_number(const Tensor& z) { return z; }
+
 struct LikelihoodFamily {
   std::string name;
   std::function<std::shared_ptr<Likelihood>(const Tensor& z)> make;
   std::function<Support(const Tensor& z)> support;
   std::vector<std::vector<int64_t>> shapes;
+  /// Any real numbers as outputs that the family takes and float32 can hold the results of.
+  TensorMap domain = any_number;
+  /// Whether y may be integers, besides floating.
+  bool integer_targets = false;
+  /// Whether log r has no kink; with one, E[-∇²log r] is not F_R.
+  bool without_kink = true;
 };
 
 template <class Family, class... Arguments>
@@ -32,11 +50,67 @@ inline auto classes(int64_t dim) {
   return [dim](const Tensor& z) { return enumerate_classes(z, dim); };
 }
 
+inline auto gaussian_line(const Tensor& variance) {
+  return [sigma = variance.sqrt()](const Tensor& z) { return real_line(z, sigma); };
+}
+
 inline auto gaussian_line(double variance) {
-  return [variance](const Tensor& z) { return real_line(z, std::sqrt(variance)); };
+  return gaussian_line(torch::tensor(variance, torch::kDouble));
+}
+
+inline auto gaussian_space(const Tensor& covariance) {
+  return [factor = torch::linalg_cholesky(covariance)](const Tensor& z) {
+    return real_space(z, factor);
+  };
+}
+
+/// For outputs that hold two parameters: mean and σ are functions of them.
+template <class Mean, class Sigma>
+auto paired_line(Mean mean, Sigma sigma) {
+  return [=](const Tensor& z) {
+    const auto half = z.chunk(2, 1);
+    return real_line(mean(half[0], half[1]), sigma(half[0], half[1]));
+  };
+}
+
+/// `map` on the second half of dimension 1.
+inline TensorMap on_second_half(TensorMap map) {
+  return [=](const Tensor& z) {
+    const auto half = z.chunk(2, 1);
+    return torch::cat({half[0], map(half[1])}, 1);
+  };
+}
+
+inline auto tails(double core, double rate) {
+  return [=](const Tensor& z) { return line_with_tails(z, core, rate); };
+}
+
+/// Positive numbers of different sizes.
+inline Tensor some_variances(at::IntArrayRef shape) { return (0.7 * randn(shape, 31)).exp(); }
+
+/// Covariances with eigenvalues from a quarter to one.
+inline Tensor some_covariances(int64_t n, int64_t d) {
+  std::vector<Tensor> covariances;
+  for (int64_t i = 0; i < n; ++i) covariances.push_back(random_spd(d, 4, 40 + i));
+  return torch::stack(covariances);
 }
 
 inline std::vector<LikelihoodFamily> likelihood_families() {
+  const auto first = [](const Tensor& a, const Tensor&) { return a; };
+  const auto natural_line =
+      paired_line([](const Tensor& a, const Tensor& b) { return -0.5 * a / b; },
+                  [](const Tensor&, const Tensor& b) { return (-0.5 / b).sqrt(); });
+  const auto log_std_line =
+      paired_line(first, [](const Tensor&, const Tensor& s) { return s.exp(); });
+  const auto log_variance_line =
+      paired_line(first, [](const Tensor&, const Tensor& s) { return s.exp().sqrt(); });
+  const auto negative = on_second_half([](const Tensor& b) { return -0.3 - b.abs(); });
+  const auto within = [](double limit) {
+    return on_second_half([=](const Tensor& s) { return s.clamp(-limit, limit); });
+  };
+  const auto countable = [](const Tensor& z) { return z.clamp_max(30); };
+  const auto for_each_output = some_variances({2}), for_each_element = some_variances({3, 2});
+  const auto one_for_all = some_covariances(1, 2)[0], one_for_each = some_covariances(3, 2);
   return {
       {"Categorical", of<Categorical>(), classes(1), {{4, 3}, {1, 2}, {2, 3, 4}, {2, 3, 2, 2}}},
       {"CategoricalDim0", of<Categorical>(0), classes(0), {{5}, {3, 4}}},
@@ -44,6 +118,35 @@ inline std::vector<LikelihoodFamily> likelihood_families() {
       {"Bernoulli", of<Bernoulli>(), enumerate_binary, {{5}, {4, 3}, {}}},
       {"Gaussian", of<Gaussian>(), gaussian_line(1), {{5}, {4, 2}, {}}},
       {"GaussianVariance", of<Gaussian>(0.09), gaussian_line(0.09), {{3, 2}}},
+      {"DiagonalGaussian",
+       of<DiagonalGaussian>(for_each_output),
+       gaussian_line(for_each_output),
+       {{4, 2}, {3, 1, 2}}},
+      {"DiagonalGaussianElements",
+       of<DiagonalGaussian>(for_each_element),
+       gaussian_line(for_each_element),
+       {{3, 2}}},
+      {"FullGaussian", of<FullGaussian>(one_for_all), gaussian_space(one_for_all), {{4, 2}}},
+      {"FullGaussianExamples",
+       of<FullGaussian>(one_for_each),
+       gaussian_space(one_for_each),
+       {{3, 2}}},
+      {"NaturalGaussian",
+       of<NaturalGaussian>(),
+       natural_line,
+       {{4, 2}, {3, 4}, {2, 4, 2}},
+       negative},
+      {"LogStdGaussian", of<LogStdGaussian>(), log_std_line, {{4, 2}, {3, 4}}, within(20)},
+      {"LogVarianceGaussian",
+       of<LogVarianceGaussian>(),
+       log_variance_line,
+       {{4, 2}, {3, 4}},
+       within(40)},
+      {"Poisson", of<Poisson>(), enumerate_counts, {{5}, {4, 3}, {}}, countable, true},
+      {"Laplace", of<Laplace>(), tails(0, 1), {{5}, {4, 2}, {}}, any_number, false, false},
+      {"LaplaceScale", of<Laplace>(0.3), tails(0, 1 / 0.3), {{3, 2}}, any_number, false, false},
+      {"Huber", of<Huber>(), tails(1, 1), {{5}, {4, 2}, {}}},
+      {"HuberScale", of<Huber>(0.7, 0.5), tails(0.7 * 0.5, 0.7 / 0.5), {{3, 2}}},
   };
 }
 
@@ -69,7 +172,7 @@ inline std::vector<LikelihoodCase> likelihood_cases() {
       for (const auto n : shape) name += std::to_string(n) + "x";
       name.back() = shape.empty() ? 's' : name.back();  // "_s": a scalar
       if (!shape.empty()) name.pop_back();
-      cases.push_back({name, family, 1.5 * randn(shape, 20 + cases.size())});
+      cases.push_back({name, family, family.domain(1.5 * randn(shape, 20 + cases.size()))});
     }
   }
   return cases;

@@ -1,5 +1,7 @@
 #include "support/losses.h"
 
+#include <algorithm>
+
 #include "support/dense_oracles.h"
 #include "support/networks.h"
 #include "support/oracles.h"
@@ -12,6 +14,19 @@ std::vector<LossCase> likelihood_losses() {
     if (loss.has_likelihood()) chosen.push_back(loss);
   }
   return chosen;
+}
+
+std::vector<LossCase> matching_losses() {
+  std::vector<LossCase> chosen;
+  for (const auto& loss : likelihood_losses()) {
+    if (loss.hessian_is_fisher()) chosen.push_back(loss);
+  }
+  return chosen;
+}
+
+bool LossCase::hessian_is_fisher() const {
+  return std::all_of(terms.begin(), terms.end(),
+                     [](const ExpectedTerm& term) { return term.family.hessian_is_fisher; });
 }
 
 const LossCase& loss_named(const std::string& name) {
@@ -57,24 +72,52 @@ Tensor categorical_fisher(const Tensor& z, const Tensor& s, int64_t dim) {
   return matrix;
 }
 
+Tensor sigma(const Tensor& z) { return 1 / (1 + (-z).exp()); }
+
+/// s·f(z) of independent outputs.
+auto diagonal_fisher(std::function<Tensor(const Tensor&)> of_one) {
+  return [=](const Tensor& z, const Tensor& s) { return (s * of_one(z)).reshape(-1).diag(); };
+}
+
+/// The Fisher information of a location family's one observation.
+auto constant_fisher(double information) {
+  return diagonal_fisher([=](const Tensor& z) { return torch::full_like(z, information); });
+}
+
 }  // namespace
+
+Family categorical() {
+  return {"Categorical", [](const Tensor& z, const Tensor& s) {
+            const bool along_first = z.dim() == 1 || (s.stride(0) == 0 && s.stride(1) != 0);
+            return categorical_fisher(z, s, along_first ? 0 : 1);
+          }};
+}
+
+Family bernoulli() {
+  return {"Bernoulli", diagonal_fisher([](const Tensor& z) { return sigma(z) * sigma(-z); })};
+}
+
+Family gaussian(double variance) { return {"Gaussian", constant_fisher(1 / variance)}; }
+
+Family poisson() {
+  return {"Poisson", diagonal_fisher([](const Tensor& z) { return z.exp(); })};
+}
+
+Family laplace() { return {"Laplace", constant_fisher(1), false}; }
+
+// E[score²] = (∫ r² over the core + δ² of the tails) / (both normalisers), piece by piece.
+Family huber(double delta, double scale) {
+  const double edge = std::exp(-delta * delta / 2);
+  const double core = std::sqrt(2 * M_PI) * std::erf(delta / std::sqrt(2)),
+               tails = 2 * edge / delta;
+  const double core_squares = core - 2 * delta * edge, tail_squares = delta * delta * tails;
+  const double kappa = (core_squares + tail_squares) / (core + tails);
+  return {"Huber", constant_fisher(kappa / (scale * scale)), false};
+}
 
 Tensor closed_form_fisher(const ExpectedTerm& term, const Tensor& outputs) {
   const auto z = outputs.detach();
-  const auto s = term.weights.expand_as(z);
-  const auto p = 1 / (1 + (-z).exp());
-  switch (term.family) {
-    case Family::Categorical: {
-      const bool along_first =
-          z.dim() == 1 || (term.weights.dim() == 2 && term.weights.size(0) == 1);
-      return categorical_fisher(z, s, along_first ? 0 : 1);
-    }
-    case Family::Bernoulli:
-      return (s * p * (1 - p)).reshape(-1).diag();
-    case Family::Gaussian:
-      return (s / term.variance).reshape(-1).diag();
-  }
-  TORCH_CHECK(false, "no such family");
+  return term.family.fisher(z, term.weights.expand_as(z));
 }
 
 Tensor closed_form_fisher(const LossCase& loss, const Outputs& z) {
@@ -85,18 +128,6 @@ Tensor closed_form_fisher(const LossCase& loss, const Outputs& z) {
     blocks[term.output] += closed_form_fisher(term, z[term.output]);
   }
   return block_diagonal(blocks);
-}
-
-const char* to_string(Family family) {
-  switch (family) {
-    case Family::Categorical:
-      return "Categorical";
-    case Family::Bernoulli:
-      return "Bernoulli";
-    case Family::Gaussian:
-      return "Gaussian";
-  }
-  return "?";
 }
 
 }  // namespace natgrad::testing

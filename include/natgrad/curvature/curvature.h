@@ -14,6 +14,9 @@ class Curvature {
   virtual ~Curvature() = default;
   /// C for this loss at this θ, normalised as the loss is.
   virtual LinearOperator at(const LossGraph& graph) const = 0;
+  /// One draw of the gradient noise that goes with it: an estimate of tr(C)/N for a mean over N
+  /// examples; a 0-d tensor, ≥ 0 (see gradient_noise.h).
+  virtual torch::Tensor noise(const LossGraph& graph, at::Generator generator) const = 0;
   /// Name and settings; equal text means equal settings.
   virtual std::string describe() const = 0;
   virtual std::shared_ptr<const Curvature> clone() const = 0;

@@ -17,6 +17,7 @@ LinearOperator gauss_newton(const LossGraph& graph);
 class GaussNewton final : public Curvature {
  public:
   LinearOperator at(const LossGraph& graph) const override { return gauss_newton(graph); }
+  torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override;
   std::string describe() const override { return "GaussNewton()"; }
   std::shared_ptr<const Curvature> clone() const override;
 };

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <natgrad/graph/loss_graph.h>
+#include <natgrad/curvature/fisher.h>
 
 namespace natgrad {
 
@@ -9,11 +9,14 @@ namespace natgrad {
 ///     ‖g̃‖² / Σs,  g̃ = Σ sᵢ Jᵢᵀ B rᵢ,
 ///
 /// with B Bᵀ = F_R, r of random signs and s the examples' weights (an example's weight is the mean
-/// over its observations). Its expectation is tr(F)/N for a mean over N
-/// examples, and scales as the loss does. Costs one backward pass; a 0-d tensor on the device.
-///
-/// If any term has no likelihood (`natgrad::outputs`), it is vᵀGv/N of the whole loss instead, with
-/// v of random signs: the same expectation for equal weights, at the cost of one product.
-torch::Tensor gradient_noise(const LossGraph& graph, at::Generator generator);
+/// over its observations). Its expectation is tr(F)/N for a mean over N examples, and scales as the
+/// loss does. Costs one backward pass; a 0-d tensor on the device. Throws as `fisher` does.
+torch::Tensor gradient_noise(const LossGraph& graph, at::Generator generator,
+                             FisherWeights weights = FisherWeights::OfTheLoss);
+
+/// vᵀCv/N with v of random signs: for equal weights the same expectation, of a curvature C that has
+/// no likelihood behind it, at the cost of one product. Not below zero.
+torch::Tensor probed_noise(const LossGraph& graph, const LinearOperator& C,
+                           at::Generator generator);
 
 }  // namespace natgrad

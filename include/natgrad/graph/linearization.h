@@ -32,12 +32,15 @@ class Linearization {
   void verify() const;
 
  private:
-  void record_products(const torch::Tensor& v, const std::vector<torch::Tensor>& jv) const;
+  void check_product(const torch::Tensor& v, const std::vector<torch::Tensor>& jv) const;
+  void check_product_now(const torch::Tensor& v, const std::vector<torch::Tensor>& jv) const;
+  void require_agreement(double u_jv, double jv_jv, double v_g, double v_v) const;
 
   torch::autograd::edge_list outputs_;
   ParameterLayout parameters_;
   torch::autograd::edge_list parameter_edges_;
-  std::vector<torch::Tensor> dummy_;     // u
+  std::vector<torch::Tensor> dummy_;  // u
+  torch::autograd::edge_list dummy_edges_;
   torch::autograd::edge_list pullback_;  // the edges of g(u), where it depends on u
   std::vector<size_t> reached_;          // the parameters they belong to
   torch::Tensor pulled_back_;            // g(u), flat

@@ -13,10 +13,14 @@ namespace natgrad {
 
 /// One term of the loss, as its graph tells it.
 struct LossTerm {
-  size_t output = 0;                             ///< which of the graph's outputs is its z
-  std::shared_ptr<const Likelihood> likelihood;  ///< null for a loss of the user's own (`outputs`)
-  torch::Tensor weights;                         ///< s, broadcastable to z; undefined likewise
-  torch::Tensor gradient;  ///< ∂(term)/∂z, a function of z alone that can be differentiated again
+  size_t output = 0;  ///< which of the graph's outputs is its z
+  /// r(·|z); of a loss of the user's own, the distribution named with `outputs`, or null.
+  std::shared_ptr<const Likelihood> likelihood;
+  torch::Tensor weights;   ///< s, broadcastable to z; undefined for a loss of the user's own
+  torch::Tensor gradient;  ///< ∂(term)/∂z, which can be differentiated again by
+  torch::autograd::Edge argument;  ///< z: the output's edge, or a leaf that stands for it
+
+  bool is_own() const { return !weights.defined(); }
 };
 
 /// What the optimizer knows of one loss: h(θ) = Σ terms L(y, z), z = f(x, θ), read off the autograd
@@ -24,6 +28,8 @@ struct LossTerm {
 ///
 ///     auto graph = natgrad::LossGraph(loss, model->parameters());
 ///     auto G = natgrad::gauss_newton(graph);
+///
+/// h may also hold penalties on θ: they are part of ∇h, and have a Hessian of their own.
 ///
 /// Built by one pass from the loss to its terms and one backward pass for ∇h. `backward()` must not
 /// have freed the graph; `.grad` is not touched. A copy shares the graph.
@@ -48,6 +54,12 @@ class LossGraph {
   /// ∇²_z of the loss times v: v and the result have one tensor per output. By double backward on
   /// the loss's own nodes, each with all other terms' inputs held fixed; no likelihood is asked.
   std::vector<torch::Tensor> multiply_loss_hessian(const std::vector<torch::Tensor>& v) const;
+  /// Whether the loss has penalties: parts that depend on parameters past all terms.
+  bool has_penalties() const { return !state_->penalties.empty(); }
+  /// ∇²_θ of the penalties times v of [P], by double backward.
+  torch::Tensor multiply_penalty_hessian(const torch::Tensor& v) const;
+  /// How many of the terms' weights are negative: Gauss-Newton is then indefinite.
+  int64_t negative_weights() const;
   /// The number of examples: the length of dimension 0 of the outputs (the largest, if they
   /// differ).
   int64_t examples() const;
@@ -61,9 +73,16 @@ class LossGraph {
     std::vector<LossTerm> terms;
     torch::Tensor gradient;
     std::unique_ptr<const Linearization> linearization;
+    struct {
+      torch::autograd::edge_list edges;
+      std::vector<torch::Tensor> coefficients;
+      bool empty() const { return edges.empty(); }
+    } penalties;
+    std::vector<torch::Tensor> penalty_gradient;  // by parameter; built on first use
     std::optional<SuspendedRetainGrad> suspended;
   };
   void add_term(const torch::autograd::Edge& node, const torch::Tensor& coefficient);
+  void merge(LossTerm term);
   size_t output_index(const torch::autograd::Edge& edge);
 
   std::shared_ptr<State> state_;

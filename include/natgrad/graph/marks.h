@@ -33,6 +33,29 @@ torch::Tensor nll(Family likelihood, const torch::Tensor& y,
 /// z.
 torch::Tensor outputs(const torch::Tensor& z);
 
+/// The same, and says that z parameterises this distribution, whatever the objective is: the Fisher
+/// matrix is then (1/N) Σ Jᵀ F_R J (Martens, section 4), as in a natural policy gradient,
+///
+///     natgrad::Categorical policy(model->forward(states));
+///     auto z = natgrad::outputs(policy);
+///     optimizer.step(-(z.log_softmax(1).gather(1, actions) * advantages).mean());
+torch::Tensor outputs(std::shared_ptr<const Likelihood> distribution);
+
+template <std::derived_from<Likelihood> Family>
+torch::Tensor outputs(Family distribution) {
+  return outputs(std::make_shared<const Family>(std::move(distribution)));
+}
+
+/// Marks R(θ), of any shape, as a part of the objective that is no loss of the network's outputs:
+///
+///     optimizer.step(F::cross_entropy(z, y) + 1e-3 * natgrad::penalty((W.mm(W.t()) -
+///     I).square().sum()));
+///
+/// Its gradient belongs to ∇h, its Hessian in θ, by double backward, to the damped system (see
+/// penalty_hessian.h); R should be convex. It is the identity. A penalty of elementwise functions,
+/// sums and views of parameters, as an L1 or L2 term, needs no mark.
+torch::Tensor penalty(const torch::Tensor& R);
+
 /// The node that `nll` leaves in the graph, on top of the per-observation -log r.
 struct NegativeLogLikelihoodNode final : torch::autograd::Node {
   torch::autograd::variable_list apply(torch::autograd::variable_list&& gradients) override;
@@ -48,7 +71,14 @@ struct OutputsNode final : torch::autograd::Node {
   torch::autograd::variable_list apply(torch::autograd::variable_list&& gradients) override;
   std::string name() const override { return "natgrad::outputs"; }
 
+  std::shared_ptr<const Likelihood> distribution;  // null if none was named
   std::atomic<bool> held_fixed = false;
+};
+
+/// The node that `penalty` leaves in the graph.
+struct PenaltyNode final : torch::autograd::Node {
+  torch::autograd::variable_list apply(torch::autograd::variable_list&& gradients) override;
+  std::string name() const override { return "natgrad::penalty"; }
 };
 
 }  // namespace natgrad

@@ -11,12 +11,17 @@ namespace natgrad {
 /// one.
 ///
 /// Walks down from the loss. Every path stops at its first recognised node: a loss of LibTorch that
-/// has a reader (see term_readers.h), `natgrad::nll`, or `natgrad::outputs`; what lies below is
-/// network. A recognised node from which parameters are reached through `natgrad::outputs` only is
-/// a part of the user's own loss and is passed.
+/// has a reader (see term_readers.h), `natgrad::nll`, `natgrad::outputs` or `natgrad::penalty`;
+/// what lies below is network. A recognised node from which parameters are reached through
+/// `natgrad::outputs` only is a part of the user's own loss and is passed.
+///
+/// A path that reaches a parameter past all terms is a penalty if only elementwise functions,
+/// reductions and views depend on parameters alone there; it is given by the edge where it joins
+/// the rest of the loss.
 ///
 /// Throws `c10::Error`, naming the nodes on the way and the way out, if the loss reaches a
-/// parameter past all terms, if it reaches no term, or if a term's outputs hold no elements.
+/// parameter past all terms otherwise, if it reaches no term, or if a term's outputs hold no
+/// elements.
 std::vector<torch::autograd::Edge> find_terms(const torch::Tensor& loss,
                                               const std::vector<torch::Tensor>& parameters);
 

@@ -25,6 +25,10 @@ class Bernoulli final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// σ(z) σ(-z), computed on first use and kept; without a graph.
+  const torch::Tensor& variance() const;
+
+  mutable torch::Tensor variance_;
 };
 
 }  // namespace natgrad

@@ -53,16 +53,20 @@ class Likelihood {
   virtual torch::Tensor compute_log_prob(const torch::Tensor& y) const = 0;
   virtual torch::Tensor compute_score(const torch::Tensor& y) const = 0;
 
-  /// Throws unless y is on z's device and shaped like z: broadcasting [N] against [N, 1] is a
-  /// mistake.
+  /// Throws unless y is floating, on z's device and shaped like z: broadcasting [N] against [N, 1]
+  /// is a mistake.
   void check_same_shape(const torch::Tensor& y) const;
+  /// The same for targets of another shape than z's.
+  void check_shape(const torch::Tensor& y, at::IntArrayRef expected) const;
   void check_same_device(const torch::Tensor& y) const;
 
  private:
   torch::Tensor outputs_;
 };
 
-/// Throws `c10::Error` "`what`, but y[i, j] = value" for the first element where `valid` is false.
-void check_support(const torch::Tensor& y, const torch::Tensor& valid, const std::string& what);
+/// Throws `c10::Error` "`what`, but y[i, j] = value" for the first element where `valid` is false,
+/// with `name` for y.
+void check_support(const torch::Tensor& y, const torch::Tensor& valid, const std::string& what,
+                   const std::string& name = "y");
 
 }  // namespace natgrad

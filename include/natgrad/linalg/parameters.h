@@ -42,4 +42,7 @@ class ParameterLayout {
 /// Throws unless every tensor can be optimized and no two share memory; see `ParameterLayout`.
 void check_parameters(const std::vector<torch::Tensor>& parameters);
 
+/// Whether every element of `t` along some dimension is one and the same in memory (stride 0).
+bool is_expanded(const torch::Tensor& t);
+
 }  // namespace natgrad

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <natgrad/optim/last_step.h>
 #include <natgrad/optim/options.h>
 #include <natgrad/optim/step_summary.h>
 #include <natgrad/optim/trainable.h>
 
-#include <optional>
+#include <memory>
+#include <vector>
 
 namespace natgrad {
 
@@ -22,7 +24,10 @@ namespace natgrad {
 ///     optimizer.step(F::cross_entropy(model->forward(x), y));
 ///
 /// The likelihood is read off the loss's graph (loss_graph.h). `backward()` is not called, and
-/// `.grad` stays as it is.
+/// `.grad` stays as it is, unless the option `fill_grad` asks for it.
+///
+/// Which parameters require a gradient is read at each step: δ_prev is kept for those that took
+/// part in the step before, and zero for the others. A new group makes all of it zero.
 ///
 /// Cost of a step: one backward pass for ∇h, one for the noise, one differentiable one, and with
 /// each CG iteration about one forward and one backward pass. Memory: about ten vectors of [P]
@@ -32,6 +37,11 @@ namespace natgrad {
 /// either, parameters, gradients, flags, generators and the optimizer's state are as before the
 /// call, except that a loss that is not finite after an accepted step takes that step back (not if
 /// the loss is NaN on finite outputs: then the targets are at fault, as when all are ignored).
+///
+/// As LibTorch's optimizers it can be moved, between steps, and not copied: for a copy, construct
+/// another with the same options and load what this one saved. One that was moved from has no
+/// parameters, and throws if it is used; a scheduler keeps referring to it, so make that
+/// afterwards.
 class NaturalGradient : public torch::optim::Optimizer {
  public:
   explicit NaturalGradient(const std::vector<torch::optim::OptimizerParamGroup>& groups,
@@ -47,9 +57,10 @@ class NaturalGradient : public torch::optim::Optimizer {
   torch::Tensor step(LossClosure closure = nullptr) override;
 
   /// `torch::save` and `torch::load` continue to the bit: the previous step, λ's history, the
-  /// number of steps and each group's lr and weight_decay, which override the present ones.
-  /// Curvature, solver, damping and seed are not saved: construct the optimizer as it was. Loading
-  /// throws `c10::Error`, with nothing changed, for another optimizer's or model's archive.
+  /// number of steps and each group's lr and weight_decay, which override the present ones. All
+  /// other options (curvature, solver, damping, seed, maximize, fill_grad, module) are not saved:
+  /// construct the optimizer as it was. Loading throws `c10::Error`, with nothing changed, for
+  /// another optimizer's or model's archive.
   void save(torch::serialize::OutputArchive& archive) const override;
   void load(torch::serialize::InputArchive& archive) override;
 
@@ -62,29 +73,22 @@ class NaturalGradient : public torch::optim::Optimizer {
   void add_param_group(const torch::optim::OptimizerParamGroup& group);
 
  private:
-  /// What is needed to continue from, or take back, the last accepted step.
-  struct LastStep {
-    std::vector<torch::Tensor> parameters;  // by which the vectors are laid out
-    std::vector<int64_t> versions;          // of them after the step, to notice edits by others
-    torch::Tensor before;                   // θ before the step, [P]
-    torch::Tensor delta;                    // δ_prev, the unscaled solution, [P]
-  };
-
   torch::Tensor attempt(const LossClosure& evaluate);
   StepSummary advance(const torch::Tensor& loss, const Trainable& trainable);
-  torch::Tensor previous_delta(const ParameterLayout& layout) const;
+  torch::Tensor centre(const ParameterLayout& layout) const;
   void take_back_last_step();
 
   std::vector<torch::Tensor> all_parameters() const;
   std::unique_ptr<NaturalGradientOptions> options_for(
       const torch::optim::OptimizerParamGroup& given) const;
   void check_groups();
+  void check_new_parameters();
 
   NaturalGradientOptions system_;     // what all groups share
   std::unique_ptr<Damping> damping_;  // with its state
-  std::optional<LastStep> last_step_;
+  LastStep last_step_;
   int64_t accepted_steps_ = 0;
-  size_t checked_groups_ = 0;
+  size_t checked_parameters_ = 0;
   bool stepping_ = false;
   StepSummary summary_;
 };

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <natgrad/curvature/gauss_newton.h>
+#include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/damping/proximal.h>
 #include <natgrad/solvers/conjugate_gradients.h>
 #include <torch/nn/module.h>
@@ -12,7 +12,8 @@ namespace natgrad {
 ///
 /// `lr` and `weight_decay` belong to a parameter group: one that is given options keeps both as
 /// they are there, also where they equal the defaults. The rest describes the one system that all
-/// groups share: a group that sets it differently from the optimizer's own options throws.
+/// groups share, and is fixed at construction: a group that sets it differently from the
+/// optimizer's own options throws.
 class NaturalGradientOptions
     : public torch::optim::OptimizerCloneableOptions<NaturalGradientOptions> {
  public:
@@ -24,6 +25,15 @@ class NaturalGradientOptions
   TORCH_ARG(double, lr) = 0.1;
   /// w: adds ½ w‖θ‖² over the group to the objective, its gradient and its curvature.
   TORCH_ARG(double, weight_decay) = 0;
+  /// Maximises h: the steps are those on -h, with its gradient and its curvature, so h should be
+  /// concave in the outputs (a log-likelihood). `summary().loss` stays h, and weight decay still
+  /// shrinks.
+  TORCH_ARG(bool, maximize) = false;
+  /// Whether an accepted step leaves ∇h in the `.grad` of the parameters that require a gradient,
+  /// as `backward()` after `zero_grad()` would (to log it, say): without weight decay and not
+  /// negated by `maximize`, as in LibTorch; zero for a parameter that h does not use. A step never
+  /// reads `.grad`.
+  TORCH_ARG(bool, fill_grad) = false;
   /// Of the random probes; two optimizers with the same seed, loss and start take the same steps.
   TORCH_ARG(uint64_t, seed) = 0;
   /// The module whose buffers (BatchNorm statistics) and train/eval modes a failed step puts back
@@ -31,7 +41,7 @@ class NaturalGradientOptions
   TORCH_ARG(std::shared_ptr<torch::nn::Module>, module) = nullptr;
 
  public:
-  /// `GaussNewton()` (the default) or `Fisher()`.
+  /// `FisherOrGaussNewton()` (the default), `Fisher()` or `GaussNewton()`.
   NaturalGradientOptions& curvature(const Curvature& curvature);
   const Curvature& curvature() const { return *curvature_; }
   /// `ConjugateGradient()`; by default 10 iterations to a tolerance of 1e-2.
@@ -52,7 +62,7 @@ class NaturalGradientOptions
   void set_lr(double lr) override { lr_ = lr; }
 
  private:
-  std::shared_ptr<const Curvature> curvature_ = std::make_shared<GaussNewton>();
+  std::shared_ptr<const Curvature> curvature_ = std::make_shared<FisherOrGaussNewton>();
   std::shared_ptr<const Solver> solver_ =
       ConjugateGradient().max_iterations(10).tolerance(1e-2).clone();
   std::shared_ptr<const Damping> damping_ = std::make_shared<Proximal>();

@@ -27,6 +27,10 @@ const NaturalGradientOptions& options_of(const torch::optim::OptimizerParamGroup
 /// The groups' weight decays as a vector of [P]; undefined if all are zero.
 torch::Tensor weight_decay(const Trainable& trainable, const ParameterLayout& layout);
 
+/// Each parameter's `.grad` ← its piece of `gradient`, [P], in a tensor of its own.
+void write_gradients(const Trainable& trainable, const ParameterLayout& layout,
+                     const torch::Tensor& gradient);
+
 /// θ ← θ + α δ with each group's α = lr; returns ‖α δ‖.
 double move_parameters(const Trainable& trainable, const ParameterLayout& layout,
                        const torch::Tensor& delta);

@@ -19,8 +19,6 @@ class Transaction {
   Transaction& operator=(const Transaction&) = delete;
 
   void commit() { committed_ = true; }
-  /// Copies of the parameters as they were.
-  const std::vector<torch::Tensor>& values() const { return values_; }
 
  private:
   struct SavedGradient {

@@ -1,0 +1,20 @@
+#include <natgrad/curvature/fisher.h>
+#include <natgrad/curvature/fisher_or_gauss_newton.h>
+#include <natgrad/curvature/gauss_newton.h>
+
+namespace natgrad {
+
+LinearOperator FisherOrGaussNewton::at(const LossGraph& graph) const {
+  return has_fisher(graph) ? fisher(graph) : gauss_newton(graph);
+}
+
+torch::Tensor FisherOrGaussNewton::noise(const LossGraph& graph, at::Generator generator) const {
+  return has_fisher(graph) ? Fisher().noise(graph, std::move(generator))
+                           : GaussNewton().noise(graph, std::move(generator));
+}
+
+std::shared_ptr<const Curvature> FisherOrGaussNewton::clone() const {
+  return std::make_shared<FisherOrGaussNewton>(*this);
+}
+
+}  // namespace natgrad

@@ -1,0 +1,73 @@
+#include "difference.h"
+
+#include <natgrad/linalg/parameters.h>
+#include <torch/torch.h>
+
+#include "saved.h"
+
+namespace natgrad {
+
+using torch::Tensor;
+using torch::autograd::Edge;
+using torch::autograd::Node;
+using torch::autograd::variable_list;
+
+namespace {
+
+/// The difference of two tensors of the network as a node of its own, above both.
+struct DifferenceNode final : Node {
+  variable_list apply(variable_list&& d) override { return {d[0], -d[0]}; }
+  std::string name() const override { return "natgrad::difference"; }
+};
+
+Edge difference_of(Node& node, const Tensor& d) {
+  auto difference = c10::make_intrusive<DifferenceNode>();
+  difference->set_next_edges({node.next_edge(0), node.next_edge(1)});
+  difference->add_input_metadata(d);
+  return {difference, 0};
+}
+
+void check_shapes(const DifferenceLoss& loss) {
+  const auto &a = loss.self, &b = loss.target;
+  const auto pairs = c10::multiply_integers(at::infer_size(a.sizes(), b.sizes()));
+  TORCH_CHECK(!(is_expanded(a) && is_expanded(b)) && pairs <= std::max(a.numel(), b.numel()),
+              "natgrad: ", loss.name, " broadcast both its arguments, to ", a.sizes(),
+              ", so that every output is compared with every target. Give them the same shape ([N] "
+              "and [N, 1] differ): use view_as or unsqueeze.");
+}
+
+/// s of each element of z, which may stand in several pairs.
+Tensor weights_of(const Tensor& z, const Tensor& c, const DifferenceLoss& loss) {
+  const auto pairs = loss.self.expand(at::infer_size(loss.self.sizes(), loss.target.sizes()));
+  return (loss.factor * per_element(c, loss.reduction, pairs))
+      .expand_as(pairs)
+      .sum_to_size(z.sizes());
+}
+
+/// z = a - b: no tensor of the graph, so its loss is computed anew on a leaf.
+TermReading read_both(Node& node, const Tensor& c, const DifferenceLoss& loss) {
+  TORCH_CHECK(loss.self.sizes() == loss.target.sizes(), "natgrad: both arguments of ", loss.name,
+              " require a gradient, and their shapes ", loss.self.sizes(), " and ",
+              loss.target.sizes(),
+              " differ. If the target is meant to be a constant, detach() it; "
+              "else give both the same shape with expand_as.");
+  const torch::AutoGradMode enable_grad(true);
+  const Tensor leaf = (loss.self - loss.target).detach().requires_grad_();
+  const Tensor value = loss.loss(leaf, torch::zeros_like(leaf));
+  const Tensor gradient = torch::autograd::grad({value}, {leaf}, {c}, /*retain_graph=*/true,
+                                                /*create_graph=*/true)[0];
+  return {difference_of(node, leaf), loss.likelihood(leaf.detach()), weights_of(leaf, c, loss),
+          gradient, torch::autograd::impl::gradient_edge(leaf)};
+}
+
+}  // namespace
+
+TermReading read_difference(Node& node, const Tensor& c, const DifferenceLoss& loss) {
+  check_shapes(loss);
+  const bool self = node.next_edge(0).is_valid(), target = node.next_edge(1).is_valid();
+  if (self && target) return read_both(node, c, loss);
+  const Tensor& z = self ? loss.self : loss.target;
+  return {node.next_edge(self ? 0 : 1), loss.likelihood(z), weights_of(z, c, loss)};
+}
+
+}  // namespace natgrad

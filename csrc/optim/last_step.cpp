@@ -1,0 +1,65 @@
+#include <natgrad/optim/last_step.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+
+namespace natgrad {
+
+using torch::Tensor;
+
+LastStep::LastStep(const ParameterLayout& layout, const Tensor& before, const Tensor& delta) {
+  const auto old_values = layout.views(before), deltas = layout.views(delta);
+  for (size_t i = 0; i < deltas.size(); ++i) {
+    const auto& parameter = layout.tensors()[i];
+    moved_.push_back({parameter, old_values[i], deltas[i], parameter._version()});
+  }
+}
+
+bool LastStep::Moved::is_current() const {
+  return before.sizes() == parameter.sizes() && before.dtype() == parameter.dtype() &&
+         before.device() == parameter.device();
+}
+
+const LastStep::Moved* LastStep::find(const Tensor& parameter) const {
+  const auto found = std::find_if(moved_.begin(), moved_.end(), [&](const Moved& moved) {
+    return moved.parameter.is_same(parameter);
+  });
+  return found != moved_.end() && found->is_current() ? &*found : nullptr;
+}
+
+Tensor LastStep::delta(const ParameterLayout& layout) const {
+  std::vector<Tensor> pieces;
+  bool any = false;
+  for (const auto& parameter : layout.tensors()) {
+    const auto* moved = find(parameter);
+    pieces.push_back(moved ? moved->delta : Tensor());
+    any = any || pieces.back().defined();
+  }
+  return any ? layout.flatten(pieces) : Tensor();
+}
+
+Tensor LastStep::before(const ParameterLayout& layout) const {
+  std::vector<Tensor> pieces;
+  for (const auto& parameter : layout.tensors()) {
+    const auto* moved = find(parameter);
+    pieces.push_back(moved ? moved->before : parameter.detach());
+  }
+  return layout.flatten(pieces);
+}
+
+void LastStep::forget_delta() {
+  for (auto& moved : moved_) moved.delta = Tensor();
+}
+
+bool LastStep::take_back() {
+  const bool untouched = std::all_of(moved_.begin(), moved_.end(), [](const Moved& moved) {
+    return moved.is_current() && moved.parameter._version() == moved.version;
+  });
+  if (moved_.empty() || !untouched) return false;
+  const torch::NoGradGuard no_grad;
+  for (auto& moved : moved_) moved.parameter.copy_(moved.before);
+  moved_.clear();
+  return true;
+}
+
+}  // namespace natgrad

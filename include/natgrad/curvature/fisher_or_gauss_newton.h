@@ -1,0 +1,18 @@
+#pragma once
+
+#include <natgrad/curvature/curvature.h>
+
+namespace natgrad {
+
+/// The optimizer's default: the Fisher matrix where the distribution of all outputs is known, which
+/// is positive semi-definite for every family, and the Gauss-Newton matrix for a loss of the user's
+/// own. For softmax, Bernoulli and Gaussian outputs the two are one (Martens, section 8).
+class FisherOrGaussNewton final : public Curvature {
+ public:
+  LinearOperator at(const LossGraph& graph) const override;
+  torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override;
+  std::string describe() const override { return "FisherOrGaussNewton()"; }
+  std::shared_ptr<const Curvature> clone() const override;
+};
+
+}  // namespace natgrad

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <natgrad/likelihoods/paired_gaussian.h>
+
+namespace natgrad {
+
+/// Gaussians by their natural parameters: z = (a, b) with a = μ/σ² and b = -1/(2σ²) < 0, so that
+/// mean and variance are both outputs (`PairedGaussian` for the layout, [N, 2M, ...]).
+///
+///     log r = a y + b y² + a²/(4b) + ½ log(-b/π),  score = (y - μ, y² - μ² - σ²),
+///     F_R = [[σ², 2μσ²], [2μσ², 4μ²σ² + 2σ⁴]],  B = [[σ, 0], [2μσ, √2 σ²]].
+///
+/// -∇²log r = F_R for every y, as in every exponential family by its natural parameters (Martens,
+/// "New perspectives", section 8). A network keeps b negative by, for example,
+/// `torch::cat({a, -torch::softplus(c)}, 1)`.
+class NaturalGaussian final : public PairedGaussian {
+ public:
+  /// Throws naming the first b that is not negative and finite.
+  explicit NaturalGaussian(torch::Tensor outputs);
+
+  std::string describe() const override;
+  torch::Tensor fisher_multiply(const torch::Tensor& v) const override;
+  torch::Tensor factor_multiply(const torch::Tensor& r) const override;
+  bool hessian_is_fisher() const override { return true; }
+
+ private:
+  torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
+  torch::Tensor compute_score(const torch::Tensor& y) const override;
+  torch::Tensor mean() const override;
+  torch::Tensor standard_deviation() const override;
+};
+
+}  // namespace natgrad
