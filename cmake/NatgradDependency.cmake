@@ -30,7 +30,11 @@ function(natgrad_dependency package)
     endif()
     message(STATUS "Downloading ${package} ${arg_TAG}")
   endif()
+  set(exclude "")
+  if(CMAKE_VERSION VERSION_GREATER_EQUAL 3.28)
+    set(exclude EXCLUDE_FROM_ALL)  # and from natgrad's installation
+  endif()
   FetchContent_Declare(${package} GIT_REPOSITORY ${arg_GIT} GIT_TAG ${arg_TAG}
-                       GIT_SHALLOW ON UPDATE_DISCONNECTED ON SYSTEM)
+                       GIT_SHALLOW ON UPDATE_DISCONNECTED ON ${exclude} SYSTEM)
   FetchContent_MakeAvailable(${package})
 endfunction()

@@ -1,0 +1,192 @@
+// What a product with the Gauss-Newton or Fisher matrix costs, in forward-and-backward passes of
+// the same batch: one process, one thread, medians of interleaved repeats.
+//
+// With P weights, P₁ of them in the first layer, and N examples, the matrix products of one
+// Gauss-Newton product are 2N(4P - 2P₁) flops and those of a forward and backward pass 2N(3P - P₁):
+// no exact method can be below the ratio of the two, the floor.
+
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
+#include <natgrad/natgrad.h>
+#include <torch/torch.h>
+
+#include <map>
+
+namespace F = torch::nn::functional;
+
+namespace {
+
+/// A network in layers of these widths, its batch and its loss.
+struct Problem {
+  std::string name;
+  torch::nn::Sequential model;
+  torch::Tensor x, y;
+  torch::Tensor (*loss)(const torch::Tensor& z, const torch::Tensor& y);
+
+  torch::Tensor forward() { return loss(model->forward(x), y); }
+  double floor() const;
+};
+
+double Problem::floor() const {
+  const auto parameters = model->named_parameters();
+  double all = 0;
+  for (const auto& p : parameters) all += p.value().dim() == 2 ? p.value().numel() : 0;
+  const auto first = static_cast<double>(parameters.begin()->value().numel());
+  return (4 * all - 2 * first) / (3 * all - first);
+}
+
+template <class Activation>
+torch::nn::Sequential layers(const std::vector<int64_t>& widths) {
+  torch::nn::Sequential model;
+  for (size_t i = 0; i + 1 < widths.size(); ++i) {
+    model->push_back(torch::nn::Linear(widths[i], widths[i + 1]));
+    if (i + 2 < widths.size()) model->push_back(Activation());
+  }
+  return model;
+}
+
+torch::Tensor softmax_loss(const torch::Tensor& z, const torch::Tensor& y) {
+  return F::cross_entropy(z, y);
+}
+torch::Tensor pixel_loss(const torch::Tensor& z, const torch::Tensor& y) {
+  const auto sum = F::BinaryCrossEntropyWithLogitsFuncOptions().reduction(torch::kSum);
+  return F::binary_cross_entropy_with_logits(z, y, sum) / z.size(0);
+}
+
+constexpr int64_t kBatch = 1000;
+constexpr const char* kProducts = "products";
+
+Problem classifier() {
+  return {"classifier 784-1000-500-250-10", layers<torch::nn::Tanh>({784, 1000, 500, 250, 10}),
+          torch::rand({kBatch, 784}), torch::randint(10, {kBatch}, torch::kLong), softmax_loss};
+}
+
+Problem autoencoder() {
+  const auto x = torch::rand({kBatch, 784});
+  return {"autoencoder 784-400-200-100-50-25-6 and back",
+          layers<torch::nn::Sigmoid>({784, 400, 200, 100, 50, 25, 6, 25, 50, 100, 200, 400, 784}),
+          x, x, pixel_loss};
+}
+
+torch::Tensor direction_for(const natgrad::LossGraph& graph) {
+  return torch::randn({graph.parameters().size()});
+}
+
+// ---- What is timed. ----
+
+void forward_and_backward(benchmark::State& state, Problem problem) {
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(
+        torch::autograd::grad({problem.forward()}, problem.model->parameters()));
+  }
+}
+
+template <natgrad::LinearOperator (*curvature)(const natgrad::LossGraph&)>
+void product(benchmark::State& state, Problem problem) {
+  const natgrad::LossGraph graph(problem.forward(), problem.model->parameters());
+  const auto C = curvature(graph);
+  const auto v = direction_for(graph);
+  C.multiply(v);  // the first one builds Jᵀu as a function of u
+  for (auto _ : state) benchmark::DoNotOptimize(C.multiply(v));
+}
+
+natgrad::LinearOperator fisher_of(const natgrad::LossGraph& graph) {
+  return natgrad::fisher(graph);
+}
+
+/// Conjugate gradients; the time is that of one of its products, and of what comes with it.
+void solve(benchmark::State& state, Problem problem) {
+  const natgrad::LossGraph graph(problem.forward(), problem.model->parameters());
+  const auto system = fisher_of(graph) + 1e-2;
+  int64_t products = 0;
+  const natgrad::LinearOperator counted{"counted", system.size(), system.options(),
+                                        [&](const torch::Tensor& v) {
+                                          ++products;
+                                          return system.multiply(v);
+                                        }};
+  system.multiply(direction_for(graph));
+  const auto solver = natgrad::ConjugateGradient().max_iterations(10).tolerance(1e-12);
+  for (auto _ : state) {
+    products = 0;
+    benchmark::DoNotOptimize(solver.solve({counted, -graph.gradient(), {}}).x);
+  }
+  state.counters[kProducts] = static_cast<double>(products);
+}
+
+/// What brings a product's pieces, one for each parameter, into one vector.
+void flatten(benchmark::State& state, Problem problem) {
+  const natgrad::ParameterLayout layout(problem.model->parameters());
+  for (auto _ : state) benchmark::DoNotOptimize(layout.values());
+}
+
+// ---- What is reported: medians, and their ratios. ----
+
+/// Keeps the medians of CPU times; on one thread, other programs do not count in them.
+class Medians final : public benchmark::BenchmarkReporter {
+ public:
+  bool ReportContext(const Context&) override { return true; }
+  void ReportRuns(const std::vector<Run>& runs) override {
+    for (const auto& run : runs) {
+      if (run.aggregate_name != "median") continue;
+      const auto found = run.counters.find(kProducts);
+      const double products = found == run.counters.end() ? 1 : found->second.value;
+      milliseconds_[run.run_name.function_name] = run.GetAdjustedCPUTime() / products;
+    }
+  }
+  double operator[](const std::string& name) const { return milliseconds_.at(name); }
+  bool empty() const { return milliseconds_.empty(); }
+
+ private:
+  std::map<std::string, double> milliseconds_;
+};
+
+constexpr const char *kPass = "pass", *kGaussNewton = "GaussNewton", *kFisher = "Fisher",
+                     *kSolve = "solve", *kFlatten = "flatten";
+
+void print_ratios(const Medians& medians, const Problem& problem, double bar) {
+  const auto of = [&](const char* kind) { return medians[problem.name + "/" + kind]; };
+  const double vector_work = of(kSolve) - of(kFisher) + of(kFlatten);
+  fmt::print("{:44} {:9.1f} {:7.2f} {:13.3f} {:8.3f} {:7.2f} {:12.1f}%\n", problem.name, of(kPass),
+             problem.floor(), of(kGaussNewton) / of(kPass), of(kFisher) / of(kPass), bar,
+             100 * vector_work / of(kSolve));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  torch::set_num_threads(1);
+  torch::manual_seed(0);
+  std::vector<std::string> arguments = {
+      argv[0], "--benchmark_repetitions=15", "--benchmark_enable_random_interleaving=true",
+      "--benchmark_display_aggregates_only=true", "--benchmark_min_time=0.2"};
+  arguments.insert(arguments.end(), argv + 1, argv + argc);
+  std::vector<char*> pointers;
+  for (auto& argument : arguments) pointers.push_back(argument.data());
+  int count = static_cast<int>(pointers.size());
+  benchmark::Initialize(&count, pointers.data());
+  if (benchmark::ReportUnrecognizedArguments(count, pointers.data())) return EXIT_FAILURE;
+
+  const std::vector<std::pair<Problem, double>> problems = {{classifier(), 1.22},
+                                                            {autoencoder(), 1.25}};
+  for (const auto& [problem, bar] : problems) {
+    const auto add = [&, &problem = problem](const char* kind, auto function) {
+      benchmark::RegisterBenchmark((problem.name + "/" + kind).c_str(), function, problem)
+          ->Unit(benchmark::kMillisecond);
+    };
+    add(kPass, forward_and_backward);
+    add(kGaussNewton, product<natgrad::gauss_newton>);
+    add(kFisher, product<fisher_of>);
+    add(kSolve, solve);
+    add(kFlatten, flatten);
+  }
+  Medians medians;
+  benchmark::RunSpecifiedBenchmarks(&medians);
+  if (medians.empty()) return EXIT_SUCCESS;  // asked for a list
+
+  fmt::print(
+      "CPU time of a product in forward-and-backward passes (medians), and the share of vector "
+      "work and flattening in an iteration of conjugate gradients.\n");
+  fmt::print("{:44} {:>9} {:>7} {:>13} {:>8} {:>7} {:>13}\n", "", "pass, ms", "floor",
+             "Gauss-Newton", "Fisher", "bar", "vector work");
+  for (const auto& [problem, bar] : problems) print_ratios(medians, problem, bar);
+}
