@@ -116,6 +116,7 @@ StepSummary NaturalGradient::advance(const Tensor& loss, const Trainable& traina
   const Tensor theta = layout.values();
   Tensor g = graph.gradient();
   if (system_.fill_grad()) write_gradients(trainable, layout, system_.maximize() ? -g : g);
+  report.negative_weights = graph.negative_weights();
   LinearOperator C = system_.curvature().at(graph);
   if (graph.has_penalties()) C = C + penalty_hessian(graph);
   if (const auto w = weight_decay(trainable, layout); w.defined()) {

@@ -24,12 +24,19 @@ const char* to_string(StepOutcome outcome) {
 
 namespace {
 
-std::string solver_hint(Termination termination) {
+std::string solver_hint(Termination termination, int64_t negative_weights) {
   switch (termination) {
     case Termination::NegativeCurvature:
-      return "the loss is not convex in the outputs z, or is to be maximised";
+      if (negative_weights > 0) {
+        return fmt::format(
+            "{} weights of the loss are negative: take curvature(Fisher().weights("
+            "FisherWeights::Uniform)), or, if all of the loss is to be maximised, maximize(true)",
+            negative_weights);
+      }
+      return "the loss is not convex in the outputs z; if they have a likelihood, use Fisher()";
     case Termination::Breakdown:
-      return "the loss has no curvature in the outputs z (as l1_loss; huber_loss has some)";
+      return "the loss has no curvature in the outputs z, as l1_loss under GaussNewton(); with a "
+             "likelihood, use Fisher()";
     case Termination::NonFinite:
       return "a curvature product is not finite; lower lr or raise the damping";
     default:
@@ -55,12 +62,14 @@ std::string StepSummary::message() const {
       return fmt::format("{}, {}", start, gradient);
     case StepOutcome::SolverFailed:
       return fmt::format("{} ({}), {}, lambda {:.3g}; {}", start, to_string(solver.termination),
-                         gradient, lambda, solver_hint(solver.termination));
+                         gradient, lambda, solver_hint(solver.termination, negative_weights));
     case StepOutcome::Accepted:
       break;
   }
-  return fmt::format("{}, {}, lambda {:.3g}, |step| {:.3g}, {} CG iterations ({})", start, gradient,
-                     lambda, step_norm, solver.iterations, to_string(solver.termination));
+  return fmt::format(
+      "{}, {}, lambda {:.3g}, |step| {:.3g}, {} CG iterations ({}){}", start, gradient, lambda,
+      step_norm, solver.iterations, to_string(solver.termination),
+      negative_weights > 0 ? fmt::format(", {} negative weights", negative_weights) : "");
 }
 
 }  // namespace natgrad

@@ -1,6 +1,9 @@
 #include <natgrad/optim/trainable.h>
 #include <torch/torch.h>
 
+#include <algorithm>
+#include <cmath>
+
 namespace natgrad {
 
 using torch::Tensor;
@@ -29,15 +32,17 @@ Trainable trainable_of(const std::vector<torch::optim::OptimizerParamGroup>& gro
 }
 
 Tensor weight_decay(const Trainable& trainable, const ParameterLayout& layout) {
-  bool any = false;
+  const auto decays = [](const Trainable::Group& group) {
+    return group.options->weight_decay() > 0;
+  };
+  if (std::none_of(trainable.groups.begin(), trainable.groups.end(), decays)) return Tensor();
   std::vector<Tensor> pieces;
   for (const auto& group : trainable.groups) {
-    any = any || group.options->weight_decay() > 0;
     for (size_t i = group.begin; i < group.end; ++i) {
       pieces.push_back(torch::full_like(trainable.parameters[i], group.options->weight_decay()));
     }
   }
-  return any ? layout.flatten(pieces) : Tensor();
+  return layout.flatten(pieces);
 }
 
 void write_gradients(const Trainable& trainable, const ParameterLayout& layout,
@@ -51,15 +56,20 @@ void write_gradients(const Trainable& trainable, const ParameterLayout& layout,
 double move_parameters(const Trainable& trainable, const ParameterLayout& layout,
                        const Tensor& delta) {
   const auto pieces = layout.views(delta);
-  Tensor moved = torch::zeros({}, delta.options().dtype(torch::kDouble));
+  double squares = 0;
+  int64_t offset = 0;
   for (const auto& group : trainable.groups) {
     const double alpha = group.options->lr();
+    const int64_t start = offset;
     for (size_t i = group.begin; i < group.end; ++i) {
       Tensor(trainable.parameters[i]).add_(pieces[i], alpha);
-      moved += alpha * alpha * pieces[i].square().sum();
+      offset += pieces[i].numel();
     }
+    const auto of_group = delta.narrow(0, start, offset - start);
+    const auto norm = torch::linalg_vector_norm(of_group, 2, std::nullopt, false, torch::kDouble);
+    squares += std::pow(alpha * norm.item<double>(), 2);
   }
-  return moved.sqrt().item<double>();
+  return std::sqrt(squares);
 }
 
 }  // namespace natgrad

@@ -54,12 +54,12 @@ torch::Tensor read_table(const std::string& path) {
 
 }  // namespace
 
-ClassificationData read_digits(const std::string& path, uint64_t seed) {
+Dataset read_digits(const std::string& path, uint64_t seed) {
   const auto table = read_table(path);
   TORCH_CHECK(table.size(0) > kHeldOut, path, ": expected more than the ", kHeldOut,
               " digits that are held out, found ", table.size(0), ".");
   const auto pixels = table.slice(1, 0, kPixels).to(torch::kFloat32) / kBrightest;
-  const torch::data::Example<> digits(pixels, table.select(1, kPixels).clone());
+  const Batch digits(pixels, table.select(1, kPixels).clone());
   const auto rows = shuffled_rows(table.size(0), at::make_generator<at::CPUGeneratorImpl>(seed));
   return {"digits", select(digits, rows.slice(0, kHeldOut)),
           select(digits, rows.slice(0, 0, kHeldOut))};

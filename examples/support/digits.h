@@ -1,6 +1,6 @@
 #pragma once
 
-#include "support/classification_data.h"
+#include "support/dataset.h"
 
 namespace examples {
 
@@ -8,6 +8,6 @@ namespace examples {
 /// (see data/README.md). The pixels are divided by 16; 360 digits, chosen by `seed`, are held out.
 ///
 /// Throws `c10::Error` with the line and column of whatever is not so.
-ClassificationData read_digits(const std::string& path, uint64_t seed);
+Dataset read_digits(const std::string& path, uint64_t seed);
 
 }  // namespace examples

@@ -25,7 +25,7 @@ void check_files(const std::filesystem::path& folder, const std::string& part, u
   check_size(folder / (part + "-labels-idx1-ubyte"), kLabelHeader + size);
 }
 
-torch::data::Example<> read_part(const std::string& folder, MNIST::Mode mode) {
+Batch read_part(const std::string& folder, MNIST::Mode mode) {
   const MNIST part(folder, mode);
   TORCH_CHECK(part.targets().max().item<int64_t>() < 10, "a label is not one of 0..9");
   return {part.images().flatten(1), part.targets()};
@@ -33,7 +33,7 @@ torch::data::Example<> read_part(const std::string& folder, MNIST::Mode mode) {
 
 }  // namespace
 
-ClassificationData read_mnist(const std::string& folder) {
+Dataset read_mnist(const std::string& folder) {
   check_files(folder, "train", 60'000);
   check_files(folder, "t10k", 10'000);
   try {

@@ -19,7 +19,7 @@ def values(curve, key):
 
 def draw(axes, curve, colour):
     loss = [max(value, FLOOR) for value in values(curve, "training_loss")]
-    accuracy = [100 * value for value in values(curve, "accuracy")]
+    accuracy = [100 * value for value in values(curve, "held_out_share")]
     epochs, seconds = range(len(loss)), values(curve, "seconds")
     style = dict(color=colour, label=curve["method"], linewidth=1.5)
     for row, y in enumerate((loss, accuracy)):
@@ -44,7 +44,7 @@ def main(source, target):
         draw(axes, curve, COLOURS[number % len(COLOURS)])
     label(axes)
     # All start near chance; what sets them apart is above.
-    lowest = min(100 * values(curve, "accuracy")[-1] for curve in report["curves"])
+    lowest = min(100 * values(curve, "held_out_share")[-1] for curve in report["curves"])
     axes[1, 0].set_ylim(max(0, min(80, lowest - 5)), 100)
     figure.suptitle(report["title"])
     figure.tight_layout()

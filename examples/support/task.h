@@ -1,8 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
-#include "support/classification_data.h"
+#include "support/dataset.h"
 #include "support/training_options.h"
 
 namespace examples {
@@ -10,7 +11,8 @@ namespace examples {
 /// What all methods are given alike.
 struct Task {
   TrainingOptions options;
-  ClassificationData data;  // on the device
+  Dataset data;                    // on the device
+  std::string share = "accuracy";  // what to call the share of `Model::hits`
 
   int64_t training_size() const { return data.train.data.size(0); }
   int64_t features() const { return data.train.data.size(1); }
@@ -22,6 +24,11 @@ struct Task {
   std::vector<torch::Tensor> shuffled_batches(const torch::Generator& generator) const;
 };
 
-Task load_task(const TrainingOptions& options);
+/// The digits, or MNIST, as the options say.
+Dataset load_digits(const TrainingOptions& options);
+
+/// Brings the data to the device, sets the number of threads and says what will be done. Throws
+/// `c10::Error` if the output cannot be written.
+Task start_task(const TrainingOptions& options, Dataset data, const std::string& share);
 
 }  // namespace examples

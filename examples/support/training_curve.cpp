@@ -17,6 +17,13 @@ std::string natural_gradient_details(const EpochRecord& record) {
 
 }  // namespace
 
+void EpochRecord::add(const natgrad::StepSummary& summary) {
+  lambda = summary.lambda;
+  cg_iterations += summary.solver.iterations;
+  natural_steps += 1;
+  refused_steps += summary.outcome != natgrad::StepOutcome::Accepted;
+}
+
 double TrainingCurve::worst_loss() const {
   double worst = epochs.back().training_loss;
   // A loss that is not a number is worse than any other.
@@ -26,10 +33,10 @@ double TrainingCurve::worst_loss() const {
   return worst;
 }
 
-void print_progress(const EpochRecord& record) {
-  fmt::print("epoch {:3}  loss {:<8.3g}  accuracy {:5.1f}%{}  {:6.2f} s\n", record.epoch,
-             record.training_loss, 100 * record.accuracy, natural_gradient_details(record),
-             record.seconds);
+void print_progress(const EpochRecord& record, const std::string& share) {
+  fmt::print("epoch {:3}  loss {:<8.3g}  {} {:5.1f}%{}  {:6.2f} s\n", record.epoch,
+             record.training_loss, share, 100 * record.held_out_share,
+             natural_gradient_details(record), record.seconds);
   std::fflush(stdout);  // progress, also through a pipe
 }
 

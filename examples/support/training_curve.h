@@ -1,5 +1,7 @@
 #pragma once
 
+#include <natgrad/optim/step_summary.h>
+
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -7,19 +9,24 @@
 
 namespace examples {
 
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+
 /// Where training stands after an epoch; epoch 0 is the start.
 struct EpochRecord {
   int64_t epoch = 0;
-  double training_loss = std::numeric_limits<double>::quiet_NaN();  // of the whole training set
-  double accuracy =
-      std::numeric_limits<double>::quiet_NaN();  // on the held-out examples, in [0, 1]
-  double seconds = 0;                            // of training so far, evaluation excluded
+  double training_loss = kUnknown;  // of the whole training set
+  double held_out_loss = kUnknown;
+  double held_out_share = kUnknown;  // of the held-out examples, in [0, 1]: `Task::share`
+  double seconds = 0;                // of training so far, evaluation excluded
 
   // What only the natural gradient has to tell, of this epoch.
-  double lambda = std::numeric_limits<double>::quiet_NaN();  // of the last step
-  int64_t cg_iterations = 0;                                 // in all steps
+  double lambda = kUnknown;   // of the last step
+  int64_t cg_iterations = 0;  // in all steps
   int64_t natural_steps = 0;
   int64_t refused_steps = 0;
+
+  /// Adds what a natural-gradient step has to tell.
+  void add(const natgrad::StepSummary& summary);
 };
 
 struct TrainingCurve {
@@ -30,7 +37,8 @@ struct TrainingCurve {
   double worst_loss() const;
 };
 
-/// "epoch  3  loss 0.0123  accuracy 97.8%  lambda 0.0131  CG 10.0  0.21 s"
-void print_progress(const EpochRecord& record);
+/// "epoch   3  loss 0.0123    accuracy  97.8%  lambda 0.0131  CG 10.0  0.21 s", where `share` is
+/// "accuracy".
+void print_progress(const EpochRecord& record, const std::string& share);
 
 }  // namespace examples

@@ -5,12 +5,12 @@
 
 #include <CLI/CLI.hpp>
 #include <cmath>
-#include <limits>
+#include <cstdlib>
+
+#include "support/command_line.h"
 
 namespace examples {
 namespace {
-
-constexpr int64_t kFullBatch = 1'000'000'000;
 
 /// What is wrong with the device called `name`; empty if nothing is.
 std::string device_problem(const std::string& name) {
@@ -39,53 +39,43 @@ CLI::Validator batch_size() {
   return CLI::Validator(convert, "");
 }
 
+// Not a number is in every range, as Range sees it.
+std::string not_nan(const std::string& text) {
+  return std::isnan(std::strtod(text.c_str(), nullptr)) ? text + " is not a number" : "";
+}
+
 void add_training(CLI::App& app, TrainingOptions& options) {
   app.add_option("--batch", options.batch, "Examples per step, or `full` for all of them")
       ->transform(batch_size())
       ->type_name("N|full");
   app.add_option("--epochs", options.epochs)->check(CLI::Range(1, 1'000'000))->type_name("N");
-  app.add_option("--seed", options.seed, "Of the start, the held-out examples and the batches")
-      ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max()))
-      ->type_name("N");
+  add_seed(app, options.seed, "Of the start, the held-out examples and the batches");
   app.add_option("--threads", options.threads)->check(CLI::Range(1, 1024))->type_name("N");
 }
 
-void add_data(CLI::App& app, TrainingOptions& options) {
+void add_digits(CLI::App& app, TrainingOptions& options) {
   auto* digits = app.add_option("--data", options.data, "CSV file with the digits");
   app.add_option("--mnist", options.mnist, "Folder with MNIST's four unzipped files, used instead")
       ->excludes(digits);
   app.add_option("--scale", options.scale, "Multiplies the inputs, to try badly scaled ones")
-      ->check(CLI::Range(1e-6, 1e6));
-  app.add_option("--output", options.output, "Where to write: <output>.json and <output>.png");
-}
-
-void parse(CLI::App& app, int argc, char** argv, TrainingOptions& options) {
-  std::string device = "cpu";
-  app.option_defaults()->always_capture_default();
-  add_training(app, options);
-  app.add_option("--device", device, "cpu, cuda or cuda:N")->check(device_problem);
-  add_data(app, options);
-  app.parse(argc, argv);
-  // Not a number is in every range, as Range sees it.
-  if (std::isnan(options.scale)) throw CLI::ValidationError("--scale", "nan is not a number");
-  options.device = torch::Device(device);
+      ->check(CLI::Range(1e-6, 1e6))
+      ->check(not_nan);
 }
 
 }  // namespace
 
-TrainingOptions parse_command_line(int argc, char** argv, const std::string& program,
-                                   const std::string& description) {
-  CLI::App app(description, program);
-  app.failure_message([](const CLI::App* failed, const CLI::Error& error) {
-    return fmt::format("{}: {} (--help lists the options).\n", failed->get_name(), error.what());
-  });
+TrainingOptions parse_command_line(int argc, char** argv, const Program& program) {
+  CLI::App app(program.description, program.name);
+  app.option_defaults()->always_capture_default();
   TrainingOptions options;
-  options.output = program;
-  try {
-    parse(app, argc, argv, options);
-  } catch (const CLI::ParseError& error) {
-    std::exit(app.exit(error));
-  }
+  options.output = program.name;
+  std::string device = "cpu";
+  add_training(app, options);
+  app.add_option("--device", device, "cpu, cuda or cuda:N")->check(device_problem);
+  if (program.trains_on_digits) add_digits(app, options);
+  add_output(app, options.output);
+  parse_or_exit(app, argc, argv);
+  options.device = torch::Device(device);
   return options;
 }
 

@@ -6,7 +6,10 @@
 
 namespace examples {
 
-/// The command line of an example that trains a classifier.
+/// `--batch full`.
+constexpr int64_t kFullBatch = 1'000'000'000;
+
+/// The command line of an example that trains a network.
 struct TrainingOptions {
   int64_t batch = 128;  // larger than the training set: all of it
   int64_t epochs = 30;
@@ -19,9 +22,14 @@ struct TrainingOptions {
   std::string output;
 };
 
-/// Reads the command line; `output` is by default `program`. Asked for help, or given a wrong
-/// value, it says so and ends the program.
-TrainingOptions parse_command_line(int argc, char** argv, const std::string& program,
-                                   const std::string& description);
+/// An example, as its --help describes it.
+struct Program {
+  std::string name, description;
+  bool trains_on_digits = true;  // and so has --data, --mnist and --scale
+};
+
+/// Reads the command line; `output` is by default the program's name. Asked for help, or given a
+/// wrong value, it says so and ends the program.
+TrainingOptions parse_command_line(int argc, char** argv, const Program& program);
 
 }  // namespace examples

@@ -3,8 +3,10 @@
 /// Everything of natgrad: `natgrad::NaturalGradient` and the pieces it is made of.
 
 #include <natgrad/curvature/fisher.h>
+#include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/curvature/gradient_noise.h>
+#include <natgrad/curvature/penalty_hessian.h>
 #include <natgrad/damping/proximal.h>
 #include <natgrad/damping/tikhonov.h>
 #include <natgrad/graph/loss_graph.h>

@@ -105,6 +105,7 @@ TEST_F(FisherApartFromTheLoss, ANaturalPolicyGradientClimbs) {
                                 .solver(ConjugateGradient().max_iterations(200).tolerance(1e-14))
                                 .damping(Tikhonov(kLambda)));
   optimizer.step([&] { return loss_of(network.forward()); });
+  EXPECT_EQ(optimizer.summary().negative_weights, 2);
   EXPECT_LT(relative_error(flat(network.parameters).detach(), wanted), 1e-10);  // CG's tolerance
   EXPECT_LT(loss_of(network.forward()).item<double>(), loss_of(z).item<double>());
 }

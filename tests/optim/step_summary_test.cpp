@@ -71,8 +71,18 @@ TEST(StepSummaryTest, AFailedSolveSaysWhatToLookFor) {
   summary.outcome = StepOutcome::SolverFailed;
   summary.solver.termination = Termination::NegativeCurvature;
   expect_mentions(summary, "not convex");
+  summary.negative_weights = 3;
+  expect_mentions(summary, "3 weights of the loss are negative");
+  expect_mentions(summary, "FisherWeights::Uniform");
   summary.solver.termination = Termination::Breakdown;
   expect_mentions(summary, "no curvature");
+}
+
+TEST(StepSummaryTest, NegativeWeightsAreReportedOfAnAcceptedStepToo) {
+  auto summary = example();
+  EXPECT_EQ(summary.message().find("negative"), std::string::npos);
+  summary.negative_weights = 3;
+  expect_mentions(summary, "3 negative weights");
 }
 
 TEST(StepSummaryTest, MessagesAreDistinctForEachOutcome) {

@@ -8,14 +8,16 @@
 
 namespace examples {
 
-/// Examples to classify: `data` is inputs [N, features] in float32, `target` class indices [N].
-struct ClassificationData {
+/// Some examples at once: `data` the inputs, `target` the targets, both [N, ...].
+using Batch = torch::data::Example<>;
+
+/// Examples to train on, and others to see what was learnt.
+struct Dataset {
   std::string name;
-  torch::data::Example<> train, held_out;
+  Batch train, held_out;
 };
 
-inline torch::data::Example<> select(const torch::data::Example<>& examples,
-                                     const torch::Tensor& rows) {
+inline Batch select(const Batch& examples, const torch::Tensor& rows) {
   return {examples.data.index_select(0, rows), examples.target.index_select(0, rows)};
 }
 
