@@ -145,9 +145,10 @@ StepSummary NaturalGradient::advance(const Tensor& loss, const Trainable& traina
     return report;
   }
 
-  // θ ← θ + α δ.
-  report.step_norm = move_parameters(trainable, layout, solution.x);
+  // θ ← θ + r α δ.
+  report.step_norm = move_parameters(trainable, layout, damping->rate() * solution.x);
   last_step_ = LastStep(layout, theta, solution.x);
+  damping->accepted();
   damping_ = std::move(damping);
   ++accepted_steps_;
   return report;

@@ -13,9 +13,11 @@ TEST(DampingTest, OneWithoutAStateTakesNoOther) {
   expect_error([&] { damping.set_state({1, 2}); }, "Tikhonov(0.5) has no state");
 }
 
-TEST(DampingTest, TheDefaultsAreNoCentreAndNoNoise) {
-  const Tikhonov damping(0.5);
+TEST(DampingTest, TheDefaultsAreNoCentreNoNoiseAndTheWholeRate) {
+  Tikhonov damping(0.5);
+  damping.accepted();
   EXPECT_EQ(damping.centre(), 0);
+  EXPECT_EQ(damping.rate(), 1);
   EXPECT_FALSE(damping.needs_noise());
 }
 

@@ -9,11 +9,15 @@ namespace {
 
 // A running mean of a few numbers of order one: some roundings of 1e-16 each.
 constexpr double kRounding = 1e-14;
+// 1/(1 - μ) near 60: a rounding of μ counts 60² times.
+constexpr double kMemoryRounding = 60 * 60 * kRounding;
 
 TEST(ProximalTest, DefaultsAreThePapers) {
   const Proximal damping;
   EXPECT_EQ(damping.momentum(), 0.95);
   EXPECT_EQ(damping.centre(), 0.95);
+  EXPECT_EQ(damping.rate(), 1);
+  EXPECT_EQ(damping.memory_doubling(), 50);
   EXPECT_EQ(damping.noise_decay(), 0.95);
   EXPECT_FALSE(damping.fixed_lambda().has_value());
   EXPECT_TRUE(damping.needs_noise());
@@ -118,6 +122,53 @@ TEST(ProximalTest, MomentumIsTheCentre) {
   EXPECT_EQ(Proximal().momentum(0).centre(), 0);
 }
 
+// 1/(1 - μ) = 20 steps at first, twice that after T, three times after 2T.
+TEST(ProximalTest, TheMemoryGrowsWithTheStepsAndTheRateFallsWithItsRoot) {
+  constexpr int kDoubling = 8;
+  auto damping = Proximal().memory_doubling(kDoubling);
+  for (int t = 0; t <= 2 * kDoubling; ++t, damping.accepted()) {
+    const double growth = 1 + t / 8.0;
+    EXPECT_NEAR(1 / (1 - damping.centre()), 20 * growth, kMemoryRounding) << "after " << t;
+    EXPECT_NEAR(damping.rate() * damping.rate(), 1 / growth, kRounding) << "after " << t;
+  }
+}
+
+TEST(ProximalTest, ALambdaThatIsFixedDoesNotFixTheMemory) {
+  auto damping = Proximal().fixed_lambda(0.5).memory_doubling(1);
+  damping.accepted();
+  EXPECT_NEAR(damping.centre(), 0.975, kRounding);
+}
+
+TEST(ProximalTest, OnlyAcceptedStepsMakeTheMemoryGrow) {
+  Proximal damping;
+  damping.observe_noise(2);
+  damping.rejected();
+  EXPECT_EQ(damping.centre(), 0.95);
+  EXPECT_EQ(damping.rate(), 1);
+}
+
+TEST(ProximalTest, WithInfiniteDoublingOrNoMomentumNothingGrows) {
+  auto constant = Proximal().memory_doubling(HUGE_VAL), none = Proximal().momentum(0);
+  for (int t = 0; t < 1000; ++t, constant.accepted(), none.accepted()) {
+    ASSERT_NEAR(constant.centre(), 0.95, kRounding);
+    ASSERT_EQ(constant.rate(), 1);
+    ASSERT_EQ(none.centre(), 0);
+    ASSERT_EQ(none.rate(), 1);
+  }
+}
+
+TEST(ProximalTest, StateContinuesToTheBit) {
+  Proximal one, other;
+  EXPECT_NO_THROW(other.set_state(one.state()));  // before any noise
+  one.observe_noise(4);
+  for (int t = 0; t < 7; ++t) one.accepted();
+  other.set_state(one.state());
+  EXPECT_EQ(other.lambda(), one.lambda());
+  EXPECT_EQ(other.centre(), one.centre());
+  EXPECT_EQ(other.rate(), one.rate());
+  expect_error([&] { other.set_state({1, 2}); }, "Proximal's state");
+}
+
 TEST(ProximalTest, CloneCarriesStateAndThenGoesItsOwnWay) {
   Proximal original;
   original.observe_noise(4);
@@ -134,6 +185,9 @@ TEST(ProximalTest, CopyingSettingsOutOfRangeThrows) {
     expect_error([bad] { Proximal().momentum(bad).clone(); }, "momentum");
     expect_error([bad] { Proximal().noise_decay(bad).clone(); }, "noise_decay");
   }
+  for (const double bad : {0.0, -1.0, std::nan("")}) {
+    expect_error([bad] { Proximal().memory_doubling(bad).clone(); }, "memory_doubling");
+  }
   for (const double bad : {-1e-9, std::nan(""), HUGE_VAL}) {
     expect_error([bad] { Proximal().fixed_lambda(bad).clone(); }, "fixed_lambda");
   }
@@ -143,6 +197,7 @@ TEST(ProximalTest, TextTellsEverySettingApart) {
   const auto text = Proximal().describe();
   EXPECT_EQ(text, Proximal().describe());
   EXPECT_NE(text, Proximal().momentum(0.9).describe());
+  EXPECT_NE(text, Proximal().memory_doubling(100).describe());
   EXPECT_NE(text, Proximal().noise_decay(0.9).describe());
   EXPECT_NE(text, Proximal().fixed_lambda(0).describe());
   EXPECT_NE(Proximal().fixed_lambda(0.1).describe(),

@@ -18,7 +18,7 @@ constexpr double kLambda = 0.5, kMomentum = 0.8, kRate = 0.3;
 
 NaturalGradientOptions proximal() {
   return NaturalGradientOptions(kRate)
-      .damping(Proximal().fixed_lambda(kLambda).momentum(kMomentum))
+      .damping(Proximal().fixed_lambda(kLambda).momentum(kMomentum).memory_doubling(HUGE_VAL))
       .solver(tight_solver());
 }
 

@@ -70,11 +70,15 @@ TEST_P(Steps, AreTheDampedNewtonSteps) {
 }
 
 TEST_P(Steps, AreTheProximalSteps) {
-  constexpr double kLambda = 0.5;
-  const auto proximal = Proximal().fixed_lambda(kLambda).momentum(0.8);
+  constexpr double kLambda = 0.5, kDoubling = 2;  // few steps, so that μₜ and rₜ change at once
+  const auto proximal = Proximal().fixed_lambda(kLambda).momentum(0.8).memory_doubling(kDoubling);
   expect_same_steps(
       NaturalGradientOptions(0.5).damping(proximal).solver(tight_solver()).weight_decay(0.03),
-      {.lambda = kLambda, .momentum = 0.8, .lr = 0.5, .weight_decay = 0.03});
+      {.lambda = kLambda,
+       .momentum = 0.8,
+       .lr = 0.5,
+       .weight_decay = 0.03,
+       .memory_doubling = kDoubling});
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, Steps, ::testing::ValuesIn(well_behaved_cases()), ByName());
@@ -106,7 +110,7 @@ TEST(NaturalGradientTest, MeasuredNoiseIsARunningMean) {
 }
 
 TEST(NaturalGradientTest, DefaultStepsFollowTheMeasuredNoise) {
-  // As above, now the whole default: λ as measured, μ = 0.95, α = 0.1.
+  // As above, now the whole default: λ as measured, μ = 0.95, α = 0.1, T = 50.
   const auto w = parameter({1, 3}, 6011);
   NaturalGradient optimizer({w}, NaturalGradientOptions().solver(tight_solver()));
   auto theta = w.detach().clone(), delta = torch::zeros({3}, torch::kDouble);
@@ -118,8 +122,9 @@ TEST(NaturalGradientTest, DefaultStepsFollowTheMeasuredNoise) {
     lambda = k == 0 ? noise : 0.95 * lambda + 0.05 * noise;
     const auto a = x.t().mm(x) + lambda * torch::eye(3, torch::kDouble);
     const auto g = ((x * theta).sum() - 1) * x[0];
-    delta = torch::linalg_solve(a, lambda * 0.95 * delta - g);
-    theta = theta + 0.1 * delta;
+    const double growth = 1 + k / 50.0;
+    delta = torch::linalg_solve(a, lambda * (1 - 0.05 / growth) * delta - g);
+    theta = theta + 0.1 / std::sqrt(growth) * delta;
     EXPECT_LT(relative_error(w, theta), kSolve) << "step " << k;
   }
 }

@@ -81,6 +81,7 @@ TEST(OptionsTest, TheSystemIsToldApartByEachOfItsParts) {
   EXPECT_TRUE(differs(NaturalGradientOptions().solver(ConjugateGradient().tolerance(1e-3))));
   EXPECT_TRUE(differs(NaturalGradientOptions().damping(Tikhonov(1))));
   EXPECT_TRUE(differs(NaturalGradientOptions().damping(Proximal().momentum(0.9))));
+  EXPECT_TRUE(differs(NaturalGradientOptions().damping(Proximal().memory_doubling(100))));
   EXPECT_TRUE(differs(NaturalGradientOptions().damping(Proximal().fixed_lambda(1))));
   EXPECT_TRUE(differs(NaturalGradientOptions().seed(1)));
   EXPECT_TRUE(differs(NaturalGradientOptions().maximize(true)));

@@ -4,6 +4,8 @@
 
 #include <torch/torch.h>
 
+#include <cmath>
+
 #include "support/dense_oracles.h"
 #include "support/losses.h"
 #include "support/networks.h"
@@ -12,9 +14,12 @@ namespace natgrad::testing {
 
 struct DenseSettings {
   double lambda = 0.1, momentum = 0, lr = 1, weight_decay = 0;
+  /// T of the memory's growth; by default it does not grow.
+  double memory_doubling = HUGE_VAL;
 };
 
-/// (C + (w + λ) I) δ = -(∇h + wθ) + λ μ δ_prev, then θ += α δ. C is the default curvature: the
+/// (C + (w + λ) I) δ = -(∇h + wθ) + λ μₜ δ_prev, then θ += α δ/√(1 + t/T), with
+/// 1 - μₜ = (1 - μ)/(1 + t/T) after t steps. C is the default curvature: the
 /// Gauss-Newton matrix, or the Fisher matrix of a likelihood for which it is another.
 class DenseOptimizer {
  public:
@@ -30,13 +35,15 @@ class DenseOptimizer {
                        ? hessian_of_linearised_model(z, network_.parameters, of_z)
                        : fisher(z);
     gradient_ = gradient_of(of_z(z), network_.parameters) + settings_.weight_decay * theta;
+    const double growth = 1 + steps_++ / settings_.memory_doubling;
+    const double momentum = 1 - (1 - settings_.momentum) / growth;
     auto right_hand_side = -gradient_;
     if (delta_.defined()) {
-      right_hand_side = right_hand_side + settings_.lambda * settings_.momentum * delta_;
+      right_hand_side = right_hand_side + settings_.lambda * momentum * delta_;
     }
     const double shift = settings_.weight_decay + settings_.lambda;
     delta_ = torch::linalg_solve(c + shift * identity, right_hand_side);
-    move_by(settings_.lr * delta_);
+    move_by(settings_.lr / std::sqrt(growth) * delta_);
   }
 
   void set_lambda(double lambda) { settings_.lambda = lambda; }
@@ -62,6 +69,7 @@ class DenseOptimizer {
   Network network_;
   LossCase loss_;
   DenseSettings settings_;
+  int steps_ = 0;
   torch::Tensor delta_, gradient_;
 };
 

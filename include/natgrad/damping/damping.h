@@ -9,9 +9,10 @@ namespace natgrad {
 /// How the quadratic model is kept where it can be trusted. A damping is told outcomes and answers
 /// numbers; it never sees the network. The optimizer solves
 ///
-///     (C + λI) δ = -∇h + λ c δ_prev,  from δ = c δ_prev,
+///     (C + λI) δ = -∇h + λ c δ_prev,  from δ = c δ_prev,   θ ← θ + r α δ,
 ///
-/// with λ = `lambda()` and c = `centre()`: the minimiser of M(δ) + ½λ‖δ - c δ_prev‖².
+/// with λ = `lambda()`, c = `centre()` and r = `rate()`: δ is the minimiser of
+/// M(δ) + ½λ‖δ - c δ_prev‖².
 class Damping {
  public:
   virtual ~Damping() = default;
@@ -24,6 +25,10 @@ class Damping {
   virtual double lambda() const = 0;
   /// The share of the previous step at which the model is centred, in [0, 1).
   virtual double centre() const { return 0; }
+  /// The share of the learning rate α that this step takes, in (0, 1].
+  virtual double rate() const { return 1; }
+  /// The step was taken; called after it, so that all of the above is of that step.
+  virtual void accepted() {}
   /// The last step led to a loss that is not finite and was taken back.
   virtual void rejected() {}
 

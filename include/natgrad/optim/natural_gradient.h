@@ -14,11 +14,11 @@ namespace natgrad {
 /// method"): on each batch it solves the damped system by conjugate gradients and moves along the
 /// solution,
 ///
-///     (C + λI) δ = -∇h + λ μ δ_prev,   θ ← θ + α δ,
+///     (C + λI) δ = -∇h + λ μ δ_prev,   θ ← θ + r α δ,
 ///
 /// where C is the Gauss-Newton matrix of the batch (for softmax, Bernoulli and Gaussian outputs,
 /// the Fisher matrix), g and C come from the same batch (section 11), and λ is that batch's own
-/// noise.
+/// noise; μ → 1 and r → 0 slowly (proximal.h), so that the batches' noise is averaged away.
 ///
 ///     natgrad::NaturalGradient optimizer(model->parameters());
 ///     optimizer.step(F::cross_entropy(model->forward(x), y));

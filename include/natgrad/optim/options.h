@@ -20,8 +20,8 @@ class NaturalGradientOptions
   NaturalGradientOptions() = default;
   explicit NaturalGradientOptions(double lr) : lr_(lr) {}
 
-  /// α of θ += α δ; LibTorch's schedulers drive it. With μ of the proximal damping, α/(1 - μ) is
-  /// how far a step that all batches agree on moves: 2 by default.
+  /// α of θ += r α δ; LibTorch's schedulers drive it, on top of the damping's own r. With μ of the
+  /// proximal damping, α/(1 - μ) is how far a step that all batches agree on moves: 2 at first.
   TORCH_ARG(double, lr) = 0.1;
   /// w: adds ½ w‖θ‖² over the group to the objective, its gradient and its curvature.
   TORCH_ARG(double, weight_decay) = 0;
