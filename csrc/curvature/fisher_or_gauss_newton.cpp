@@ -4,12 +4,21 @@
 
 namespace natgrad {
 
+namespace {
+
+Fisher positive_fisher(const LossGraph& graph) {
+  return Fisher().weights(graph.negative_weights() > 0 ? FisherWeights::Uniform
+                                                       : FisherWeights::OfTheLoss);
+}
+
+}  // namespace
+
 LinearOperator FisherOrGaussNewton::at(const LossGraph& graph) const {
-  return has_fisher(graph) ? fisher(graph) : gauss_newton(graph);
+  return has_fisher(graph) ? positive_fisher(graph).at(graph) : gauss_newton(graph);
 }
 
 torch::Tensor FisherOrGaussNewton::noise(const LossGraph& graph, at::Generator generator) const {
-  return has_fisher(graph) ? Fisher().noise(graph, std::move(generator))
+  return has_fisher(graph) ? positive_fisher(graph).noise(graph, std::move(generator))
                            : GaussNewton().noise(graph, std::move(generator));
 }
 

@@ -27,30 +27,22 @@ Edge difference_of(Node& node, const Tensor& d) {
   return {difference, 0};
 }
 
+/// LibTorch's own gradient divides by the wrong count where the node broadcasts its arguments.
 void check_shapes(const DifferenceLoss& loss) {
   const auto &a = loss.self, &b = loss.target;
-  const auto pairs = c10::multiply_integers(at::infer_size(a.sizes(), b.sizes()));
-  TORCH_CHECK(!(is_expanded(a) && is_expanded(b)) && pairs <= std::max(a.numel(), b.numel()),
-              "natgrad: ", loss.name, " broadcast both its arguments, to ", a.sizes(),
-              ", so that every output is compared with every target. Give them the same shape ([N] "
-              "and [N, 1] differ): use view_as or unsqueeze.");
+  TORCH_CHECK(a.sizes() == b.sizes() && !(is_expanded(a) && is_expanded(b)), "natgrad: ", loss.name,
+              " broadcast its arguments of shape ", a.sizes(), " and ", b.sizes(),
+              ", so that every output is compared with several targets. Give them the same shape "
+              "([N] and [N, 1] differ): use view_as or unsqueeze, or expand_as if it is meant. If "
+              "both require a gradient and one is meant to be a constant, detach() it.");
 }
 
-/// s of each element of z, which may stand in several pairs.
 Tensor weights_of(const Tensor& z, const Tensor& c, const DifferenceLoss& loss) {
-  const auto pairs = loss.self.expand(at::infer_size(loss.self.sizes(), loss.target.sizes()));
-  return (loss.factor * per_element(c, loss.reduction, pairs))
-      .expand_as(pairs)
-      .sum_to_size(z.sizes());
+  return (loss.factor * per_element(c, loss.reduction, z)).expand_as(z);
 }
 
 /// z = a - b: no tensor of the graph, so its loss is computed anew on a leaf.
 TermReading read_both(Node& node, const Tensor& c, const DifferenceLoss& loss) {
-  TORCH_CHECK(loss.self.sizes() == loss.target.sizes(), "natgrad: both arguments of ", loss.name,
-              " require a gradient, and their shapes ", loss.self.sizes(), " and ",
-              loss.target.sizes(),
-              " differ. If the target is meant to be a constant, detach() it; "
-              "else give both the same shape with expand_as.");
   const torch::AutoGradMode enable_grad(true);
   const Tensor leaf = (loss.self - loss.target).detach().requires_grad_();
   const Tensor value = loss.loss(leaf, torch::zeros_like(leaf));

@@ -19,7 +19,7 @@ struct DifferenceLoss {
   std::function<torch::Tensor(const torch::Tensor& d, const torch::Tensor& zero)> loss;
 };
 
-/// Throws `c10::Error` if both arguments were broadcast against each other.
+/// Throws `c10::Error` if the arguments were broadcast against each other.
 TermReading read_difference(torch::autograd::Node& node, const torch::Tensor& coefficient,
                             const DifferenceLoss& loss);
 

@@ -115,6 +115,7 @@ Tensor Linearization::multiply_transposed(const std::vector<Tensor>& u) const {
 }
 
 void Linearization::check_product(const Tensor& v, const std::vector<Tensor>& jv) const {
+  if (jv.empty()) return;  // a loss of penalties alone
   torch::NoGradGuard no_grad;
   if (v.is_cpu()) return check_product_now(v, jv);
   Tensor u_jv = flat_dot(dummy_[0], jv[0]), jv_jv = flat_dot(jv[0], jv[0]);

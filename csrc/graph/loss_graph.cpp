@@ -137,10 +137,18 @@ LossGraph::LossGraph(const Tensor& loss, std::vector<Tensor> parameters, at::Gen
   check_loss(loss);
   check_hooks(loss);
   state_->suspended.emplace(loss);
-  const auto nodes = find_terms(loss, state_->parameters.tensors());
+  const auto parts = find_parts(loss, state_->parameters.tensors());
+  const auto& nodes = parts.edges;
   const auto coefficients = coefficients_of(loss, nodes);
   check_linearity(nodes, coefficients, state_->generator);
-  for (size_t k = 0; k < nodes.size(); ++k) add_term(nodes[k], coefficients.own[k]);
+  for (size_t k = 0; k < nodes.size(); ++k) {
+    if (parts.is_penalty[k]) {
+      state_->penalties.edges.push_back(nodes[k]);
+      state_->penalties.coefficients.push_back(coefficients.own[k].detach());
+    } else {
+      add_term(nodes[k], coefficients.own[k]);
+    }
+  }
   state_->gradient = state_->parameters.flatten(
       backward({torch::autograd::impl::gradient_edge(loss)}, {torch::ones_like(loss)},
                edges_of(state_->parameters.tensors())));
@@ -148,12 +156,8 @@ LossGraph::LossGraph(const Tensor& loss, std::vector<Tensor> parameters, at::Gen
 
 void LossGraph::add_term(const Edge& node, const Tensor& coefficient) {
   if (auto* mark = outputs_mark(node)) {
+    if (mark->distribution) check_mark(*mark);
     state_->terms.push_back({output_index(node), mark->distribution, Tensor(), coefficient, node});
-    return;
-  }
-  if (!is_likelihood_node(*node.function)) {
-    state_->penalties.edges.push_back(node);
-    state_->penalties.coefficients.push_back(coefficient.detach());
     return;
   }
   auto reading = read_term(*node.function, coefficient);
@@ -164,6 +168,18 @@ void LossGraph::add_term(const Edge& node, const Tensor& coefficient) {
   }
   merge({output_index(reading.outputs), reading.likelihood, reading.weights, reading.gradient,
          reading.argument});
+}
+
+/// One distribution counts once.
+void LossGraph::check_mark(const OutputsNode& mark) const {
+  check_unchanged(*mark.distribution, mark.version);
+  for (const auto& term : state_->terms) {
+    const auto* other = outputs_mark(state_->outputs[term.output]);
+    TORCH_CHECK(!other || !other->distribution || other->next_edge(0) != mark.next_edge(0),
+                "natgrad: the outputs of ", mark.distribution->describe(),
+                " are marked twice, and would count twice. Mark them once, auto z = "
+                "natgrad::outputs(distribution), and use z throughout the loss.");
+  }
 }
 
 void LossGraph::merge(LossTerm added) {
@@ -256,12 +272,18 @@ int64_t LossGraph::negative_weights() const {
 }
 
 bool has_finite_outputs(const Tensor& loss, const std::vector<Tensor>& parameters) {
-  const auto nodes = find_terms(loss, parameters);
-  return std::any_of(nodes.begin(), nodes.end(), [](const Edge& node) {
-    if (!is_likelihood_node(*node.function)) return false;
-    const auto z = read_term(*node.function, zeros_at(node)).likelihood->outputs();
-    return z.isfinite().any().item<bool>();
-  });
+  const auto parts = find_parts(loss, parameters);
+  for (size_t k = 0; k < parts.edges.size(); ++k) {
+    const auto& node = parts.edges[k];
+    if (parts.is_penalty[k]) continue;
+    const auto* mark = outputs_mark(node);
+    if (mark && !mark->distribution) continue;
+    const auto likelihood =
+        mark ? mark->distribution : read_term(*node.function, zeros_at(node)).likelihood;
+    const auto& z = likelihood->outputs();
+    if (z.isfinite().any().item<bool>()) return true;
+  }
+  return false;
 }
 
 int64_t LossGraph::examples() const {

@@ -41,6 +41,7 @@ Tensor nll(std::shared_ptr<const Likelihood> likelihood, const Tensor& y,
     auto node = c10::make_intrusive<NegativeLogLikelihoodNode>();
     node->outputs = torch::autograd::impl::gradient_edge(z);
     node->likelihood = likelihood;
+    node->version = z._version();
     losses = put_on_top(losses, node);
   }
   if (reduction == at::Reduction::None) return losses;
@@ -57,8 +58,16 @@ Tensor outputs(std::shared_ptr<const Likelihood> distribution) {
   const Tensor& z = distribution->outputs();
   if (!has_graph(z)) return z;
   auto node = c10::make_intrusive<OutputsNode>();
-  node->distribution = std::move(distribution);
+  node->version = z._version();
+  node->distribution = distribution;
   return put_on_top(z, node);
+}
+
+void check_unchanged(const Likelihood& likelihood, uint32_t version) {
+  TORCH_CHECK(likelihood.outputs()._version() == version, "natgrad: the outputs of ",
+              likelihood.describe(),
+              " were changed in place after they were given to it (as by masked_fill_ or div_). "
+              "Change them before, or use masked_fill, div, ...");
 }
 
 Tensor penalty(const Tensor& R) {

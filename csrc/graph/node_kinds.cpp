@@ -33,26 +33,35 @@ int64_t size_of_inputs(const Node& node) {
 
 }  // namespace
 
+namespace {
+
+const Names& views() {
+  static const Names ops = {"View",   "UnsafeView", "ReshapeAlias", "Alias",   "Squeeze",
+                            "T",      "Unsqueeze",  "Transpose",    "Permute", "Slice",
+                            "Select", "Expand",     "Clone",        "ToCopy"};
+  return ops;
+}
+
+}  // namespace
+
 bool is_selection(const Node& node) {
-  static const Names ops = {"View",  "UnsafeView", "ReshapeAlias", "Alias",       "Squeeze",
-                            "T",     "Unsqueeze",  "Transpose",    "Permute",     "Movedim",
-                            "Slice", "Select",     "Expand",       "Clone",       "Gather",
-                            "Index", "ToCopy",     "IndexSelect",  "MaskedSelect"};
-  return ops.contains(op_of(node));
+  static const Names ops = {"Gather", "Index", "IndexSelect", "MaskedSelect"};
+  const auto op = op_of(node);
+  return views().contains(op) || ops.contains(op);
 }
 
 bool is_part_of_a_penalty(Node& node) {
   static const Names elementwise = {
-      "Abs",      "Add",        "Sub",       "Rsub",        "Mul",     "Div",   "Neg",
-      "Pow",      "Sqrt",       "Rsqrt",     "Exp",         "Log",     "Log1P", "Expm1",
-      "Sigmoid",  "Reciprocal", "Clamp",     "Softplus",    "Tanh",    "Cosh",  "LogSigmoid",
-      "ClampMin", "ClampMax",   "Relu",      "Maximum",     "Minimum", "Where", "MaskedFill",
-      "Cat",      "Stack",      "HuberLoss", "SmoothL1Loss"};
+      "Abs",      "Add",        "Sub",       "Rsub",         "Mul",     "Div",   "Neg",
+      "Pow",      "Sqrt",       "Rsqrt",     "Exp",          "Log",     "Log1P", "Expm1",
+      "Sigmoid",  "Reciprocal", "Clamp",     "Softplus",     "Tanh",    "Cosh",  "LogSigmoid",
+      "ClampMin", "ClampMax",   "Relu",      "Maximum",      "Minimum", "Where", "MaskedFill",
+      "Cat",      "Stack",      "HuberLoss", "SmoothL1Loss", "MseLoss"};
   static const Names reductions = {"Sum",       "Mean", "Norm", "LinalgVectorNorm",
                                    "Logsumexp", "Var",  "Std",  "Amax",
                                    "Max",       "Amin", "Dot",  "Diagonal"};
   const auto op = op_of(node);
-  return (elementwise.contains(op) || reductions.contains(op) || is_selection(node)) &&
+  return (elementwise.contains(op) || reductions.contains(op) || views().contains(op)) &&
          size_of_result(node) <= size_of_inputs(node);
 }
 

@@ -10,6 +10,7 @@
 #include <natgrad/likelihoods/laplace.h>
 #include <natgrad/likelihoods/poisson.h>
 #include <torch/csrc/autograd/generated/Functions.h>
+#include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
 
 #include <cmath>
@@ -89,16 +90,22 @@ bool is_loss_of_sigmoid(Node& bce) {
   return op_below<SigmoidBackward0>(bce.next_edge(0)) != nullptr;
 }
 
+// LibTorch adds 1e-12 to p(1 - p) in the derivatives of binary_cross_entropy, which makes the
+// Hessian of a confident mistake negative. Here the gradient is s (σ(z) - y), on a leaf.
 TermReading read_binary_cross_entropy(Node& node, const Tensor& c) {
   auto& bce = static_cast<BinaryCrossEntropyBackward0&>(node);
   auto& sigmoid = *op_below<SigmoidBackward0>(node.next_edge(0));
   check_constant(node.next_edge(1), "binary_cross_entropy");
-  const Tensor p = saved(bce.self_, node);
+  const Tensor p = saved(bce.self_, node), y = saved(bce.target_, node);
   Tensor s = per_element(c, bce.reduction, p).expand_as(p);
   if (const Tensor weight = saved(bce.weight_, node); weight.defined()) s = s * weight;
-  return {sigmoid.next_edge(0),
-          std::make_shared<Bernoulli>(saved(sigmoid.result_, sigmoid).logit()),
-          carried_down(s, node.next_edge(0), sigmoid)};
+  const Tensor weighted_y = carried_down(s * y, node.next_edge(0), sigmoid);
+  s = carried_down(s, node.next_edge(0), sigmoid);
+  const Tensor z = saved(sigmoid.result_, sigmoid).logit();
+  const torch::AutoGradMode enable_grad(true);
+  const Tensor leaf = z.detach().requires_grad_();
+  return {sigmoid.next_edge(0), std::make_shared<Bernoulli>(z), s, s * leaf.sigmoid() - weighted_y,
+          torch::autograd::impl::gradient_edge(leaf)};
 }
 
 // log σ(z) and log σ(-z) have one curvature: both are read as terms of z.
@@ -156,20 +163,26 @@ bool is_absolute_difference(Node& abs) {
   return dynamic_cast<SubBackward0*>(abs.next_edge(0).function.get()) != nullptr;
 }
 
+/// Broadcasting [N] against [N, 1] is a mistake.
+void check_same_shape(const std::string& loss, const Edge& z, torch::IntArrayRef result) {
+  TORCH_CHECK(!z.is_valid() || shape_at(z) == result, "natgrad: ", loss,
+              " broadcast outputs of shape ", shape_at(z), " to ", result,
+              ", so that every output is compared with several targets. Give them the same shape "
+              "([N] and [N, 1] differ): use view_as or unsqueeze.");
+}
+
 // l1_loss has no node of its own, and leaves the difference in the graph. A location family may
 // take it for z: only y - z counts.
 TermReading read_absolute_difference(Node& node, const Tensor& c) {
   const Tensor d = saved(static_cast<AbsBackward0&>(node).self_, node);
-  const auto& sub = *node.next_edge(0).function;
+  auto& sub = static_cast<SubBackward0&>(*node.next_edge(0).function);
   const Edge &left = sub.next_edge(0), &right = sub.next_edge(1);
+  check_same_shape("l1_loss", left, d.sizes());
+  check_same_shape("l1_loss", right, d.sizes());
   const auto likelihood = std::make_shared<Laplace>(d);
-  if (left.is_valid() && right.is_valid()) return {node.next_edge(0), likelihood, c};
-  const Edge& z = left.is_valid() ? left : right;
-  TORCH_CHECK(shape_at(z) == d.sizes(), "natgrad: l1_loss broadcast outputs of shape ", shape_at(z),
-              " to ", d.sizes(),
-              ", so that every output is compared with several targets. Give them the same shape "
-              "([N] and [N, 1] differ): use view_as or unsqueeze.");
-  return {z, likelihood, c};
+  const bool plain = sub.alpha.toDouble() == 1 && left.is_valid() != right.is_valid();
+  if (!plain) return {node.next_edge(0), likelihood, c};
+  return {left.is_valid() ? left : right, likelihood, c};
 }
 
 // ---- exp(z) - y z ----
@@ -186,6 +199,7 @@ bool is_poisson(Node& node) {
 
 TermReading read_poisson(Node& node, const Tensor& c) {
   auto& exp = static_cast<ExpBackward0&>(*node.next_edge(0).function);
+  check_same_shape("poisson_nll_loss", exp.next_edge(0), c.sizes());
   return {exp.next_edge(0), std::make_shared<Poisson>(saved(exp.result_, exp).log()), c};
 }
 
@@ -193,6 +207,7 @@ TermReading read_poisson(Node& node, const Tensor& c) {
 
 TermReading read_nll(Node& node, const Tensor& c) {
   auto& nll = static_cast<NegativeLogLikelihoodNode&>(node);
+  check_unchanged(*nll.likelihood, nll.version);
   return {nll.outputs, nll.likelihood, nll.likelihood->align(c)};
 }
 

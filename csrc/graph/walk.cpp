@@ -13,6 +13,7 @@
 #include <unordered_set>
 
 #include "depth_first.h"
+#include "node_kinds.h"
 #include "penalties.h"
 #include "ways_out.h"
 
@@ -27,8 +28,10 @@ using NodeSet = std::unordered_set<const Node*>;
 
 bool is_outputs_mark(const Node& node) { return typeid(node) == typeid(OutputsNode); }
 
+bool is_penalty_mark(const Node& node) { return typeid(node) == typeid(PenaltyNode); }
+
 bool is_readable(Node& node) {
-  return is_outputs_mark(node) || typeid(node) == typeid(PenaltyNode) || is_likelihood_node(node);
+  return is_outputs_mark(node) || is_penalty_mark(node) || is_likelihood_node(node);
 }
 
 /// Whether a parameter lies below the node on a path without a further `natgrad::outputs`.
@@ -66,14 +69,16 @@ std::string path_along(const std::vector<const Node*>& way, const Origins& from)
 }
 
 [[noreturn]] void reject_path(const std::string& path) {
-  TORCH_CHECK(false, "natgrad: the loss reaches a parameter along ", path,
-              " without passing a loss that natgrad can read there: ", readable_losses(), ".\n",
-              way_out_of(path),
-              " For a loss of your own, mark the network's outputs:\n"
+  const auto advice = way_out_of(path);
+  TORCH_CHECK(false, "natgrad: cannot read this loss: it reaches a parameter along ", path,
+              " past all losses that natgrad knows.\n", advice, advice.empty() ? "" : "\n",
+              "For a loss of your own, convex in the outputs, mark them:\n"
               "  auto z = natgrad::outputs(model->forward(x));\n"
               "  optimizer.step(my_loss(z, y));\n"
-              "A penalty on the parameters that is no sum of elementwise functions is marked by "
-              "natgrad::penalty(R).");
+              "or name their distribution, natgrad::outputs(natgrad::Categorical(logits)), for any "
+              "objective. A penalty on the parameters that is no sum of elementwise functions is "
+              "marked by natgrad::penalty(R).\nThe losses that are known: ",
+              readable_losses(), ".");
 }
 
 }  // namespace
@@ -96,48 +101,86 @@ void check_loss(const Tensor& loss) {
       "parameter takes part in it.");
 }
 
-std::vector<Edge> find_terms(const Tensor& loss, const std::vector<Tensor>& parameters) {
+namespace {
+
+/// Whether parameters alone lie below the node, under nothing but parts of a penalty: as in
+/// mse_loss(w, w0), the distance from a start.
+bool is_penalty_written_as_a_loss(Node& loss, const NodeSet& parameters) {
+  bool penalty = is_likelihood_node(loss);
+  if (!penalty) return false;
+  depth_first(&loss, [&](Node& node, Node*) {
+    const bool parameter = parameters.contains(&node);
+    penalty = penalty && (parameter || node.next_edges().empty() || is_part_of_a_penalty(node));
+    return penalty && !parameter;
+  });
+  return penalty;
+}
+
+/// What the walk from the loss down meets.
+struct Walk {
+  std::vector<Edge> terms;
+  UpperGraph upper;
+  Origins from;
+};
+
+enum class LossesOfParameters { AreTerms, ArePenalties };
+
+Walk walk_down(const Edge& top, const NodeSet& parameters, LossesOfParameters reading) {
+  Walk walk;
+  depth_first(top.function.get(), [&](Node& node, Node* above) {
+    walk.from[&node] = above;
+    if (parameters.contains(&node)) {
+      walk.upper.parameters.insert(&node);
+      return false;
+    }
+    const bool is_term = is_readable(node) && reaches_parameter(node, parameters) &&
+                         !(reading == LossesOfParameters::ArePenalties &&
+                           is_penalty_written_as_a_loss(node, parameters));
+    if (is_term) {
+      check_not_empty(node);
+      walk.terms.emplace_back(c10::intrusive_ptr<Node>::reclaim_copy(&node), 0);
+      walk.upper.terms.insert(&node);
+    } else {
+      walk.upper.nodes.push_back(&node);
+      check_has_reader(node, [&] { return reaches_parameter(node, parameters); });
+    }
+    return !is_term;
+  });
+  return walk;
+}
+
+}  // namespace
+
+LossParts find_parts(const Tensor& loss, const std::vector<Tensor>& parameters) {
   NodeSet parameter_nodes;
   for (const auto& edge : edges_of(parameters)) {
     if (edge.is_valid()) parameter_nodes.insert(edge.function.get());
   }
   const Edge top = torch::autograd::impl::gradient_edge(loss);
-
-  std::vector<Edge> terms;
-  UpperGraph upper;
-  Origins from;
-  depth_first(top.function.get(), [&](Node& node, Node* above) {
-    from[&node] = above;
-    if (parameter_nodes.contains(&node)) {
-      upper.parameters.insert(&node);
-      return false;
-    }
-    const bool is_term = is_readable(node) && reaches_parameter(node, parameter_nodes);
-    if (is_term) {
-      check_not_empty(node);
-      terms.emplace_back(c10::intrusive_ptr<Node>::reclaim_copy(&node), 0);
-      upper.terms.insert(&node);
-    } else {
-      upper.nodes.push_back(&node);
-      check_has_reader(node, [&] { return reaches_parameter(node, parameter_nodes); });
-    }
-    return !is_term;
-  });
+  auto walk = walk_down(top, parameter_nodes, LossesOfParameters::ArePenalties);
+  // Parameters that are the outputs themselves, as in a table of logits.
+  if (walk.terms.empty()) walk = walk_down(top, parameter_nodes, LossesOfParameters::AreTerms);
   const auto reject = [&](const std::vector<const Node*>& way) {
-    reject_path(path_along(way, from));
+    reject_path(path_along(way, walk.from));
   };
-  if (!upper.parameters.empty()) {
-    if (terms.empty()) reject({*upper.parameters.begin()});
-    for (auto& penalty : find_penalties(upper, reject)) terms.push_back(std::move(penalty));
+  auto edges = walk.terms;
+  if (!walk.upper.parameters.empty()) {
+    if (edges.empty()) reject({*walk.upper.parameters.begin()});
+    for (auto& penalty : find_penalties(walk.upper, reject)) edges.push_back(std::move(penalty));
   }
   TORCH_CHECK(
-      !terms.empty(),
+      !edges.empty(),
       "natgrad: the loss does not depend on any parameter that requires a gradient. Was the "
       "optimizer given the parameters of this model, and is the forward pass free of detach()?");
-  std::stable_sort(terms.begin(), terms.end(), [](const Edge& a, const Edge& b) {
+  std::stable_sort(edges.begin(), edges.end(), [](const Edge& a, const Edge& b) {
     return a.function->topological_nr() > b.function->topological_nr();
   });
-  return terms;
+  LossParts parts{std::move(edges), {}};
+  for (const auto& edge : parts.edges) {
+    const bool is_term = walk.upper.terms.contains(edge.function.get());
+    parts.is_penalty.push_back(!is_term || is_penalty_mark(*edge.function));
+  }
+  return parts;
 }
 
 std::vector<bool> reached_from(const Edge& edge, const std::vector<Edge>& nodes) {

@@ -14,6 +14,9 @@ constexpr Advice kPaths[] = {
     {"BinaryCrossEntropyBackward0",
      "Give binary_cross_entropy the result of torch::sigmoid itself, without clamping it, or use "
      "binary_cross_entropy_with_logits on the logits."},
+    {"NllLossBackward0 -> ",
+     "nll_loss takes log-probabilities, but not of these outputs: use cross_entropy on the logits, "
+     "which needs no clamping and no epsilon."},
     {"SubBackward0 -> MulBackward0 -> LogBackward0",
      "Give poisson_nll_loss the logarithms of the rates, with log_input: natgrad::Poisson."},
     {"LogBackward0 -> SoftmaxBackward0", "Use cross_entropy on the logits."},
@@ -23,7 +26,9 @@ constexpr Advice kPaths[] = {
      "An entropy, or another function of the probabilities, is no likelihood of the outputs."},
     {"SoftplusBackward0", "Use binary_cross_entropy_with_logits(z, y), or log_sigmoid."},
     {"PowBackward0 -> SubBackward0", "For a squared error use mse_loss(z, y)."},
-    {"ExpBackward0", "For counts use poisson_nll_loss with log_input, or natgrad::Poisson(z)."},
+    {"ExpBackward0",
+     "If an output is a log-scale, as log σ, name the distribution: "
+     "natgrad::nll(natgrad::LogStdGaussian(z), y); if it is a log-rate, natgrad::Poisson(z)."},
     {"NormBackward",
      "For a triplet, cosine or ranking loss, the marked embeddings are the outputs."},
     {"ClampMinBackward0",
@@ -38,12 +43,10 @@ constexpr Advice kLosses[] = {
      "natgrad::Bernoulli."},
     {"MultiMarginLossBackward0",
      "multi_margin_loss: it has no curvature in z. Use cross_entropy (natgrad::Categorical), or "
-     "give it natgrad::outputs(natgrad::Categorical(z)) and the optimizer "
-     "curvature(natgrad::Fisher())."},
+     "give it natgrad::outputs(natgrad::Categorical(z))."},
     {"MultilabelMarginLossBackward0",
      "multilabel_margin_loss: it has no curvature in z. Use multilabel_soft_margin_loss "
-     "(natgrad::Bernoulli), or give it natgrad::outputs(natgrad::Bernoulli(z)) and the optimizer "
-     "curvature(natgrad::Fisher())."},
+     "(natgrad::Bernoulli), or give it natgrad::outputs(natgrad::Bernoulli(z))."},
     {"CtcLossBackward",
      "ctc_loss: it cannot be differentiated twice. Name the outputs' "
      "distribution, z = natgrad::outputs(natgrad::Categorical(logits, 2)), and give the optimizer "
@@ -56,7 +59,7 @@ std::string way_out_of(const std::string& path) {
   for (const auto& [nodes, advice] : kPaths) {
     if (path.find(nodes) != std::string::npos) return advice;
   }
-  return "If it is an L2 penalty on the parameters, use the option weight_decay.";
+  return "";
 }
 
 void check_has_reader(const torch::autograd::Node& node,

@@ -38,7 +38,9 @@ Tensor Bernoulli::compute_score(const Tensor& y) const {
 }
 
 const Tensor& Bernoulli::variance() const {
-  if (!variance_.defined()) {
+  const auto version = outputs().is_inference() ? 0 : outputs()._version();
+  if (!variance_.defined() || version != cached_version_) {
+    cached_version_ = version;
     const auto z = outputs().detach();
     variance_ = torch::sigmoid(z) * torch::sigmoid(-z);
   }

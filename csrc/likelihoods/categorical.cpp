@@ -21,6 +21,10 @@ std::string Categorical::describe() const { return fmt::format("Categorical(dim=
 
 void Categorical::check_targets(const Tensor& y) const {
   if (y.defined() && y.is_floating_point()) {
+    TORCH_CHECK(
+        y.dim() == outputs().dim(), "natgrad: class indices are int64, but got ", y.dtype(),
+        "; convert them with .to(torch::kLong). (Class probabilities have the outputs' shape ",
+        outputs().sizes(), ".)");
     check_same_shape(y);
     check_support(y, y.ge(0).logical_and(y.isfinite()), "class probabilities are numbers >= 0");
     const auto sums = y.sum(dim_, /*keepdim=*/true).expand_as(y);
@@ -55,7 +59,9 @@ Tensor Categorical::compute_score(const Tensor& y) const {
 }
 
 const Tensor& Categorical::probabilities() const {
-  if (!probabilities_.defined()) {
+  const auto version = outputs().is_inference() ? 0 : outputs()._version();
+  if (!probabilities_.defined() || version != cached_version_) {
+    cached_version_ = version;
     probabilities_ = outputs().detach().softmax(dim_);
     most_likely_ = probabilities_.argmax(dim_, /*keepdim=*/true);
   }

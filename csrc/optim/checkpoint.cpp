@@ -25,7 +25,7 @@ Tensor read(torch::serialize::InputArchive& archive, const std::string& key) {
   TORCH_CHECK(archive.try_read(key, value, /*is_buffer=*/true), "natgrad: the archive lacks '", key,
               "', so it is not the state of a NaturalGradient optimizer of this version; load what "
               "torch::save(optimizer, ...) wrote.");
-  return value;
+  return value.cpu();  // torch::load may put the archive on another device
 }
 
 void write(torch::serialize::OutputArchive& archive, const std::string& key, const Tensor& value) {

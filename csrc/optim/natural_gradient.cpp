@@ -29,6 +29,12 @@ bool is_usable(const Solution& solution, const Tensor& gradient) {
   return summary.iterations > 0 || summary.termination == Termination::Converged;
 }
 
+/// c δ_prev; undefined if there is none.
+Tensor centre_of(const Damping& damping, const Tensor& previous) {
+  const double share = damping.centre();
+  return share > 0 && previous.defined() ? share * previous : Tensor();
+}
+
 /// Sets a flag for as long as it lives.
 class FlagGuard {
  public:
@@ -95,7 +101,18 @@ Tensor NaturalGradient::attempt(const LossClosure& evaluate) {
   }
   if (diverged) take_back_last_step();
   summary_.step = accepted_steps_;
+  warn_once();
   return loss.detach();
+}
+
+/// A loop that never looks at the summary would otherwise stand still without a word.
+void NaturalGradient::warn_once() {
+  const bool failed = summary_.outcome == StepOutcome::SolverFailed ||
+                      summary_.solver.termination == Termination::NegativeCurvature;
+  if (failed && !warned_) {
+    TORCH_WARN("natgrad: ", summary_.message(), " (Said once; see optimizer.summary().)");
+    warned_ = true;
+  }
 }
 
 StepSummary NaturalGradient::advance(const Tensor& loss, const Trainable& trainable) {
@@ -133,7 +150,7 @@ StepSummary NaturalGradient::advance(const Tensor& loss, const Trainable& traina
   if (damping->needs_noise())
     damping->observe_noise(system_.curvature().noise(graph, generator).item<double>());
   const double lambda = report.lambda = damping->lambda();
-  const Tensor centre = this->centre(layout);
+  const Tensor centre = centre_of(*damping, last_step_.delta(layout));
 
   // (C + λI) δ = -∇h + λ c δ_prev.
   const auto solution =
@@ -152,13 +169,6 @@ StepSummary NaturalGradient::advance(const Tensor& loss, const Trainable& traina
   damping_ = std::move(damping);
   ++accepted_steps_;
   return report;
-}
-
-/// c δ_prev; undefined if that is zero.
-Tensor NaturalGradient::centre(const ParameterLayout& layout) const {
-  const double share = damping_->centre();
-  const Tensor delta = share > 0 ? last_step_.delta(layout) : Tensor();
-  return delta.defined() ? share * delta : delta;
 }
 
 void NaturalGradient::take_back_last_step() {

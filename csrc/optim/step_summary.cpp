@@ -29,14 +29,17 @@ std::string solver_hint(Termination termination, int64_t negative_weights) {
     case Termination::NegativeCurvature:
       if (negative_weights > 0) {
         return fmt::format(
-            "{} weights of the loss are negative: take curvature(Fisher().weights("
-            "FisherWeights::Uniform)), or, if all of the loss is to be maximised, maximize(true)",
+            "{} weights of the loss are negative: take the default curvature or "
+            "Fisher().weights(FisherWeights::Uniform); a log-likelihood is maximised with "
+            "maximize(true), its negative without",
             negative_weights);
       }
-      return "the loss is not convex in the outputs z; if they have a likelihood, use Fisher()";
+      return "the loss is not convex in the outputs z; name their distribution, as in "
+             "natgrad::outputs(natgrad::LogStdGaussian(z)), and its Fisher matrix is used";
     case Termination::Breakdown:
       return "the loss has no curvature in the outputs z, as l1_loss under GaussNewton(); with a "
-             "likelihood, use Fisher()";
+             "likelihood take the default, or name their distribution, "
+             "natgrad::outputs(natgrad::Categorical(z))";
     case Termination::NonFinite:
       return "a curvature product is not finite; lower lr or raise the damping";
     default:

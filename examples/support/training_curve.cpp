@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include <cstdio>
 
 namespace examples {
@@ -26,9 +29,10 @@ void EpochRecord::add(const natgrad::StepSummary& summary) {
 
 double TrainingCurve::worst_loss() const {
   double worst = epochs.back().training_loss;
-  // A loss that is not a number is worse than any other.
   for (size_t i = 1; i < epochs.size(); ++i) {
-    if (!(epochs[i].training_loss <= worst)) worst = epochs[i].training_loss;
+    const double loss = epochs[i].training_loss;
+    if (std::isnan(loss)) return loss;  // worse than any other
+    worst = std::max(worst, loss);
   }
   return worst;
 }

@@ -76,6 +76,13 @@ TEST_F(FisherApartFromTheLoss, TheDefaultTakesTheFisherWhereTheDistributionIsKno
   EXPECT_TRUE(identical(dense(curvature.at(plain)), dense(gauss_newton(plain))));
 }
 
+TEST_F(FisherApartFromTheLoss, TheDefaultTakesUniformWeightsWhereTheLosssAreNegative) {
+  const auto graph = read(-(log_probability(z) * advantages).mean());
+  EXPECT_LT(relative_error(dense(FisherOrGaussNewton().at(graph)), expected()), kRounding);
+  const auto uniform = Fisher().weights(FisherWeights::Uniform).noise(graph, seeded(1));
+  EXPECT_TRUE(identical(FisherOrGaussNewton().noise(graph, seeded(1)), uniform));
+}
+
 TEST_F(FisherApartFromTheLoss, EachImagePositionWeighsOneOverN) {
   // [N, K, d]: an example's d observations add up.
   const auto image = z.view({kExamples, 3, 2});
@@ -84,6 +91,38 @@ TEST_F(FisherApartFromTheLoss, EachImagePositionWeighsOneOverN) {
   const auto j = jacobian(image, network.parameters);
   const auto F = j.t().mm(closed_form_fisher({0, categorical(), s}, image)).mm(j);
   EXPECT_LT(relative_error(dense(fisher(graph)), F), kRounding);
+}
+
+TEST_F(FisherApartFromTheLoss, OutputsChangedInPlaceAreRefused) {
+  // The likelihood holds the tensor: its Fisher matrix would be that of other outputs.
+  const auto named = nll(Categorical(z), actions);
+  const auto marked = outputs(Categorical(z));
+  {
+    const torch::NoGradGuard no_grad;
+    z.div_(0.1);
+  }
+  expect_error([&] { read(named); }, "changed in place");
+  expect_error([&] { read(marked.pow(2).sum()); }, "changed in place");
+}
+
+TEST_F(FisherApartFromTheLoss, OneObjectFollowsAParameterThatIsItsOutputs) {
+  // A table of logits: the same likelihood serves every step.
+  const auto logits = parameter({kExamples, kOutputs}, 3);
+  const auto policy = std::make_shared<const Categorical>(logits);
+  const auto f = [&] { return dense(fisher(LossGraph(nll(policy, actions), {logits}))); };
+  const auto before = f();
+  {
+    const torch::NoGradGuard no_grad;
+    logits.mul_(2);
+  }
+  const auto s = torch::full({}, 1.0 / kExamples, torch::kDouble);
+  EXPECT_LT(relative_error(f(), closed_form_fisher({0, categorical(), s}, logits)), kRounding);
+  EXPECT_GT(relative_error(f(), before), 0.1);
+}
+
+TEST_F(FisherApartFromTheLoss, ADistributionMarkedTwiceIsRefused) {
+  const auto once = outputs(Categorical(z)), twice = outputs(Categorical(z));
+  expect_error([&] { read(once.pow(2).sum() + twice.sum()); }, "Mark them once");
 }
 
 TEST_F(FisherApartFromTheLoss, WithoutADistributionIsRefused) {

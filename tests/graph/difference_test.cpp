@@ -84,7 +84,7 @@ TEST(DifferenceTest, OfTwoShapesIsRefused) {
       [&] {
         LossGraph(at::mse_loss(a, b), {a, b});
       },
-      {"both arguments", "detach", "expand_as"});
+      {"broadcast its arguments", "detach", "expand_as"});
 }
 
 TEST(DifferenceTest, L1OfABroadcastColumnIsRefused) {

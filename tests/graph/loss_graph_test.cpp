@@ -32,7 +32,7 @@ TEST_P(Reading, CountsTheExamples) { EXPECT_EQ(graph.examples(), z[0].size(0)); 
 
 TEST_P(Reading, HessianInTheOutputs) {
   const auto expected = hessian(GetParam().reference(z), z);
-  EXPECT_LT(relative_error(dense_loss_hessian(graph, z), expected), GetParam().hessian_rounding);
+  EXPECT_LT(relative_error(dense_loss_hessian(graph, z), expected), kHessianRounding);
 }
 
 TEST_P(Reading, HessianProductsAreRepeatable) {

@@ -136,11 +136,23 @@ TEST_F(PenaltyReading, ALearnedWeightIsAnOutputOfTheModel) {
   EXPECT_LT(relative_error(dense(gauss_newton(graph)), j.t().mm(h).mm(j)), kRounding);
 }
 
-TEST_F(PenaltyReading, ADistanceFromAStartIsReadAsAGaussian) {
-  // mse_loss of a parameter is a term whose outputs are the parameter itself.
-  const auto graph = read(ce + F::mse_loss(w, torch::zeros_like(w)));
+TEST_F(PenaltyReading, ALossOfParametersAloneIsAPenalty) {
+  const auto start = torch::zeros_like(w);
+  for (const auto& distance : {F::mse_loss(w, start), F::smooth_l1_loss(w, start),
+                               (w - start).abs().sum(), -torch::log_sigmoid(w).sum()}) {
+    const auto graph = read(ce + distance);
+    EXPECT_TRUE(graph.has_penalties());
+    EXPECT_EQ(graph.terms().size(), 1u);
+    EXPECT_EQ(graph.examples(), kExamples);
+    const auto expected = hessian(distance, network.parameters);
+    EXPECT_LT(relative_error(dense(penalty_hessian(graph)), expected), kRounding);
+  }
+}
+
+TEST_F(PenaltyReading, ALossOfParametersAloneIsATermIfThereIsNoOther) {
+  const auto graph = read(F::mse_loss(w, torch::zeros_like(w)));
   EXPECT_FALSE(graph.has_penalties());
-  EXPECT_EQ(graph.terms().size(), 2u);
+  EXPECT_EQ(graph.terms().size(), 1u);
 }
 
 TEST_F(PenaltyReading, OfMarkedOutputsIsPartOfTheUsersLoss) {

@@ -55,7 +55,7 @@ const std::vector<UnreadLoss> kUnread = {
      {"LogBackward0 -> ClampMinBackward0 -> SoftmaxBackward0", "cross_entropy on the logits"}},
     {"SoftmaxPlusEpsilon",
      [](auto& z) { return F::nll_loss((z.softmax(1) + 1e-8).log(), labels()); },
-     {"-> SoftmaxBackward0", "needs no epsilon"}},
+     {"-> SoftmaxBackward0", "no epsilon"}},
     {"ClampedSigmoid",
      [](auto& z) { return F::binary_cross_entropy(z.sigmoid().clamp(1e-6, 1 - 1e-6), targets()); },
      {"BinaryCrossEntropyBackward0", "binary_cross_entropy_with_logits"}},

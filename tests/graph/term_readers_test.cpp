@@ -1,5 +1,7 @@
 #include <natgrad/graph/term_readers.h>
 
+#include <natgrad/curvature/fisher.h>
+#include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/graph/marks.h>
 #include <natgrad/likelihoods/gaussian.h>
 #include <torch/csrc/autograd/variable.h>
@@ -104,17 +106,33 @@ TEST_F(TermReaders, ReadingsCarryNoGraph) {
   EXPECT_FALSE(reading.likelihood->outputs().requires_grad());
 }
 
-TEST_F(TermReaders, OneOutputAgainstManyTargetsWeighsThemAll) {
-  // z of [1] in at::mse_loss against y of [4, 6], without torch::nn's expand: s is the sum.
-  const auto one = parameter({1}, 1109);
+TEST_F(TermReaders, LossesThatBroadcastAreRefused) {
+  // Without torch::nn's expand; LibTorch's own gradient of the first is 24 times too large.
+  const auto one = parameter({1}, 1109), column = parameter({kExamples, 1}, 1110);
   const auto unit = torch::ones({}, torch::kDouble);
-  const auto s = [&](int64_t reduction) {
-    return read(at::mse_loss(one, y, reduction), unit).weights;
-  };
-  EXPECT_DOUBLE_EQ(s(at::Reduction::Mean).item<double>(), 2);
-  EXPECT_DOUBLE_EQ(s(at::Reduction::Sum).item<double>(), 2.0 * kExamples * kOutputs);
-  EXPECT_DOUBLE_EQ(read(at::huber_loss(y, one, at::Reduction::Mean), unit).weights.item<double>(),
-                   1);
+  expect_error([&] { read(at::mse_loss(one, y), unit); }, "same shape");
+  expect_error([&] { read(at::huber_loss(y, column), unit); }, "same shape");
+  const auto none = at::Reduction::None;
+  const auto poisson = at::poisson_nll_loss(column, y.round(), true, false, 1e-8, none);
+  expect_error([&] { read(poisson, torch::ones_like(y)); }, "same shape");
+  expect_error([&] { read((column - y).abs(), torch::ones_like(y)); }, "same shape");
+}
+
+TEST_F(TermReaders, AScaledSubtractionIsPartOfTheOutputs) {
+  const auto w = parameter({kExamples, kOutputs}, 1114);
+  const LossGraph graph(torch::sub(y, w, 3).abs().sum(), {w});
+  const auto expected = 9 * torch::eye(w.numel(), torch::kDouble);
+  EXPECT_LT(relative_error(dense(fisher(graph)), expected), kRounding);
+}
+
+TEST_F(TermReaders, ConfidentMistakesOfBinaryCrossEntropyKeepTheirCurvature) {
+  for (const double logit : {-10.0, -20.0, -30.0}) {
+    const auto w = torch::full({1}, logit, torch::kDouble).requires_grad_();
+    const LossGraph graph(F::binary_cross_entropy(w.sigmoid(), torch::ones({1}, torch::kDouble)),
+                          {w});
+    const double curvature = 1 / (2 + std::exp(logit) + std::exp(-logit));
+    EXPECT_NEAR(dense(gauss_newton(graph)).item<double>() / curvature, 1, 1e-12) << logit;
+  }
 }
 
 TEST_F(TermReaders, BothLogSigmoidsAreReadAsOneOutput) {

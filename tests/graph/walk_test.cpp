@@ -25,7 +25,9 @@ using Names = std::vector<std::string>;
 struct Walk : ::testing::Test {
   Network network = tanh_network();
   Tensor z = network.forward();
-  std::vector<Edge> find(const Tensor& loss) const { return find_terms(loss, network.parameters); }
+  std::vector<Edge> find(const Tensor& loss) const {
+    return find_parts(loss, network.parameters).edges;
+  }
 };
 
 TEST_F(Walk, FindsTheNodeOfEachKindOfTerm) {

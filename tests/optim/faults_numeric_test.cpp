@@ -1,5 +1,6 @@
 // faults.md, rows 1 to 6: each provoked, and what must be unchanged is compared bit for bit.
 
+#include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/graph/marks.h>
 
 #include "support/opaque_ops.h"
@@ -234,7 +235,8 @@ TEST(FaultsNumeric, Row5NaNProductsAfterAcceptedStepsLeaveNoTrace) {
 // ---- Row 6: negative curvature from the start leaves no descent direction to use. ----
 
 TEST(FaultsNumeric, Row6NegativeCurvatureIsReportedAndLeavesNoTrace) {
-  const auto options = NaturalGradientOptions().damping(Proximal().fixed_lambda(1e-6));
+  const auto options =
+      NaturalGradientOptions().curvature(GaussNewton()).damping(Proximal().fixed_lambda(1e-6));
   expect_no_trace(
       [](Training& training) {
         training.optimizer->step(-training.loss(93));

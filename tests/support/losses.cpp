@@ -238,38 +238,30 @@ std::vector<LossCase> binary_cross_entropies() {
   };
 }
 
-// LibTorch adds 1e-12 to p(1 - p) in the double backward of binary_cross_entropy; seen: 2e-11.
-constexpr double kEpsilonOfBinaryCrossEntropy = 1e-10;
-
-LossCase of_probabilities(LossCase loss) {
-  loss.hessian_rounding = kEpsilonOfBinaryCrossEntropy;
-  return loss;
-}
-
 std::vector<LossCase> losses_of_sigmoids() {
   const auto y = fractions(), w = element_weights();
   const auto per_class = class_weights();
   using Options = F::BinaryCrossEntropyFuncOptions;
   return {
-      of_probabilities(one(
+      one(
           "BinaryCrossEntropyOfSigmoid", kFlat,
           [=](auto& z) { return F::binary_cross_entropy(z.sigmoid(), y); },
-          [=](auto& z) { return coins(z, y).mean(); }, {term(bernoulli(), 1 / kM)})),
-      of_probabilities(one(
+          [=](auto& z) { return coins(z, y).mean(); }, {term(bernoulli(), 1 / kM)}),
+      one(
           "BinaryCrossEntropyOfViewedSigmoid", kFlat,
           [=](auto& z) {
             return F::binary_cross_entropy(z.sigmoid().t().reshape(-1), y.t().reshape(-1),
                                            Options().reduction(torch::kSum));
           },
-          [=](auto& z) { return coins(z, y).sum(); }, {term(bernoulli(), 1)})),
-      of_probabilities(one(
+          [=](auto& z) { return coins(z, y).sum(); }, {term(bernoulli(), 1)}),
+      one(
           "BinaryCrossEntropyOfSigmoidWeight", kFlat,
           [=](auto& z) {
             return F::binary_cross_entropy(z.sigmoid(), y,
                                            Options().weight(w).reduction(torch::kNone))
                 .mean();
           },
-          [=](auto& z) { return (w * coins(z, y)).mean(); }, {term(bernoulli(), w / kM)})),
+          [=](auto& z) { return (w * coins(z, y)).mean(); }, {term(bernoulli(), w / kM)}),
       one(
           "MultilabelSoftMargin", kFlat,
           [=](auto& z) { return F::multilabel_soft_margin_loss(z, y); },
@@ -459,9 +451,14 @@ std::vector<LossCase> sums_of_terms() {
   return {
       {"TwoTermsOnOneOutput",
        {kFlat},
-       [](auto& z) { return F::cross_entropy(z[0], labels()) + 0.5 * F::mse_loss(z[0], reals()); },
-       [](auto& z) { return surprise(z[0], labels()).mean() + 0.5 * squares(z[0]).mean(); },
-       {term(categorical(), 1 / kN), term(gaussian(), 1 / kM)}},
+       [](auto& z) {
+         return F::cross_entropy(z[0], labels()) +
+                0.5 * F::binary_cross_entropy_with_logits(z[0], fractions());
+       },
+       [](auto& z) {
+         return surprise(z[0], labels()).mean() + 0.5 * coins(z[0], fractions()).mean();
+       },
+       {term(categorical(), 1 / kN), term(bernoulli(), 0.5 / kM)}},
       {"TwoLabelsForOneOutput",
        {kFlat},
        [](auto& z) {

@@ -41,8 +41,6 @@ struct LossCase {
   std::function<torch::Tensor(const Outputs&)> loss;       ///< what the library is given
   std::function<torch::Tensor(const Outputs&)> reference;  ///< the same in elementary operations
   std::vector<ExpectedTerm> terms;  ///< empty where the loss is the user's own
-  /// Of second derivatives of the loss's own nodes, which cancel a digit or two.
-  double hessian_rounding = 1e-12;
 
   bool has_likelihood() const { return !terms.empty(); }
   /// Whether the Fisher matrix is the Hessian in z.

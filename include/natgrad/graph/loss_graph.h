@@ -11,6 +11,8 @@
 
 namespace natgrad {
 
+struct OutputsNode;
+
 /// One term of the loss, as its graph tells it.
 struct LossTerm {
   size_t output = 0;  ///< which of the graph's outputs is its z
@@ -83,14 +85,15 @@ class LossGraph {
   };
   void add_term(const torch::autograd::Edge& node, const torch::Tensor& coefficient);
   void merge(LossTerm term);
+  void check_mark(const OutputsNode& mark) const;
   size_t output_index(const torch::autograd::Edge& edge);
 
   std::shared_ptr<State> state_;
 };
 
 /// Whether some of the outputs z are finite: then a loss that is NaN comes from the data, not from
-/// the parameters. Outputs that `natgrad::outputs` marks are not kept in the graph, and count as
-/// not finite. Throws as `find_terms` does.
+/// the parameters. Outputs that `natgrad::outputs` marks without a distribution are not kept in the
+/// graph, and count as not finite. Throws as `find_parts` does.
 bool has_finite_outputs(const torch::Tensor& loss, const std::vector<torch::Tensor>& parameters);
 
 }  // namespace natgrad

@@ -39,6 +39,8 @@ torch::Tensor outputs(const torch::Tensor& z);
 ///     natgrad::Categorical policy(model->forward(states));
 ///     auto z = natgrad::outputs(policy);
 ///     optimizer.step(-(z.log_softmax(1).gather(1, actions) * advantages).mean());
+///
+/// Mask or scale the logits before they are named, not in place afterwards, and mark them once.
 torch::Tensor outputs(std::shared_ptr<const Likelihood> distribution);
 
 template <std::derived_from<Likelihood> Family>
@@ -63,6 +65,7 @@ struct NegativeLogLikelihoodNode final : torch::autograd::Node {
 
   std::shared_ptr<const Likelihood> likelihood;
   torch::autograd::Edge outputs;
+  uint32_t version = 0;  // of the likelihood's outputs when the node was made
 };
 
 /// The node that `outputs` leaves in the graph. While it is held fixed no gradient passes it, which
@@ -72,8 +75,13 @@ struct OutputsNode final : torch::autograd::Node {
   std::string name() const override { return "natgrad::outputs"; }
 
   std::shared_ptr<const Likelihood> distribution;  // null if none was named
+  uint32_t version = 0;                            // of its outputs when the node was made
   std::atomic<bool> held_fixed = false;
 };
+
+/// Throws `c10::Error` if a likelihood's outputs were changed in place since they had `version`:
+/// its Fisher matrix would then be that of other outputs than the network's.
+void check_unchanged(const Likelihood& likelihood, uint32_t version);
 
 /// The node that `penalty` leaves in the graph.
 struct PenaltyNode final : torch::autograd::Node {

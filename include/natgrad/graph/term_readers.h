@@ -34,6 +34,9 @@ bool is_likelihood_node(torch::autograd::Node& node);
 ///    require a gradient, z is their difference;
 ///  - exp(z) - y z (poisson_nll_loss with log_input): Poisson, s = c;
 ///  - natgrad::nll: the family that the user named, s = c.
+///
+/// Throws `c10::Error` if the loss broadcast its arguments, if its targets require a gradient where
+/// they cannot, if outputs were changed in place since, or if the graph was freed.
 TermReading read_term(torch::autograd::Node& node, const torch::Tensor& coefficient);
 
 /// The names of the losses above, for messages.

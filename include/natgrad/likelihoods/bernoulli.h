@@ -25,9 +25,11 @@ class Bernoulli final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
-  /// σ(z) σ(-z), computed on first use and kept; without a graph.
+  /// σ(z) σ(-z), computed on first use and kept while the outputs stay as they are; without a
+  /// graph.
   const torch::Tensor& variance() const;
 
+  mutable uint32_t cached_version_ = 0;
   mutable torch::Tensor variance_;
 };
 

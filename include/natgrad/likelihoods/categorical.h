@@ -30,10 +30,11 @@ class Categorical final : public Likelihood {
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
 
-  /// Computed on first use and kept; without a graph.
+  /// Computed on first use and kept while the outputs stay as they are; without a graph.
   const torch::Tensor& probabilities() const;
 
   int64_t dim_;
+  mutable uint32_t cached_version_ = 0;
   mutable torch::Tensor probabilities_, most_likely_;
 };
 

@@ -9,8 +9,9 @@ namespace natgrad {
 ///
 ///     log r = -|y - z|/b - log(2b),  score = sign(y - z)/b,  F_R = 1/b²,  B = 1/b.
 ///
-/// -∇²log r is zero almost everywhere, and so is the Gauss-Newton matrix: use `Fisher()` as the
-/// curvature. For the same reason E[-∇²log r] is not F_R here: log r has a kink at y = z.
+/// -∇²log r is zero almost everywhere, and so is the Gauss-Newton matrix; the default
+/// curvature takes the Fisher matrix. For the same reason E[-∇²log r] is not F_R here: log r has a
+/// kink at y = z.
 /// y: floating, z's shape, finite.
 class Laplace final : public Likelihood {
  public:

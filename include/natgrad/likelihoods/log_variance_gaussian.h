@@ -11,7 +11,7 @@ namespace natgrad {
 ///     F_R = diag(1/σ², ½),  B = diag(1/σ, √½).
 ///
 /// -∇²log r is not F_R: its determinant -½(y - μ)²/σ⁴ is negative unless y = μ, so that the
-/// Gauss-Newton matrix is indefinite. Use `Fisher()` as the curvature, or `NaturalGaussian`.
+/// Gauss-Newton matrix is indefinite; the default curvature takes the Fisher matrix.
 class LogVarianceGaussian final : public PairedGaussian {
  public:
   explicit LogVarianceGaussian(torch::Tensor outputs);

@@ -15,7 +15,7 @@ namespace natgrad {
 /// `torch::cat({a, -torch::softplus(c)}, 1)`.
 class NaturalGaussian final : public PairedGaussian {
  public:
-  /// Throws naming the first b that is not negative and finite.
+  /// Throws naming the first b ≥ 0. NaN passes: of a diverged network the loss tells.
   explicit NaturalGaussian(torch::Tensor outputs);
 
   std::string describe() const override;

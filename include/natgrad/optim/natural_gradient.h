@@ -16,9 +16,10 @@ namespace natgrad {
 ///
 ///     (C + λI) δ = -∇h + λ μ δ_prev,   θ ← θ + r α δ,
 ///
-/// where C is the Gauss-Newton matrix of the batch (for softmax, Bernoulli and Gaussian outputs,
-/// the Fisher matrix), g and C come from the same batch (section 11), and λ is that batch's own
-/// noise; μ → 1 and r → 0 slowly (proximal.h), so that the batches' noise is averaged away.
+/// where C is the batch's Fisher matrix if the distribution of its outputs is known, else its
+/// Gauss-Newton matrix (for softmax, Bernoulli and Gaussian outputs they are one), ∇h and C come
+/// from the same batch (section 11), and λ is that batch's own noise; μ → 1 and r → 0 slowly
+/// (proximal.h), so that the batches' noise is averaged away.
 ///
 ///     natgrad::NaturalGradient optimizer(model->parameters());
 ///     optimizer.step(F::cross_entropy(model->forward(x), y));
@@ -33,10 +34,11 @@ namespace natgrad {
 /// each CG iteration about one forward and one backward pass. Memory: about ten vectors of [P]
 /// besides the graph.
 ///
-/// Programmer errors throw `c10::Error`; numerical outcomes are values in `summary()`. After
-/// either, parameters, gradients, flags, generators and the optimizer's state are as before the
-/// call, except that a loss that is not finite after an accepted step takes that step back (not if
-/// the loss is NaN on finite outputs: then the targets are at fault, as when all are ignored).
+/// Programmer errors throw `c10::Error`; numerical outcomes are values in `summary()`, and the
+/// first solve that fails or meets negative curvature is also a LibTorch warning. After either,
+/// parameters, gradients, flags, generators and the optimizer's state are as before the call,
+/// except that a loss that is not finite after an accepted step takes that step back (not if the
+/// loss is NaN on finite outputs: then the targets are at fault, as when all are ignored).
 ///
 /// As LibTorch's optimizers it can be moved, between steps, and not copied: for a copy, construct
 /// another with the same options and load what this one saved. One that was moved from has no
@@ -75,8 +77,8 @@ class NaturalGradient : public torch::optim::Optimizer {
  private:
   torch::Tensor attempt(const LossClosure& evaluate);
   StepSummary advance(const torch::Tensor& loss, const Trainable& trainable);
-  torch::Tensor centre(const ParameterLayout& layout) const;
   void take_back_last_step();
+  void warn_once();
 
   std::vector<torch::Tensor> all_parameters() const;
   std::unique_ptr<NaturalGradientOptions> options_for(
@@ -89,7 +91,7 @@ class NaturalGradient : public torch::optim::Optimizer {
   LastStep last_step_;
   int64_t accepted_steps_ = 0;
   size_t checked_parameters_ = 0;
-  bool stepping_ = false;
+  bool stepping_ = false, warned_ = false;
   StepSummary summary_;
 };
 

@@ -28,10 +28,10 @@ struct StepSummary {
   double loss = 0;           ///< h(θ) before the step, weight decay not included
   double gradient_norm = 0;  ///< ‖∇h‖, weight decay included
   double lambda = 0;         ///< λ of the system
-  /// How many observations the loss gives a negative weight (as a policy gradient does): the
-  /// curvature with the loss's weights may then be indefinite.
+  /// How many of the loss's weights s are negative (as in a policy gradient): Gauss-Newton, and
+  /// Fisher with these weights, may then be indefinite.
   int64_t negative_weights = 0;
-  double step_norm = 0;  ///< ‖α δ‖
+  double step_norm = 0;  ///< ‖r α δ‖
   SolverSummary solver;
 
   /// One line for a log: what was computed, and for a step that was not accepted what to look for.
