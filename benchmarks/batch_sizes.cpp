@@ -15,15 +15,15 @@
 #include <functional>
 #include <limits>
 
+#include "support/command_line.h"
 #include "support/dataset.h"
+#include "support/trainer.h"
 #include "support/training_tasks.h"
 
 namespace nn = torch::nn;
 using benchmarks::all_tasks, benchmarks::Data, benchmarks::Task, torch::Tensor;
 
 namespace {
-
-constexpr double kAdamRates[] = {1e-3, 3e-3, 1e-2};
 
 struct Settings {
   std::vector<std::string> tasks = {"digits", "conv", "regression"};
@@ -122,7 +122,7 @@ struct AdamsBest {
 
 AdamsBest train_with_adam(const Course& course, int64_t seeds) {
   AdamsBest best;
-  for (const double rate : kAdamRates) {
+  for (const double rate : examples::kAdamRates) {
     auto runs = train_all_seeds(course, adam(rate), seeds);
     if (best.runs.empty() || mean(runs, &Run::last) < mean(best.runs, &Run::last)) {
       best = {rate, std::move(runs)};
@@ -198,14 +198,6 @@ int main(int argc, char** argv) {
   app.add_option("--seeds", settings.seeds, "as many, from 0")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
-  try {
-    run(settings);
-    return EXIT_SUCCESS;
-  } catch (const c10::Error& error) {
-    fmt::print(stderr, "batch_sizes: {}\n", error.what_without_backtrace());
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "batch_sizes: {}\n", error.what());
-  }
-  return EXIT_FAILURE;
+  examples::parse_or_exit(app, argc, argv);
+  return examples::exit_code("batch_sizes", [&] { run(settings); });
 }

@@ -12,6 +12,8 @@
 
 #include <map>
 
+#include "support/start.h"
+
 namespace F = torch::nn::functional;
 
 namespace {
@@ -154,17 +156,10 @@ void print_ratios(const Medians& medians, const Problem& problem, double bar) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  torch::set_num_threads(1);
-  torch::manual_seed(0);
-  std::vector<std::string> arguments = {
-      argv[0], "--benchmark_repetitions=15", "--benchmark_enable_random_interleaving=true",
+  const std::vector<std::string> defaults = {
+      "--benchmark_repetitions=15", "--benchmark_enable_random_interleaving=true",
       "--benchmark_display_aggregates_only=true", "--benchmark_min_time=0.2"};
-  arguments.insert(arguments.end(), argv + 1, argv + argc);
-  std::vector<char*> pointers;
-  for (auto& argument : arguments) pointers.push_back(argument.data());
-  int count = static_cast<int>(pointers.size());
-  benchmark::Initialize(&count, pointers.data());
-  if (benchmark::ReportUnrecognizedArguments(count, pointers.data())) return EXIT_FAILURE;
+  if (!benchmarks::start(argc, argv, defaults)) return EXIT_FAILURE;
 
   const std::vector<std::pair<Problem, double>> problems = {{classifier(), 1.22},
                                                             {autoencoder(), 1.25}};

@@ -8,7 +8,8 @@
 #include <torch/torch.h>
 
 #include <chrono>
-#include <map>
+
+#include "support/start.h"
 
 namespace F = torch::nn::functional;
 using torch::Tensor;
@@ -106,17 +107,10 @@ void step_and_calls(benchmark::State& state, Problem problem) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  torch::set_num_threads(1);
-  torch::manual_seed(0);
-  std::vector<std::string> arguments = {argv[0], "--benchmark_repetitions=9",
-                                        "--benchmark_report_aggregates_only=true",
-                                        "--benchmark_min_time=0.5"};
-  arguments.insert(arguments.end(), argv + 1, argv + argc);
-  std::vector<char*> pointers;
-  for (auto& argument : arguments) pointers.push_back(argument.data());
-  int count = static_cast<int>(pointers.size());
-  benchmark::Initialize(&count, pointers.data());
-  if (benchmark::ReportUnrecognizedArguments(count, pointers.data())) return EXIT_FAILURE;
+  const std::vector<std::string> defaults = {"--benchmark_repetitions=9",
+                                             "--benchmark_report_aggregates_only=true",
+                                             "--benchmark_min_time=0.5"};
+  if (!benchmarks::start(argc, argv, defaults)) return EXIT_FAILURE;
 
   fmt::print("`ratio`: a step ÷ the autograd calls it makes, both in microseconds.\n");
   for (const auto& problem : {linear(), digits()}) {

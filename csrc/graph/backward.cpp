@@ -30,14 +30,12 @@ bool contains(std::string_view text, std::string_view part) {
   TORCH_CHECK_NOT_IMPLEMENTED(
       !contains(what, "is not implemented") && !contains(what, "not differentiable"),
       "natgrad: an op of the network or of the loss cannot be differentiated twice, which "
-      "curvature "
-      "products need: ",
+      "curvature products need: ",
       what,
       "\nWrite an op of the network with others (for attention: the math backend of "
       "scaled_dot_product_attention; for cdist: (a - b).norm()). For one of the loss, name the "
       "outputs' distribution, natgrad::outputs(natgrad::Categorical(z)): its Fisher matrix needs "
-      "no "
-      "second derivative.");
+      "no second derivative.");
   throw;  // NOLINT: rethrows the error being explained
 }
 

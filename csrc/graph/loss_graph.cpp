@@ -264,11 +264,14 @@ Tensor LossGraph::multiply_penalty_hessian(const Tensor& v) const {
 }
 
 int64_t LossGraph::negative_weights() const {
-  int64_t count = 0;
-  for (const auto& term : state_->terms) {
-    if (!term.is_own()) count += term.weights.lt(0).sum().item<int64_t>();
+  if (!state_->negative_weights) {
+    int64_t count = 0;
+    for (const auto& term : state_->terms) {
+      if (!term.is_own()) count += term.weights.lt(0).sum().item<int64_t>();
+    }
+    state_->negative_weights = count;
   }
-  return count;
+  return *state_->negative_weights;
 }
 
 bool has_finite_outputs(const Tensor& loss, const std::vector<Tensor>& parameters) {

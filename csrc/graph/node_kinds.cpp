@@ -31,10 +31,6 @@ int64_t size_of_inputs(const Node& node) {
   return size;
 }
 
-}  // namespace
-
-namespace {
-
 const Names& views() {
   static const Names ops = {"View",   "UnsafeView", "ReshapeAlias", "Alias",   "Squeeze",
                             "T",      "Unsqueeze",  "Transpose",    "Permute", "Slice",

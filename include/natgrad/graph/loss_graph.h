@@ -74,6 +74,7 @@ class LossGraph {
     torch::autograd::edge_list outputs;
     std::vector<LossTerm> terms;
     torch::Tensor gradient;
+    std::optional<int64_t> negative_weights;  // counted on first use
     std::unique_ptr<const Linearization> linearization;
     struct {
       torch::autograd::edge_list edges;
