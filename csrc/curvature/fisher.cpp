@@ -47,12 +47,14 @@ void check_has_fisher(const LossGraph& graph) {
 
 LinearOperator fisher(const LossGraph& graph, FisherWeights weights) {
   check_has_fisher(graph);
+  graph.linearization();  // its random dummy is not to be drawn while many columns are multiplied
   const auto& parameters = graph.parameters();
   return {"Fisher matrix", parameters.size(), parameters.options(),
           [graph, weights](const Tensor& v) {
             const auto& f = graph.linearization();
             return f.multiply_transposed(multiply_output_fisher(graph, weights, f.multiply(v)));
-          }};
+          },
+          Columns::Vmapped};
 }
 
 Tensor Fisher::noise(const LossGraph& graph, at::Generator generator) const {

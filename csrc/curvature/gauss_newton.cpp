@@ -9,11 +9,14 @@ namespace natgrad {
 using torch::Tensor;
 
 LinearOperator gauss_newton(const LossGraph& graph) {
+  graph.linearization();  // its random dummy is not to be drawn while many columns are multiplied
   const auto& parameters = graph.parameters();
-  return {"Gauss-Newton matrix", parameters.size(), parameters.options(), [graph](const Tensor& v) {
+  return {"Gauss-Newton matrix", parameters.size(), parameters.options(),
+          [graph](const Tensor& v) {
             const auto& f = graph.linearization();
             return f.multiply_transposed(graph.multiply_loss_hessian(f.multiply(v)));
-          }};
+          },
+          Columns::Vmapped};
 }
 
 Tensor GaussNewton::noise(const LossGraph& graph, at::Generator generator) const {

@@ -5,7 +5,8 @@ namespace natgrad {
 LinearOperator penalty_hessian(const LossGraph& graph) {
   const auto& parameters = graph.parameters();
   return {"Hessian of the penalties", parameters.size(), parameters.options(),
-          [graph](const torch::Tensor& v) { return graph.multiply_penalty_hessian(v); }};
+          [graph](const torch::Tensor& v) { return graph.multiply_penalty_hessian(v); },
+          Columns::Vmapped};
 }
 
 }  // namespace natgrad

@@ -1,6 +1,7 @@
 #include <natgrad/graph/backward.h>
 #include <natgrad/graph/linearization.h>
 #include <natgrad/linalg/random.h>
+#include <natgrad/linalg/vmap.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
@@ -117,15 +118,15 @@ Tensor Linearization::multiply_transposed(const std::vector<Tensor>& u) const {
 void Linearization::check_product(const Tensor& v, const std::vector<Tensor>& jv) const {
   if (jv.empty()) return;  // a loss of penalties alone
   torch::NoGradGuard no_grad;
-  if (v.is_cpu()) return check_product_now(v, jv);
+  if (v.is_cpu() && !is_batched(v)) return check_product_now(v, jv);
   Tensor u_jv = flat_dot(dummy_[0], jv[0]), jv_jv = flat_dot(jv[0], jv[0]);
   for (size_t k = 1; k < jv.size(); ++k) {
     u_jv = u_jv + flat_dot(dummy_[k], jv[k]).to(u_jv.scalar_type());
     jv_jv = jv_jv + flat_dot(jv[k], jv[k]).to(u_jv.scalar_type());
   }
-  unverified_.push_back(
-      torch::stack({u_jv.to(v.dtype()), jv_jv.to(v.dtype()), v.dot(pulled_back_), v.dot(v)}));
-  if (unverified_.size() == kVerifyInterval) verify();
+  unverified_.push_back(batch_values(
+      torch::stack({u_jv.to(v.dtype()), jv_jv.to(v.dtype()), v.dot(pulled_back_), v.dot(v)})));
+  if (v.is_cpu() || unverified_.size() == kVerifyInterval) verify();
 }
 
 void Linearization::check_product_now(const Tensor& v, const std::vector<Tensor>& jv) const {
@@ -143,7 +144,7 @@ void Linearization::check_product_now(const Tensor& v, const std::vector<Tensor>
 void Linearization::verify() const {
   if (unverified_.empty()) return;
   const auto products =
-      torch::stack(std::exchange(unverified_, {})).to(torch::kCPU, torch::kDouble).contiguous();
+      torch::cat(std::exchange(unverified_, {})).to(torch::kCPU, torch::kDouble).contiguous();
   const auto rows = products.accessor<double, 2>();
   for (int64_t i = 0; i < rows.size(0); ++i) {
     require_agreement(rows[i][0], rows[i][1], rows[i][2], rows[i][3]);

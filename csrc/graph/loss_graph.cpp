@@ -128,18 +128,50 @@ void check_linearity(const edge_list& nodes, const Coefficients& coefficients,
 
 }  // namespace
 
-LossGraph::State::State(std::vector<Tensor> parameters, at::Generator generator)
-    : parameters(std::move(parameters)), generator(std::move(generator)) {}
+LossGraph::State::State(Tensor loss, std::vector<Tensor> parameters, at::Generator generator)
+    : loss(std::move(loss)), parameters(std::move(parameters)), generator(std::move(generator)) {}
 
-LossGraph::LossGraph(const Tensor& loss, std::vector<Tensor> parameters, at::Generator generator)
-    : state_(std::make_shared<State>(std::move(parameters), std::move(generator))) {
+LossGraph::LossGraph(const Tensor& loss, std::vector<Tensor> parameters, at::Generator generator,
+                     Terms terms)
+    : state_(std::make_shared<State>(loss, std::move(parameters), std::move(generator))) {
   const torch::AutoGradMode enable_grad(true);
   check_loss(loss);
   check_hooks(loss);
   state_->suspended.emplace(loss);
-  const auto parts = find_parts(loss, state_->parameters.tensors());
+  if (terms == Terms::Required) read();
+  state_->gradient = state_->parameters.flatten(
+      backward({root()}, {torch::ones_like(loss)}, edges_of(state_->parameters.tensors())));
+}
+
+Edge LossGraph::root() const { return torch::autograd::impl::gradient_edge(state_->loss); }
+
+bool LossGraph::is_readable() const {
+  try {
+    read();
+    return true;
+  } catch (const c10::Error&) {
+    return false;
+  }
+}
+
+LossGraph::State& LossGraph::read() const {
+  if (state_->is_read) return *state_;
+  if (state_->reading_error) std::rethrow_exception(state_->reading_error);
+  try {
+    const torch::AutoGradMode enable_grad(true);
+    read_terms();
+  } catch (const c10::Error&) {
+    state_->reading_error = std::current_exception();
+    throw;
+  }
+  state_->is_read = true;
+  return *state_;
+}
+
+void LossGraph::read_terms() const {
+  const auto parts = find_parts(state_->loss, state_->parameters.tensors());
   const auto& nodes = parts.edges;
-  const auto coefficients = coefficients_of(loss, nodes);
+  const auto coefficients = coefficients_of(state_->loss, nodes);
   check_linearity(nodes, coefficients, state_->generator);
   for (size_t k = 0; k < nodes.size(); ++k) {
     if (parts.is_penalty[k]) {
@@ -149,12 +181,9 @@ LossGraph::LossGraph(const Tensor& loss, std::vector<Tensor> parameters, at::Gen
       add_term(nodes[k], coefficients.own[k]);
     }
   }
-  state_->gradient = state_->parameters.flatten(
-      backward({torch::autograd::impl::gradient_edge(loss)}, {torch::ones_like(loss)},
-               edges_of(state_->parameters.tensors())));
 }
 
-void LossGraph::add_term(const Edge& node, const Tensor& coefficient) {
+void LossGraph::add_term(const Edge& node, const Tensor& coefficient) const {
   if (auto* mark = outputs_mark(node)) {
     if (mark->distribution) check_mark(*mark);
     state_->terms.push_back({output_index(node), mark->distribution, Tensor(), coefficient, node});
@@ -182,7 +211,7 @@ void LossGraph::check_mark(const OutputsNode& mark) const {
   }
 }
 
-void LossGraph::merge(LossTerm added) {
+void LossGraph::merge(LossTerm added) const {
   for (auto& term : state_->terms) {
     const bool same = !term.is_own() && term.output == added.output &&
                       term.argument == added.argument &&
@@ -195,7 +224,7 @@ void LossGraph::merge(LossTerm added) {
   state_->terms.push_back(std::move(added));
 }
 
-size_t LossGraph::output_index(const Edge& edge) {
+size_t LossGraph::output_index(const Edge& edge) const {
   auto& outputs = state_->outputs;
   const auto found = std::find(outputs.begin(), outputs.end(), edge);
   const auto index = static_cast<size_t>(found - outputs.begin());
@@ -205,14 +234,18 @@ size_t LossGraph::output_index(const Edge& edge) {
 
 const Linearization& LossGraph::linearization() const {
   if (!state_->linearization) {
-    state_->linearization = std::make_unique<const Linearization>(
-        state_->outputs, state_->parameters, state_->generator);
+    state_->linearization =
+        std::make_unique<const Linearization>(outputs(), state_->parameters, state_->generator);
   }
   return *state_->linearization;
 }
 
+void LossGraph::verify() const {
+  if (state_->linearization) state_->linearization->verify();
+}
+
 std::vector<Tensor> LossGraph::multiply_loss_hessian(const std::vector<Tensor>& v) const {
-  std::vector<Tensor> product(state_->outputs.size());
+  std::vector<Tensor> product(outputs().size());
   const auto add = [&](size_t output, const Tensor& part) {
     if (!part.defined()) return;
     product[output] = product[output].defined() ? product[output] + part : part;
@@ -221,7 +254,7 @@ std::vector<Tensor> LossGraph::multiply_loss_hessian(const std::vector<Tensor>& 
       own_outputs;  // of the user's own loss: its Hessian may couple several outputs
   std::vector<Tensor> own_cotangents;
   std::vector<size_t> own_indices;
-  for (const auto& term : state_->terms) {
+  for (const auto& term : terms()) {
     if (!term.gradient.defined() || !term.gradient.requires_grad()) continue;
     const auto root = torch::autograd::impl::gradient_edge(term.gradient);
     if (!term.is_own()) {
@@ -244,29 +277,18 @@ std::vector<Tensor> LossGraph::multiply_loss_hessian(const std::vector<Tensor>& 
 }
 
 Tensor LossGraph::multiply_penalty_hessian(const Tensor& v) const {
-  const auto& parameters = state_->parameters;
-  const auto edges = edges_of(parameters.tensors());
-  auto& gradient = state_->penalty_gradient;
-  if (gradient.empty()) {
-    gradient = backward(state_->penalties.edges, state_->penalties.coefficients, edges,
-                        Pass::Differentiable);
+  auto& hessian = state_->penalty_hessian;
+  if (!hessian) {
+    const auto& penalties = read().penalties;
+    hessian.emplace(penalties.edges, penalties.coefficients, state_->parameters);
   }
-  edge_list roots;
-  std::vector<Tensor> cotangents;
-  const auto pieces = parameters.views(v);
-  for (size_t i = 0; i < gradient.size(); ++i) {
-    if (!gradient[i].defined() || !gradient[i].requires_grad()) continue;
-    roots.push_back(torch::autograd::impl::gradient_edge(gradient[i]));
-    cotangents.push_back(pieces[i].to(gradient[i].dtype()));
-  }
-  torch::NoGradGuard no_grad;
-  return parameters.flatten(backward(roots, cotangents, edges));
+  return hessian->multiply(v);
 }
 
 int64_t LossGraph::negative_weights() const {
   if (!state_->negative_weights) {
     int64_t count = 0;
-    for (const auto& term : state_->terms) {
+    for (const auto& term : terms()) {
       if (!term.is_own()) count += term.weights.lt(0).sum().item<int64_t>();
     }
     state_->negative_weights = count;
@@ -290,10 +312,15 @@ bool has_finite_outputs(const Tensor& loss, const std::vector<Tensor>& parameter
 }
 
 int64_t LossGraph::examples() const {
+  TORCH_CHECK(is_readable(),
+              "natgrad: how many examples the loss is the mean of cannot be read off it. Mark the "
+              "network's outputs with natgrad::outputs(z), or use Tikhonov(lambda), a damping that "
+              "does not ask.");
   int64_t examples = 1;
-  for (const auto& output : state_->outputs) {
-    const auto shape = shape_at(output);
-    if (!shape.empty()) examples = std::max(examples, shape[0]);
+  for (const auto& term : terms()) {
+    const auto shape = shape_at(outputs()[term.output]);
+    const int64_t first = shape.empty() ? 1 : shape[0];
+    examples = std::max(examples, term.likelihood ? term.likelihood->examples() : first);
   }
   return examples;
 }

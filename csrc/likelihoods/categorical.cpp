@@ -86,11 +86,6 @@ Tensor Categorical::sample(std::optional<at::Generator> generator) const {
   return (outputs() - exponential.log()).argmax(dim_);
 }
 
-int64_t Categorical::examples() const {
-  const int64_t first = dim_ == 0 ? 1 : 0;
-  return outputs().dim() > first ? outputs().size(first) : 1;
-}
-
 Tensor Categorical::align(const Tensor& per_observation) const {
   return per_observation.unsqueeze(dim_);
 }

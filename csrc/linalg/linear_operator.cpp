@@ -1,16 +1,30 @@
 #include <fmt/format.h>
 #include <natgrad/linalg/linear_operator.h>
+#include <natgrad/linalg/vmap.h>
 #include <torch/torch.h>
+
+#include <algorithm>
 
 namespace natgrad {
 
 using torch::Tensor;
 
-LinearOperator::LinearOperator(std::string name, int64_t size, torch::TensorOptions options,
-                               Multiply multiply)
-    : name_(std::move(name)), size_(size), options_(options), multiply_(std::move(multiply)) {}
+namespace {
 
-Tensor LinearOperator::multiply(const Tensor& v) const {
+// How many columns share one call: beyond, the activations of all of them no longer fit the cache.
+constexpr int64_t kBlock = 64;
+
+}  // namespace
+
+LinearOperator::LinearOperator(std::string name, int64_t size, torch::TensorOptions options,
+                               Multiply multiply, Columns columns)
+    : name_(std::move(name)),
+      size_(size),
+      options_(options),
+      multiply_(std::move(multiply)),
+      columns_(columns) {}
+
+void LinearOperator::check_operand(const Tensor& v) const {
   TORCH_CHECK((v.dim() == 1 || v.dim() == 2) && v.size(0) == size_, "natgrad: ", name_,
               " multiplies vectors of [", size_, "] or blocks of [", size_, ", K], but got shape ",
               v.sizes(), ".");
@@ -18,12 +32,45 @@ Tensor LinearOperator::multiply(const Tensor& v) const {
                   v.device() == options_.device(),
               "natgrad: ", name_, " is in ", options_.dtype(), " on ", options_.device(),
               ", but the vector is in ", v.dtype(), " on ", v.device(), ".");
-  if (v.dim() == 1) return multiply_(v.contiguous());
+}
+
+Tensor LinearOperator::multiply(const Tensor& v) const {
+  check_operand(v);
+  if (v.dim() == 1 || columns_ == Columns::Together) return multiply_(v.contiguous());
+  if (columns_ == Columns::OneByOne || v.size(1) < 2) return multiply_one_by_one(v);
   auto product = torch::empty_like(v, torch::MemoryFormat::Contiguous);
-  for (int64_t k = 0; k < v.size(1); ++k) {
-    product.select(1, k).copy_(multiply_(v.select(1, k).contiguous()));
+  for (int64_t begin = 0; begin < v.size(1); begin += kBlock) {
+    const auto count = std::min(kBlock, v.size(1) - begin);
+    product.narrow(1, begin, count).copy_(multiply_vmapped(v.narrow(1, begin, count)));
   }
   return product;
+}
+
+Tensor LinearOperator::multiply_vmapped(const Tensor& block) const {
+  const auto rows =
+      vmap([this](const auto& v) { return multiply_(v.front()); }, {block.t().contiguous()});
+  return rows ? rows->t() : multiply_one_by_one(block);
+}
+
+Tensor LinearOperator::multiply_one_by_one(const Tensor& block) const {
+  auto product = torch::empty_like(block, torch::MemoryFormat::Contiguous);
+  for (int64_t k = 0; k < block.size(1); ++k) {
+    product.select(1, k).copy_(multiply_(block.select(1, k).contiguous()));
+  }
+  return product;
+}
+
+LinearOperator LinearOperator::with_solve(ShiftedSolve solve) const {
+  auto result = *this;
+  result.solve_ = std::move(solve);
+  return result;
+}
+
+Tensor LinearOperator::solve(const Tensor& b) const {
+  TORCH_CHECK(solve_, "natgrad: ", name_,
+              " does not know its inverse; use a solver, as natgrad::ConjugateGradient.");
+  check_operand(b);
+  return solve_(0, b.contiguous());
 }
 
 LinearOperator operator+(const LinearOperator& a, const LinearOperator& b) {
@@ -33,29 +80,42 @@ LinearOperator operator+(const LinearOperator& a, const LinearOperator& b) {
       a.options().dtype() == b.options().dtype() && a.options().device() == b.options().device(),
       "natgrad: cannot add ", a.name(), " and ", b.name(), ": they differ in dtype or device.");
   return {fmt::format("{} + {}", a.name(), b.name()), a.size(), a.options(),
-          [a, b](const Tensor& v) { return a.multiply(v).add_(b.multiply(v)); }};
+          [a, b](const Tensor& v) { return a.multiply(v).add_(b.multiply(v)); }, Columns::Together};
 }
 
 LinearOperator operator+(const LinearOperator& a, double lambda) {
-  return {fmt::format("{} + {:g} I", a.name(), lambda), a.size(), a.options(),
-          [a, lambda](const Tensor& v) { return a.multiply(v).add_(v, lambda); }};
+  const LinearOperator sum(
+      fmt::format("{} + {:g} I", a.name(), lambda), a.size(), a.options(),
+      [a, lambda](const Tensor& v) { return a.multiply(v).add_(v, lambda); }, Columns::Together);
+  if (!a.has_solve()) return sum;
+  return sum.with_solve([solve = a.solve_, lambda](double shift, const Tensor& b) {
+    return solve(shift + lambda, b);
+  });
 }
 
 LinearOperator operator*(double c, const LinearOperator& a) {
-  return {fmt::format("{:g} ({})", c, a.name()), a.size(), a.options(),
-          [a, c](const Tensor& v) { return a.multiply(v).mul_(c); }};
+  const LinearOperator multiple(
+      fmt::format("{:g} ({})", c, a.name()), a.size(), a.options(),
+      [a, c](const Tensor& v) { return a.multiply(v).mul_(c); }, Columns::Together);
+  if (!a.has_solve() || c == 0) return multiple;
+  return multiple.with_solve(
+      [solve = a.solve_, c](double shift, const Tensor& b) { return solve(shift / c, b).div_(c); });
 }
 
 LinearOperator diagonal(const Tensor& d) {
   TORCH_CHECK(d.dim() == 1, "natgrad: a diagonal is a vector, but got shape ", d.sizes(), ".");
-  return {"diagonal", d.numel(), d.options(), [d](const Tensor& v) { return d * v; }};
+  const LinearOperator result(
+      "diagonal", d.numel(), d.options(),
+      [d](const Tensor& v) { return v.dim() == 1 ? d * v : d.unsqueeze(1) * v; },
+      Columns::Together);
+  return result.with_solve([d](double shift, const Tensor& b) { return b / (d + shift); });
 }
 
 LinearOperator from_dense(const Tensor& matrix) {
   TORCH_CHECK(matrix.dim() == 2 && matrix.size(0) == matrix.size(1),
               "natgrad: expected a square matrix but got shape ", matrix.sizes(), ".");
   return {"dense matrix", matrix.size(0), matrix.options(),
-          [matrix](const Tensor& v) { return matrix.mv(v); }};
+          [matrix](const Tensor& v) { return matrix.matmul(v); }, Columns::Together};
 }
 
 Tensor dense(const LinearOperator& a) { return a.multiply(torch::eye(a.size(), a.options())); }

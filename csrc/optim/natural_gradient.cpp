@@ -4,6 +4,7 @@
 #include <natgrad/linalg/random.h>
 #include <natgrad/optim/natural_gradient.h>
 #include <natgrad/optim/transaction.h>
+#include <natgrad/solvers/direct.h>
 #include <torch/torch.h>
 
 #include <cmath>
@@ -17,6 +18,21 @@ namespace {
 /// ‖v‖ without the over- and underflow of squares in float32.
 double norm_in_double(const Tensor& v) {
   return torch::linalg_vector_norm(v, 2, std::nullopt, false, torch::kDouble).item<double>();
+}
+
+/// Whether a loss of NaN comes from the data: some outputs are finite, as far as they can be known.
+bool is_fault_of_data(const Tensor& loss, const Trainable& trainable, const Curvature& curvature) {
+  try {
+    return has_finite_outputs(loss, trainable.parameters);
+  } catch (const c10::Error&) {
+    if (curvature.needs_terms()) throw;
+    return false;
+  }
+}
+
+/// Solves at once where the matrix knows its inverse, else by the solver.
+Solution solve(const Solver& solver, const LinearSystem& system) {
+  return system.matrix.has_solve() ? solve_directly(system) : solver.solve(system);
 }
 
 /// Whether the solution may be used: the last sound iterate of a solve that made at least one.
@@ -93,7 +109,7 @@ Tensor NaturalGradient::attempt(const LossClosure& evaluate) {
     const auto trainable = trainable_of(param_groups_);
     const auto report = advance(loss, trainable);
     diverged = report.outcome == StepOutcome::NonFiniteLoss &&
-               !(std::isnan(report.loss) && has_finite_outputs(loss, trainable.parameters));
+               !(std::isnan(report.loss) && is_fault_of_data(loss, trainable, system_.curvature()));
     if (report.outcome == StepOutcome::Accepted || report.outcome == StepOutcome::ZeroGradient) {
       transaction.commit();
     }
@@ -127,15 +143,19 @@ StepSummary NaturalGradient::advance(const Tensor& loss, const Trainable& traina
   // h and its terms on this batch, ∇h, and the curvature C; penalties and weight decay are part of
   // all three.
   auto generator = make_generator(system_.seed(), static_cast<uint64_t>(accepted_steps_));
-  const LossGraph graph(system_.maximize() ? -loss : loss, trainable.parameters, generator);
+  const auto& curvature = system_.curvature();
+  const LossGraph graph(system_.maximize() ? -loss : loss, trainable.parameters, generator,
+                        curvature.needs_terms() ? Terms::Required : Terms::WhenAsked);
   const torch::NoGradGuard no_grad;
   const auto& layout = graph.parameters();
   const Tensor theta = layout.values();
   Tensor g = graph.gradient();
   if (system_.fill_grad()) write_gradients(trainable, layout, system_.maximize() ? -g : g);
-  report.negative_weights = graph.negative_weights();
-  LinearOperator C = system_.curvature().at(graph);
-  if (graph.has_penalties()) C = C + penalty_hessian(graph);
+  if (curvature.needs_terms()) report.negative_weights = graph.negative_weights();
+  LinearOperator C = curvature.at(graph);
+  if (!curvature.includes_penalties() && graph.is_readable() && graph.has_penalties()) {
+    C = C + penalty_hessian(graph);
+  }
   if (const auto w = weight_decay(trainable, layout); w.defined()) {
     g = g + w * theta;
     C = C + natgrad::diagonal(w);
@@ -148,14 +168,14 @@ StepSummary NaturalGradient::advance(const Tensor& loss, const Trainable& traina
   // λ and the centre c δ_prev.
   auto damping = damping_->clone();
   if (damping->needs_noise())
-    damping->observe_noise(system_.curvature().noise(graph, generator).item<double>());
+    damping->observe_noise(curvature.noise(graph, generator).item<double>());
   const double lambda = report.lambda = damping->lambda();
   const Tensor centre = centre_of(*damping, last_step_.delta(layout));
 
   // (C + λI) δ = -∇h + λ c δ_prev.
   const auto solution =
-      system_.solver().solve({C + lambda, centre.defined() ? lambda * centre - g : -g, centre});
-  graph.linearization().verify();
+      solve(system_.solver(), {C + lambda, centre.defined() ? lambda * centre - g : -g, centre});
+  graph.verify();
   report.solver = solution.summary;
   if (!is_usable(solution, g)) {
     report.outcome = StepOutcome::SolverFailed;

@@ -45,7 +45,7 @@ class Linearization {
   std::vector<size_t> reached_;          // the parameters they belong to
   torch::Tensor pulled_back_;            // g(u), flat
   double dummy_norm_ = 0, pulled_back_norm_ = 0, tolerance_ = 0;
-  // (u·Jv, |Jv|², v·g(u), |v|²) of each product since the last `verify`, on the device.
+  // Rows (u·Jv, |Jv|², v·g(u), |v|²) of the products since the last `verify`, on the device.
   mutable std::vector<torch::Tensor> unverified_;
 };
 

@@ -2,9 +2,11 @@
 
 #include <natgrad/graph/hooks.h>
 #include <natgrad/graph/linearization.h>
+#include <natgrad/graph/second_derivative.h>
 #include <natgrad/graph/term_readers.h>
 #include <natgrad/linalg/random.h>
 
+#include <exception>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -12,6 +14,12 @@
 namespace natgrad {
 
 struct OutputsNode;
+
+/// When a loss's terms are read off its graph.
+enum class Terms {
+  Required,  ///< at once: a loss that cannot be read throws
+  WhenAsked  ///< when something asks for them: until then any loss will do
+};
 
 /// One term of the loss, as its graph tells it.
 struct LossTerm {
@@ -36,39 +44,50 @@ struct LossTerm {
 /// Built by one pass from the loss to its terms and one backward pass for ∇h. `backward()` must not
 /// have freed the graph; `.grad` is not touched. A copy shares the graph.
 ///
-/// Throws `c10::Error` if the loss is not a real scalar with a graph, if parts of it are no term
-/// that natgrad can read (naming the node and the way out), and if it is not linear in its terms.
+/// Throws `c10::Error` if the loss is not a real scalar with a graph; and, now or when its terms
+/// are first asked for, if parts of it are no term that natgrad can read (naming the node and the
+/// way out) or it is not linear in its terms.
 class LossGraph {
  public:
   /// A parameter that is frozen or takes no part counts as constant: its gradient, and its rows of
   /// every curvature, are zero. `generator` draws the random probes.
   LossGraph(const torch::Tensor& loss, std::vector<torch::Tensor> parameters,
-            at::Generator generator = make_generator(0));
+            at::Generator generator = make_generator(0), Terms terms = Terms::Required);
 
-  const std::vector<LossTerm>& terms() const { return state_->terms; }
+  /// Whether the terms can be read. Where not, everything below but `parameters`, `gradient` and
+  /// `root` throws the reason.
+  bool is_readable() const;
+  const std::vector<LossTerm>& terms() const { return read().terms; }
   /// The outputs' edges; terms with the same z share one.
-  const torch::autograd::edge_list& outputs() const { return state_->outputs; }
+  const torch::autograd::edge_list& outputs() const { return read().outputs; }
   const ParameterLayout& parameters() const { return state_->parameters; }
   /// ∇h(θ), [P].
   const torch::Tensor& gradient() const { return state_->gradient; }
+  /// Where a gradient of the loss enters its graph.
+  torch::autograd::Edge root() const;
+  /// The random numbers of this step.
+  at::Generator generator() const { return state_->generator; }
   /// J and Jᵀ; built on first use and then kept.
   const Linearization& linearization() const;
+  /// Throws if any product of the linearization since the last call was wrong, as its `verify`.
+  void verify() const;
   /// ∇²_z of the loss times v: v and the result have one tensor per output. By double backward on
   /// the loss's own nodes, each with all other terms' inputs held fixed; no likelihood is asked.
   std::vector<torch::Tensor> multiply_loss_hessian(const std::vector<torch::Tensor>& v) const;
   /// Whether the loss has penalties: parts that depend on parameters past all terms.
-  bool has_penalties() const { return !state_->penalties.empty(); }
+  bool has_penalties() const { return !read().penalties.empty(); }
   /// ∇²_θ of the penalties times v of [P], by double backward.
   torch::Tensor multiply_penalty_hessian(const torch::Tensor& v) const;
   /// How many of the terms' weights are negative: Gauss-Newton is then indefinite.
   int64_t negative_weights() const;
-  /// The number of examples: the length of dimension 0 of the outputs (the largest, if they
-  /// differ).
+  /// The number of examples of the terms (the largest, if they differ): as their likelihood has it,
+  /// else the length of dimension 0. Throws, saying what needs it, if the loss cannot be read.
   int64_t examples() const;
 
  private:
   struct State {
-    State(std::vector<torch::Tensor> parameters, at::Generator generator);
+    State(torch::Tensor loss, std::vector<torch::Tensor> parameters, at::Generator generator);
+    torch::Tensor loss;
     ParameterLayout parameters;
     at::Generator generator;
     torch::autograd::edge_list outputs;
@@ -81,13 +100,17 @@ class LossGraph {
       std::vector<torch::Tensor> coefficients;
       bool empty() const { return edges.empty(); }
     } penalties;
-    std::vector<torch::Tensor> penalty_gradient;  // by parameter; built on first use
+    std::optional<SecondDerivative> penalty_hessian;  // built on first use
     std::optional<SuspendedRetainGrad> suspended;
+    bool is_read = false;
+    std::exception_ptr reading_error;
   };
-  void add_term(const torch::autograd::Edge& node, const torch::Tensor& coefficient);
-  void merge(LossTerm term);
+  State& read() const;
+  void read_terms() const;
+  void add_term(const torch::autograd::Edge& node, const torch::Tensor& coefficient) const;
+  void merge(LossTerm term) const;
   void check_mark(const OutputsNode& mark) const;
-  size_t output_index(const torch::autograd::Edge& edge);
+  size_t output_index(const torch::autograd::Edge& edge) const;
 
   std::shared_ptr<State> state_;
 };

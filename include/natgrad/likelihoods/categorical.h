@@ -23,7 +23,7 @@ class Categorical final : public Likelihood {
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   bool hessian_is_fisher() const override { return true; }
   void check_targets(const torch::Tensor& y) const override;
-  int64_t examples() const override;
+  int64_t example_dim() const override { return dim_ == 0 ? 1 : 0; }
   torch::Tensor align(const torch::Tensor& per_observation) const override;
 
  private:

@@ -40,8 +40,13 @@ class Likelihood {
   /// Throws `c10::Error` naming the first y that is outside the support, or a shape, dtype or
   /// device that does not fit z.
   virtual void check_targets(const torch::Tensor& y) const = 0;
-  /// The number of examples: the length of the first dimension that is not a family's own.
-  virtual int64_t examples() const { return outputs_.dim() > 0 ? outputs_.size(0) : 1; }
+  /// The dimension of z that counts the examples: the first that is not a family's own. If z has
+  /// not as many dimensions, it is one example.
+  virtual int64_t example_dim() const { return 0; }
+  /// The number of examples.
+  int64_t examples() const {
+    return outputs_.dim() > example_dim() ? outputs_.size(example_dim()) : 1;
+  }
   /// A number per observation in a shape that broadcasts against z.
   virtual torch::Tensor align(const torch::Tensor& per_observation) const {
     return per_observation;

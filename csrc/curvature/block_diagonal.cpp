@@ -1,0 +1,79 @@
+#include <fmt/format.h>
+#include <natgrad/curvature/block_diagonal.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+
+namespace natgrad {
+
+using torch::Tensor;
+
+namespace {
+
+/// The number of blocks and, for each of the [P] entries, whether it is in block k: [P, K].
+Tensor masks_of(const ParameterLayout& parameters, const std::vector<int64_t>& blocks) {
+  TORCH_CHECK(blocks.size() == parameters.tensors().size(),
+              "natgrad: ", parameters.tensors().size(),
+              " parameters need as many block numbers, but got ", blocks.size(), ".");
+  std::vector<Tensor> numbers;
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    TORCH_CHECK(blocks[i] >= 0, "natgrad: a block number is >= 0, but that of parameter ", i,
+                " is ", blocks[i], ".");
+    numbers.push_back(torch::full({parameters.tensors()[i].numel()}, blocks[i], torch::kLong));
+  }
+  return torch::one_hot(torch::cat(numbers)).to(parameters.options());
+}
+
+bool holds(const std::vector<Tensor>& group, const Tensor& parameter) {
+  return std::any_of(group.begin(), group.end(),
+                     [&](const Tensor& member) { return member.is_same(parameter); });
+}
+
+}  // namespace
+
+LinearOperator block_diagonal(const LinearOperator& C, const ParameterLayout& parameters,
+                              const std::vector<int64_t>& blocks) {
+  const auto masks = masks_of(parameters, blocks);
+  return {"block diagonal of the " + C.name(), C.size(), C.options(), [C, masks](const Tensor& v) {
+            return C.multiply(masks * v.unsqueeze(1)).mul_(masks).sum(1);
+          }};
+}
+
+BlockDiagonal& BlockDiagonal::group(std::vector<Tensor> parameters) {
+  for (const auto& parameter : parameters) {
+    for (const auto& other : groups_) {
+      TORCH_CHECK(!holds(other, parameter), "natgrad: a parameter of shape ", parameter.sizes(),
+                  " is in two groups of BlockDiagonal; list it once.");
+    }
+  }
+  groups_.push_back(std::move(parameters));
+  return *this;
+}
+
+LinearOperator BlockDiagonal::at(const LossGraph& graph) const {
+  std::vector<int64_t> blocks;
+  auto next = static_cast<int64_t>(groups_.size());
+  for (const auto& parameter : graph.parameters().tensors()) {
+    const auto group = std::find_if(groups_.begin(), groups_.end(),
+                                    [&](const auto& members) { return holds(members, parameter); });
+    blocks.push_back(group == groups_.end() ? next++ : group - groups_.begin());
+  }
+  return block_diagonal(of_->at(graph), graph.parameters(), blocks);
+}
+
+std::string BlockDiagonal::describe() const {
+  auto text = fmt::format("BlockDiagonal({})", of_->describe());
+  for (const auto& group : groups_) {
+    text += fmt::format(".group({} parameters", group.size());
+    for (const auto& parameter : group)
+      text += fmt::format(" {}", fmt::ptr(parameter.unsafeGetTensorImpl()));
+    text += ")";
+  }
+  return text;
+}
+
+std::shared_ptr<const Curvature> BlockDiagonal::clone() const {
+  return std::make_shared<BlockDiagonal>(*this);
+}
+
+}  // namespace natgrad

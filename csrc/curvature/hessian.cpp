@@ -1,0 +1,24 @@
+#include <natgrad/curvature/gradient_noise.h>
+#include <natgrad/curvature/hessian.h>
+#include <natgrad/graph/backward.h>
+#include <torch/torch.h>
+
+namespace natgrad {
+
+using torch::Tensor;
+
+LinearOperator hessian(const LossGraph& graph) {
+  const auto& parameters = graph.parameters();
+  const auto one = torch::ones(shape_at(graph.root()), options_at(graph.root()));
+  const SecondDerivative second({graph.root()}, {one}, parameters);
+  return {"Hessian", parameters.size(), parameters.options(),
+          [graph, second](const Tensor& v) { return second.multiply(v); }, Columns::Vmapped};
+}
+
+Tensor Hessian::noise(const LossGraph& graph, at::Generator generator) const {
+  return probed_noise(graph, hessian(graph), std::move(generator));
+}
+
+std::shared_ptr<const Curvature> Hessian::clone() const { return std::make_shared<Hessian>(*this); }
+
+}  // namespace natgrad

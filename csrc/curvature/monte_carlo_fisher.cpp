@@ -1,0 +1,65 @@
+#include <fmt/format.h>
+#include <natgrad/curvature/gradient_noise.h>
+#include <natgrad/curvature/monte_carlo_fisher.h>
+#include <natgrad/curvature/outer_products.h>
+#include <torch/torch.h>
+
+namespace natgrad {
+
+using torch::Tensor;
+
+namespace {
+
+void check_not_negative(const LossTerm& term, const Tensor& weights) {
+  TORCH_CHECK(weights.ge(0).all().item<bool>(), "natgrad: some weights of ",
+              term.likelihood->describe(),
+              " are negative, and the Fisher matrix of samples takes their roots. Use "
+              "MonteCarloFisher().weights(FisherWeights::Uniform).");
+}
+
+/// One draw for each example: √s times the score of a target from the model.
+ExampleVectors draw(const LossGraph& graph, const LossTerm& term, const Tensor& root_of_weights,
+                    const at::Generator& generator, int64_t samples) {
+  const auto& likelihood = *term.likelihood;
+  ExampleVectors set;
+  set.u.resize(graph.outputs().size());
+  set.u[term.output] = (root_of_weights * likelihood.score(likelihood.sample(generator))).detach();
+  set.weights = torch::full({likelihood.examples()}, 1.0 / static_cast<double>(samples),
+                            likelihood.outputs().options().requires_grad(false));
+  return set;
+}
+
+}  // namespace
+
+LinearOperator monte_carlo_fisher(const LossGraph& graph, int64_t samples, at::Generator generator,
+                                  FisherWeights choice) {
+  TORCH_CHECK(samples >= 1,
+              "natgrad: a Monte Carlo Fisher matrix needs at least 1 sample, but got ", samples,
+              ".");
+  check_has_fisher(graph);
+  torch::NoGradGuard no_grad;
+  std::vector<ExampleVectors> sets;
+  for (const auto& term : graph.terms()) {
+    const auto weights = weights_of(term, choice);
+    check_not_negative(term, weights);
+    for (int64_t j = 0; j < samples; ++j) {
+      sets.push_back(draw(graph, term, weights.sqrt(), generator, samples));
+    }
+  }
+  return sum_of_outer_products(graph, "Monte Carlo Fisher matrix", std::move(sets));
+}
+
+Tensor MonteCarloFisher::noise(const LossGraph& graph, at::Generator generator) const {
+  return gradient_noise(graph, std::move(generator), weights_);
+}
+
+std::string MonteCarloFisher::describe() const {
+  return fmt::format("MonteCarloFisher(samples={}{})", samples_,
+                     weights_ == FisherWeights::OfTheLoss ? "" : ", weights=Uniform");
+}
+
+std::shared_ptr<const Curvature> MonteCarloFisher::clone() const {
+  return std::make_shared<MonteCarloFisher>(*this);
+}
+
+}  // namespace natgrad

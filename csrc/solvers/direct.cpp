@@ -1,0 +1,24 @@
+#include <natgrad/solvers/direct.h>
+#include <torch/torch.h>
+
+#include <cmath>
+
+namespace natgrad {
+
+Solution solve_directly(const LinearSystem& system) {
+  const auto& b = system.right_hand_side;
+  const auto x = system.matrix.solve(b);
+  const auto product = system.matrix.multiply(x);
+  const auto in_double = [](const torch::Tensor& v) { return v.to(torch::kDouble); };
+  Solution solution{x, {}};
+  auto& summary = solution.summary;
+  summary.products = 1;
+  summary.right_hand_side = in_double(b).norm().item<double>();
+  summary.residual = in_double(b - product).norm().item<double>();
+  summary.quadratic = in_double(x).dot(in_double(0.5 * product - b)).item<double>();
+  summary.termination =
+      std::isfinite(summary.residual) ? Termination::Converged : Termination::NonFinite;
+  return solution;
+}
+
+}  // namespace natgrad

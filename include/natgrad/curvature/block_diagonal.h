@@ -1,0 +1,39 @@
+#pragma once
+
+#include <natgrad/curvature/curvature.h>
+
+#include <vector>
+
+namespace natgrad {
+
+/// The diagonal blocks of C for a partition of the parameters, zero elsewhere: blocks[i] is the
+/// number of parameter i's block. As many products with C as there are blocks, together.
+LinearOperator block_diagonal(const LinearOperator& C, const ParameterLayout& parameters,
+                              const std::vector<int64_t>& blocks);
+
+/// Another curvature's diagonal blocks, as an option of the optimizer (Martens, "New perspectives",
+/// section 7; Le Roux et al. 2007): one block for each parameter, or for each group named here.
+///
+///     BlockDiagonal(Fisher()).group(encoder->parameters()).group(decoder->parameters())
+class BlockDiagonal final : public Curvature {
+ public:
+  explicit BlockDiagonal(const Curvature& of) : of_(of.clone()) {}
+  /// These parameters share a block. Throws if one of them is in a group already.
+  BlockDiagonal& group(std::vector<torch::Tensor> parameters);
+
+  LinearOperator at(const LossGraph& graph) const override;
+  bool needs_terms() const override { return of_->needs_terms(); }
+  bool includes_penalties() const override { return of_->includes_penalties(); }
+  /// The trace is that of C, and so is the noise.
+  torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override {
+    return of_->noise(graph, std::move(generator));
+  }
+  std::string describe() const override;
+  std::shared_ptr<const Curvature> clone() const override;
+
+ private:
+  std::shared_ptr<const Curvature> of_;
+  std::vector<std::vector<torch::Tensor>> groups_;
+};
+
+}  // namespace natgrad

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <natgrad/curvature/curvature.h>
+
+namespace natgrad {
+
+/// The Hessian of the whole objective, ∇²h(θ) = G + Σ [∇_z L]ⱼ ∇²fⱼ (Martens, "New perspectives",
+/// section 3), by double backward (Pearlmutter 1994). It takes any loss, and holds the Hessian of
+/// penalties on the parameters already. Away from a minimum it is in general indefinite: conjugate
+/// gradients then report `NegativeCurvature`, and a step needs a λ above its most negative
+/// eigenvalue.
+///
+/// A product costs about two backward passes.
+LinearOperator hessian(const LossGraph& graph);
+
+/// `hessian` as an option of the optimizer.
+class Hessian final : public Curvature {
+ public:
+  LinearOperator at(const LossGraph& graph) const override { return hessian(graph); }
+  bool needs_terms() const override { return false; }
+  bool includes_penalties() const override { return true; }
+  torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override;
+  std::string describe() const override { return "Hessian()"; }
+  std::shared_ptr<const Curvature> clone() const override;
+};
+
+}  // namespace natgrad

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <natgrad/curvature/fisher.h>
+
+namespace natgrad {
+
+/// An unbiased estimate of the Fisher matrix by k targets drawn from the model for each example
+/// (Martens, "New perspectives", section 8; Schraudolph 2002),
+///
+///     F̂ = (1/k) Σⱼ Σᵢ γᵢⱼ γᵢⱼᵀ,  γᵢⱼ = √sᵢ Jᵢᵀ ∇_z log r(yᵢⱼ|zᵢ),  yᵢⱼ ~ r(·|zᵢ),
+///
+/// positive semi-definite, of rank at most k N, with a relative error that falls as 1/√(k N). The
+/// targets are drawn here and stay: F̂ is one matrix.
+///
+/// A product costs one J v and one Jᵀu whatever k is. Throws `c10::Error` as `fisher` does, for
+/// `samples` < 1, and for negative weights.
+LinearOperator monte_carlo_fisher(const LossGraph& graph, int64_t samples, at::Generator generator,
+                                  FisherWeights weights = FisherWeights::OfTheLoss);
+
+/// `monte_carlo_fisher` as an option of the optimizer; each step draws anew.
+class MonteCarloFisher final : public Curvature {
+ public:
+  explicit MonteCarloFisher(int64_t samples = 1) : samples_(samples) {}
+  TORCH_ARG(int64_t, samples);
+  TORCH_ARG(FisherWeights, weights) = FisherWeights::OfTheLoss;
+
+ public:
+  LinearOperator at(const LossGraph& graph) const override {
+    return monte_carlo_fisher(graph, samples_, graph.generator(), weights_);
+  }
+  torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override;
+  std::string describe() const override;
+  std::shared_ptr<const Curvature> clone() const override;
+};
+
+}  // namespace natgrad
