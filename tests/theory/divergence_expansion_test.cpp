@@ -1,0 +1,85 @@
+// The divergence between p(θ + d) and p(θ) is ½ dᵀFd up to third order, in both directions
+// (Martens, "New perspectives", section 6; the blog post on natural gradients prints it without the
+// ½).
+
+#include <natgrad/likelihoods/poisson.h>
+
+#include "theory/small_network.h"
+
+namespace natgrad::testing {
+namespace {
+
+constexpr double kRounding = 1e-12;
+// Below 1e-4 the divergence, of size ε², is rounded by more than its third-order part.
+const std::vector<double> kSteps = {8e-3, 4e-3, 2e-3};
+constexpr double kOrder = 0.05;
+
+struct DivergenceExpansion : ::testing::Test {
+  const SmallNetwork network{561, 6, 3};
+  const Tensor d = torch::nn::functional::normalize(
+      randn(network.theta().sizes(), 5611), torch::nn::functional::NormalizeFuncOptions().dim(0));
+  const Tensor F =
+      fisher_of(nll(Categorical(network.forward()), network.labels), network.parameters);
+
+  /// The mean over x of KL(p(θ + a d) ‖ p(θ + b d)).
+  double divergence(double a, double b) const {
+    const auto p = network.forward_at(network.theta() + a * d).log_softmax(1);
+    const auto q = network.forward_at(network.theta() + b * d).log_softmax(1);
+    return number((p.exp() * (p - q)).sum(1).mean());
+  }
+  double quadratic(double eps) const { return 0.5 * eps * eps * number(d.dot(F.mv(d))); }
+
+  template <class Remainder>
+  static void expect_third_order(Remainder remainder) {
+    for (const double eps : kSteps) {
+      EXPECT_NEAR(order(remainder(eps), remainder(eps / 2)), 3, kOrder) << "ε = " << eps;
+    }
+  }
+};
+
+TEST_F(DivergenceExpansion, ForwardIsHalfTheFisherMetric) {
+  expect_third_order([&](double eps) { return divergence(eps, 0) - quadratic(eps); });
+}
+
+TEST_F(DivergenceExpansion, ReverseIsHalfTheFisherMetric) {
+  expect_third_order([&](double eps) { return divergence(0, eps) - quadratic(eps); });
+}
+
+TEST_F(DivergenceExpansion, IsSymmetricToSecondOrder) {
+  expect_third_order([&](double eps) { return divergence(eps, 0) - divergence(0, eps); });
+}
+
+TEST_F(DivergenceExpansion, VanishesWhereTheDistributionStaysTheSame) {
+  // One number added to all logits.
+  const auto parts = network.pieces(torch::zeros_like(d));
+  const auto same = flat({parts[0], parts[1], parts[2], torch::ones_like(parts[3])});
+  const auto p = network.forward_at(network.theta() + same).softmax(1);
+  EXPECT_LT(relative_error(p, network.forward().softmax(1)), kRounding);
+  EXPECT_LT(number(F.mv(same).norm()), kRounding * number(F.norm()));
+}
+
+// ---- Where there is no third order. ----
+
+TEST(DivergenceExpansionTest, OfLinearGaussianMeansIsExact) {
+  constexpr double kVariance = 0.3;
+  const auto x = randn({7, 4}, 5621), w = parameter({3, 4}, 5622), step = randn({3, 4}, 5623);
+  const auto F = fisher_of(nll(Gaussian(x.mm(w.t()), kVariance), randn({7, 3}, 5624)), {w});
+  const auto d = step.reshape(-1);
+  const double divergence = number(x.mm(step.t()).square().sum(1).mean()) / (2 * kVariance);
+  EXPECT_NEAR(0.5 * number(d.dot(F.mv(d))) / divergence, 1, kRounding);
+}
+
+TEST(DivergenceExpansionTest, IsOfFourthOrderWhereTheFisherMatrixVanishes) {
+  // z = u² at u = 0: KL = ½ F_R u⁴ + ...
+  const auto u = torch::zeros({1}, torch::kDouble).requires_grad_();
+  const auto loss = nll(Poisson(u.square() + 0.4), torch::ones({1}, torch::kDouble));
+  EXPECT_EQ(number(fisher_of(loss, {u})), 0);
+  const auto divergence = [](double eps) {  // of Poisson rates e^{0.4 + ε²} and e^{0.4}
+    const double rate = std::exp(0.4);
+    return rate * (std::exp(eps * eps) * (eps * eps - 1) + 1);
+  };
+  EXPECT_NEAR(order(divergence(0.02), divergence(0.01)), 4, kOrder);
+}
+
+}  // namespace
+}  // namespace natgrad::testing

@@ -1,0 +1,117 @@
+// Whether a model's way through its distributions depends on its parameters θ = g(γ): not for the
+// natural gradient in the limit of small steps, nor for steps of any size where g is affine; for
+// Newton's method it does even in the limit; damping needs more of g (Martens, "New perspectives",
+// section 10).
+
+#include <natgrad/likelihoods/bernoulli.h>
+
+#include "theory/reparameterisation.h"
+#include "theory/small_network.h"
+
+namespace natgrad::testing {
+namespace {
+
+constexpr double kTime = 1;
+// Conjugate gradients on three parameters to rounding, over a few steps.
+constexpr double kRounding = 1e-12;
+
+struct InvariantPaths : ::testing::Test {
+  const Tensor x = randn({12, 3}, 6411), y = (randn({12}, 6412) > 0).to(torch::kDouble);
+  const Tensor start = randn({3}, 6413);  // γ₀
+  const Reparameterisation g{3, 6414};
+
+  using Map = std::function<Tensor(const Tensor& gamma)>;
+  static Tensor same(const Tensor& theta) { return theta; }
+  Map smooth() const {
+    return [this](const Tensor& gamma) { return g(gamma); };
+  }
+
+  Tensor h(const Tensor& theta) const { return nll(Bernoulli(x.mv(theta)), y); }
+  /// Where `steps` steps lead in the parameters from which `map` makes θ.
+  Tensor walk(const Tensor& from, const Map& map, const NaturalGradientOptions& options,
+              int steps) const {
+    const auto parameters = from.detach().clone().requires_grad_();
+    NaturalGradient optimizer({parameters}, options);
+    for (int k = 0; k < steps; ++k) optimizer.step(h(map(parameters)));
+    return parameters.detach();
+  }
+  Tensor walk_of_newton(const Tensor& from, const Map& map, double rate, int steps) const {
+    auto at = from.detach().clone();
+    for (int k = 0; k < steps; ++k) {
+      at = at.detach().requires_grad_();
+      const auto loss = h(map(at));
+      at = at - rate * torch::linalg_solve(hessian(loss, {at}), gradient_of(loss, {at}));
+    }
+    return at.detach();
+  }
+  /// The distance in θ between the ways in γ and in θ.
+  double difference(double rate, int steps) const {
+    const auto options = plain_natural_gradient(rate);
+    return (g(walk(start, smooth(), options, steps)) - walk(g(start), same, options, steps))
+        .norm()
+        .item<double>();
+  }
+  double difference_of_newton(double rate, int steps) const {
+    const auto by_gamma = walk_of_newton(start, smooth(), rate, steps);
+    return (g(by_gamma) - walk_of_newton(g(start), same, rate, steps)).norm().item<double>();
+  }
+};
+
+TEST_F(InvariantPaths, OfTheNaturalGradientMeetAsStepsGetSmaller) {
+  for (const int steps : {20, 40}) {
+    const double coarse = difference(kTime / steps, steps);
+    EXPECT_NEAR(order(coarse, difference(kTime / steps / 2, 2 * steps)), 1, 0.1) << steps;
+  }
+}
+
+TEST_F(InvariantPaths, OfOneStepDifferInSecondOrder) {
+  for (const double rate : {0.1, 0.05}) {
+    EXPECT_NEAR(order(difference(rate, 1), difference(rate / 2, 1)), 2, 0.1) << rate;
+  }
+}
+
+TEST_F(InvariantPaths, OfNewtonsMethodStayApart) {
+  const double coarse = difference_of_newton(kTime / 20, 20);
+  const double fine = difference_of_newton(kTime / 40, 40);
+  EXPECT_NEAR(order(coarse, fine), 0, 0.1);
+  EXPECT_GT(fine, 10 * difference(kTime / 40, 40));
+}
+
+// ---- g affine, θ = A γ + c, and steps of any size. ----
+
+struct AffinePaths : InvariantPaths {
+  const Tensor shift = randn({3}, 6421), stretch = random_spd(3, 20, 6422),
+               rotation = random_orthogonal(3, 6423);
+
+  double difference_under(const Tensor& A, const NaturalGradientOptions& options) const {
+    const auto map = [&](const Tensor& gamma) { return A.mv(gamma) + shift; };
+    return relative_error(map(walk(start, map, options, 4)), walk(map(start), same, options, 4));
+  }
+};
+
+TEST_F(AffinePaths, OfTheNaturalGradientAreTheSame) {
+  for (const double rate : {0.1, 0.7, 1.0}) {
+    EXPECT_LT(difference_under(stretch, plain_natural_gradient(rate)), kRounding) << rate;
+  }
+}
+
+TEST_F(AffinePaths, OfNewtonsMethodAreTheSame) {
+  const auto map = [&](const Tensor& gamma) { return stretch.mv(gamma) + shift; };
+  const auto by_gamma = walk_of_newton(start, map, 0.7, 4);
+  EXPECT_LT(relative_error(map(by_gamma), walk_of_newton(map(start), same, 0.7, 4)), kRounding);
+}
+
+TEST_F(AffinePaths, OfTikhonovsDampingAreTheSameUnderRotationsOnly) {
+  const auto damped = plain_natural_gradient(0.7, 0.5);
+  EXPECT_LT(difference_under(rotation, damped), kRounding);
+  EXPECT_GT(difference_under(stretch, damped), 0.05);
+}
+
+TEST_F(AffinePaths, OfTheDefaultOptimizerAreTheSameUnderRotations) {
+  // λ as measured, the memory and the truncated solve too.
+  EXPECT_LT(difference_under(rotation, NaturalGradientOptions()), kRounding);
+  EXPECT_GT(difference_under(stretch, NaturalGradientOptions()), 0.01);
+}
+
+}  // namespace
+}  // namespace natgrad::testing
