@@ -10,8 +10,7 @@
 #include <natgrad/natgrad.h>
 #include <torch/torch.h>
 
-#include <map>
-
+#include "support/medians.h"
 #include "support/start.h"
 
 namespace F = torch::nn::functional;
@@ -56,7 +55,6 @@ torch::Tensor pixel_loss(const torch::Tensor& z, const torch::Tensor& y) {
 }
 
 constexpr int64_t kBatch = 1000;
-constexpr const char* kProducts = "products";
 
 Problem classifier() {
   return {"classifier 784-1000-500-250-10", layers<torch::nn::Tanh>({784, 1000, 500, 250, 10}),
@@ -112,7 +110,7 @@ void solve(benchmark::State& state, Problem problem) {
     products = 0;
     benchmark::DoNotOptimize(solver.solve({counted, -graph.gradient(), {}}).x);
   }
-  state.counters[kProducts] = static_cast<double>(products);
+  state.counters[benchmarks::kParts] = static_cast<double>(products);
 }
 
 /// What brings a product's pieces, one for each parameter, into one vector.
@@ -123,29 +121,10 @@ void flatten(benchmark::State& state, Problem problem) {
 
 // ---- What is reported: medians, and their ratios. ----
 
-/// Keeps the medians of CPU times; on one thread, other programs do not count in them.
-class Medians final : public benchmark::BenchmarkReporter {
- public:
-  bool ReportContext(const Context&) override { return true; }
-  void ReportRuns(const std::vector<Run>& runs) override {
-    for (const auto& run : runs) {
-      if (run.aggregate_name != "median") continue;
-      const auto found = run.counters.find(kProducts);
-      const double products = found == run.counters.end() ? 1 : found->second.value;
-      milliseconds_[run.run_name.function_name] = run.GetAdjustedCPUTime() / products;
-    }
-  }
-  double operator[](const std::string& name) const { return milliseconds_.at(name); }
-  bool empty() const { return milliseconds_.empty(); }
-
- private:
-  std::map<std::string, double> milliseconds_;
-};
-
 constexpr const char *kPass = "pass", *kGaussNewton = "GaussNewton", *kFisher = "Fisher",
                      *kSolve = "solve", *kFlatten = "flatten";
 
-void print_ratios(const Medians& medians, const Problem& problem, double bar) {
+void print_ratios(const benchmarks::Medians& medians, const Problem& problem, double bar) {
   const auto of = [&](const char* kind) { return medians[problem.name + "/" + kind]; };
   const double vector_work = of(kSolve) - of(kFisher) + of(kFlatten);
   fmt::print("{:44} {:9.1f} {:7.2f} {:13.3f} {:8.3f} {:7.2f} {:12.1f}%\n", problem.name, of(kPass),
@@ -174,7 +153,7 @@ int main(int argc, char** argv) {
     add(kSolve, solve);
     add(kFlatten, flatten);
   }
-  Medians medians;
+  benchmarks::Medians medians;
   benchmark::RunSpecifiedBenchmarks(&medians);
   if (medians.empty()) return EXIT_SUCCESS;  // asked for a list
 

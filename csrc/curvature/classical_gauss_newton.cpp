@@ -1,6 +1,7 @@
 #include <natgrad/curvature/classical_gauss_newton.h>
 #include <natgrad/curvature/gradient_noise.h>
 #include <natgrad/graph/backward.h>
+#include <natgrad/graph/pass_size.h>
 #include <torch/torch.h>
 
 namespace natgrad {
@@ -39,7 +40,7 @@ LinearOperator classical_gauss_newton(const LossGraph& graph) {
             for (size_t k = 0; k < u.size(); ++k) u[k] = weights[k] * u[k];
             return f.multiply_transposed(u);
           },
-          Columns::Vmapped};
+          columns_for({graph.root()})};
 }
 
 Tensor ClassicalGaussNewton::noise(const LossGraph& graph, at::Generator generator) const {

@@ -1,5 +1,6 @@
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/gradient_noise.h>
+#include <natgrad/graph/pass_size.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -54,7 +55,7 @@ LinearOperator fisher(const LossGraph& graph, FisherWeights weights) {
             const auto& f = graph.linearization();
             return f.multiply_transposed(multiply_output_fisher(graph, weights, f.multiply(v)));
           },
-          Columns::Vmapped};
+          columns_for({graph.root()})};
 }
 
 Tensor Fisher::noise(const LossGraph& graph, at::Generator generator) const {

@@ -1,5 +1,6 @@
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/curvature/gradient_noise.h>
+#include <natgrad/graph/pass_size.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -16,7 +17,7 @@ LinearOperator gauss_newton(const LossGraph& graph) {
             const auto& f = graph.linearization();
             return f.multiply_transposed(graph.multiply_loss_hessian(f.multiply(v)));
           },
-          Columns::Vmapped};
+          columns_for({graph.root()})};
 }
 
 Tensor GaussNewton::noise(const LossGraph& graph, at::Generator generator) const {

@@ -1,6 +1,7 @@
 #include <natgrad/curvature/gradient_noise.h>
 #include <natgrad/curvature/hessian.h>
 #include <natgrad/graph/backward.h>
+#include <natgrad/graph/pass_size.h>
 #include <torch/torch.h>
 
 namespace natgrad {
@@ -12,7 +13,8 @@ LinearOperator hessian(const LossGraph& graph) {
   const auto one = torch::ones(shape_at(graph.root()), options_at(graph.root()));
   const SecondDerivative second({graph.root()}, {one}, parameters);
   return {"Hessian", parameters.size(), parameters.options(),
-          [graph, second](const Tensor& v) { return second.multiply(v); }, Columns::Vmapped};
+          [graph, second](const Tensor& v) { return second.multiply(v); },
+          columns_for({graph.root()})};
 }
 
 Tensor Hessian::noise(const LossGraph& graph, at::Generator generator) const {

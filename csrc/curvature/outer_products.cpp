@@ -1,4 +1,5 @@
 #include <natgrad/curvature/outer_products.h>
+#include <natgrad/graph/pass_size.h>
 #include <torch/torch.h>
 
 namespace natgrad {
@@ -72,7 +73,7 @@ LinearOperator sum_of_outer_products(const LossGraph& graph, std::string name,
             for (const auto& set : sets) add_products(set, dims, jv, sum);
             return f.multiply_transposed(sum);
           },
-          Columns::Vmapped};
+          columns_for({graph.root()})};
 }
 
 }  // namespace natgrad

@@ -1,4 +1,5 @@
 #include <natgrad/curvature/penalty_hessian.h>
+#include <natgrad/graph/pass_size.h>
 
 namespace natgrad {
 
@@ -6,7 +7,7 @@ LinearOperator penalty_hessian(const LossGraph& graph) {
   const auto& parameters = graph.parameters();
   return {"Hessian of the penalties", parameters.size(), parameters.options(),
           [graph](const torch::Tensor& v) { return graph.multiply_penalty_hessian(v); },
-          Columns::Vmapped};
+          columns_for({graph.root()})};
 }
 
 }  // namespace natgrad

@@ -1,22 +1,11 @@
 #include <natgrad/likelihoods/bernoulli.h>
 #include <torch/torch.h>
 
+#include "log_sigma.h"
+
 namespace natgrad {
 
 using torch::Tensor;
-
-namespace {
-
-// log σ(z). The second derivative that autograd takes of log_sigmoid is lost from z = -37 on, and
-// that of softplus above its threshold; of these two branches it keeps its digits wherever it is
-// not zero.
-Tensor log_sigma(const Tensor& z) {
-  const auto right = -torch::log1p(torch::exp(-z.clamp_min(0)));
-  const auto left = z - torch::log1p(torch::exp(z.clamp_max(0)));
-  return torch::where(z >= 0, right, left);
-}
-
-}  // namespace
 
 Bernoulli::Bernoulli(Tensor logits) : Likelihood(std::move(logits)) {}
 

@@ -1,25 +1,23 @@
 #include <natgrad/likelihoods/paired_gaussian.h>
 #include <torch/torch.h>
 
+#include "paired_outputs.h"
+
 namespace natgrad {
 
 using torch::Tensor;
 
 PairedGaussian::PairedGaussian(Tensor outputs) : Likelihood(std::move(outputs)) {
-  const auto& z = this->outputs();
-  TORCH_CHECK(z.dim() >= 2 && z.size(1) % 2 == 0,
-              "natgrad: Gaussians by two outputs each need outputs of shape [N, 2M, ...], the M "
-              "first parameters and then the M second ones, but got ",
-              z.sizes(), ".");
+  check_paired(this->outputs(), "a family of Gaussians by two outputs each");
 }
 
 PairedGaussian::Pair PairedGaussian::split(const Tensor& t) {
-  const auto half = t.size(1) / 2;
-  return {t.narrow(1, 0, half), t.narrow(1, half, half)};
+  const auto [first, second] = split_outputs(t);
+  return {first, second};
 }
 
 Tensor PairedGaussian::join(const Tensor& first, const Tensor& second) {
-  return torch::cat({first, second}, 1);
+  return join_outputs(first, second);
 }
 
 Tensor PairedGaussian::align(const Tensor& per_observation) const {

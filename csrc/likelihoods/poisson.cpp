@@ -1,7 +1,7 @@
 #include <natgrad/likelihoods/poisson.h>
 #include <torch/torch.h>
 
-#include <numbers>
+#include "log_factorial.h"
 
 namespace natgrad {
 
@@ -13,18 +13,6 @@ namespace {
 // the normal limit does, whose skewness is λ^-½.
 constexpr double kNormalLimit = 1e8;
 
-// log y! - y log y + y, from where on by Stirling's series, whose next term is y⁻⁵/1260. Of three
-// numbers of order y log y that cancel, in double.
-constexpr double kSeries = 256;
-
-Tensor log_factorial_excess(const Tensor& count) {
-  const auto y = count.to(torch::kDouble);
-  const auto few = torch::lgamma(y + 1) - torch::xlogy(y, y) + y;
-  const auto n = y.clamp_min(1);
-  const auto many = 0.5 * torch::log(2 * std::numbers::pi * n) + (1 - 1 / (30 * n * n)) / (12 * n);
-  return torch::where(y < kSeries, few, many).to(count.scalar_type());
-}
-
 }  // namespace
 
 Poisson::Poisson(Tensor log_rate) : Likelihood(std::move(log_rate)) {}
@@ -32,10 +20,8 @@ Poisson::Poisson(Tensor log_rate) : Likelihood(std::move(log_rate)) {}
 std::string Poisson::describe() const { return "Poisson()"; }
 
 void Poisson::check_targets(const Tensor& y) const {
-  const bool integer = y.defined() && at::isIntegralType(y.scalar_type(), /*includeBool=*/false);
-  check_same_shape(integer ? y.to(outputs().scalar_type()) : y);
-  check_support(y, y.ge(0).logical_and(y.isfinite()).logical_and(y.eq(y.floor())),
-                "a count is a whole number >= 0");
+  check_same_shape(as_floating_count(y, outputs()));
+  check_support(y, is_count(y), "a count is a whole number >= 0");
 }
 
 // With t = z - log y, y z - e^z - log y! is -y (eᵗ - 1 - t) less the excess above: where y is
@@ -46,7 +32,8 @@ Tensor Poisson::compute_log_prob(const Tensor& targets) const {
   const auto y = targets.to(z.scalar_type());
   const auto t = z - y.clamp_min(1).log();
   const auto near = -y * (torch::expm1(t) - t), far = y * (1 + t) - torch::exp(z);
-  return torch::where(t.abs().lt(1).logical_and(y > 0), near, far) - log_factorial_excess(y);
+  return torch::where(t.abs().lt(1).logical_and(y > 0), near, far) -
+         log_factorial_excess(y).to(z.scalar_type());
 }
 
 Tensor Poisson::compute_score(const Tensor& y) const { return y - torch::exp(outputs()); }

@@ -34,8 +34,11 @@ std::string solver_hint(Termination termination, int64_t negative_weights) {
             "maximize(true), its negative without",
             negative_weights);
       }
-      return "the loss is not convex in the outputs z; name their distribution, as in "
-             "natgrad::outputs(natgrad::LogStdGaussian(z)), and its Fisher matrix is used";
+      return "the curvature matrix is not positive definite: the loss is not convex in the outputs "
+             "z "
+             "(name their distribution, as in natgrad::outputs(natgrad::LogStdGaussian(z)), and "
+             "its "
+             "Fisher matrix is used), or Hessian() needs a larger damping";
     case Termination::Breakdown:
       return "the loss has no curvature in the outputs z, as l1_loss under GaussNewton(); with a "
              "likelihood take the default, or name their distribution, "

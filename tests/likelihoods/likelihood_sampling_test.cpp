@@ -91,11 +91,21 @@ TEST_P(LikelihoodSampling, ScoresOfSamplesHaveMeanZeroAndVarianceFisher) {
 // Neither the observations of one draw nor those of two in a row may correlate.
 TEST_P(LikelihoodSampling, ObservationsAndDrawsAreIndependent) {
   constexpr int kPairs = 2000;
-  const auto y = torch::stack(draws(5, 2 * kPairs)).to(torch::kDouble);
-  const auto observations = likelihood_->log_prob(GetParam().support().points.front()).numel();
-  // One number per observation: the outputs of one observation may correlate.
-  const auto sums = y.reshape({2 * kPairs, observations, -1}).sum(-1);
-  const auto pairs = sums.view({kPairs, 2 * observations});
+  const auto& z = GetParam().outputs;
+  // Bounded: a Cauchy's draws have no correlation.
+  const auto y = torch::stack(draws(5, 2 * kPairs)).to(torch::kDouble).atan();
+  const auto point = GetParam().support().points.front();
+  const auto like = likelihood_->log_prob(point);
+  const auto number = torch::arange(like.numel(), torch::kLong).view(like.sizes());
+  const auto of = likelihood_->align(number).expand_as(z).reshape(-1);
+  // One number per observation: the outputs of one observation may correlate, and counts of classes
+  // have one sum.
+  const auto weighted = y.reshape({2 * kPairs, -1}) * randn({point.numel()}, 6);
+  const auto sums =
+      point.sizes() == z.sizes()
+          ? torch::zeros({2 * kPairs, like.numel()}, torch::kDouble).index_add(1, of, weighted)
+          : weighted.view({2 * kPairs, like.numel(), -1}).sum(-1);
+  const auto pairs = sums.view({kPairs, 2 * like.numel()});
   const auto correlation = torch::corrcoef(pairs.t());
   const auto others = correlation - torch::diag(torch::diag(correlation));
   EXPECT_LT(others.abs().max().item<double>(), kDeviations / std::sqrt(kPairs));

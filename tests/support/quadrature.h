@@ -2,6 +2,7 @@
 
 // Integrals over a distribution's support as finite sums: enumeration and Gauss quadrature.
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <vector>
@@ -146,6 +147,183 @@ inline Support line_with_tails(const Tensor& z, double core, double rate) {
     const double x = laguerre.nodes[k], weight = laguerre.weights[k] * std::exp(x) / rate;
     support.add(z - core - x / rate, weight);
     support.add(z + core + x / rate, weight);
+  }
+  return support;
+}
+
+/// Waiting times of these rates: Gauss-Laguerre.
+inline Support waiting_times(const Tensor& rate) {
+  constexpr int64_t kNodes = 6;
+  const auto rule = gauss_laguerre(kNodes);
+  Support support;
+  for (int64_t k = 0; k < kNodes; ++k) {
+    support.add(rule.nodes[k] / rate, rule.weights[k] * std::exp(rule.nodes[k]) / rate);
+  }
+  return support;
+}
+
+/// The trapezoidal rule at t = -from, ..., to after a change of variables that lets the integrand
+/// fall doubly exponentially (Takahasi & Mori 1974), so that powers and logarithms at the ends do
+/// no harm. `add(t, step)` adds a point; those in the middle are the first and the last.
+template <class Add>
+void double_exponential(double from, double to, double step, Add add) {
+  const auto points = static_cast<int64_t>((to + from) / step);
+  for (int64_t k = 0; k < points; ++k) {
+    add((k < points / 2 ? step : step - points * step) + step * static_cast<double>(k), step);
+  }
+}
+
+/// Positive numbers, for densities that fall like e^{-rate y} and at 0 like a power of y above
+/// -0.3: y = exp(t - e^{-t}) / rate.
+inline Support positive_numbers(const Tensor& rate) {
+  Support support;
+  double_exponential(3.9, 4.5, 0.15, [&](double t, double step) {
+    const double y = std::exp(t - std::exp(-t));
+    support.add(y / rate, step * y * (1 + std::exp(-t)) / rate);
+  });
+  return support;
+}
+
+/// [0, 1], for densities that fall at least linearly at both ends: y = ½ (1 + tanh(½ π sinh t)).
+inline Support unit_interval(const Tensor& like) {
+  Support support;
+  double_exponential(2.64, 2.64, 0.12, [&](double t, double step) {
+    const double y = 1 / (1 + std::exp(-std::numbers::pi * std::sinh(t)));
+    const double rest = 1 / (1 + std::exp(std::numbers::pi * std::sinh(t)));
+    support.add(torch::full_like(like, y, torch::kDouble),
+                step * std::numbers::pi * std::cosh(t) * y * rest);
+  });
+  return support;
+}
+
+/// Angles, for periodic densities: equal steps.
+inline Support circle(const Tensor& like) {
+  constexpr int64_t kPoints = 64;
+  const double step = 2 * std::numbers::pi / kPoints;
+  Support support;
+  for (int64_t k = 0; k < kPoints; ++k) {
+    support.add(torch::full_like(like, k * step - 3, torch::kDouble), step);
+  }
+  return support;
+}
+
+/// 0, 1, 2, ... as far as counts with p(y + 1) / p(y) → ratio may lie.
+inline Support enumerate_geometric_counts(const Tensor& like, double ratio) {
+  Support support;
+  for (int64_t y = 0; y < 55 / -std::log(ratio); ++y) {
+    support.add(torch::full_like(like, y, torch::kDouble), 1);
+  }
+  return support;
+}
+
+/// All ways to write `count` as a sum of this many whole numbers >= 0.
+inline std::vector<std::vector<double>> compositions(int64_t count, int64_t parts) {
+  if (parts == 1) return {{static_cast<double>(count)}};
+  std::vector<std::vector<double>> result;
+  for (int64_t first = 0; first <= count; ++first) {
+    for (auto rest : compositions(count - first, parts - 1)) {
+      rest.push_back(static_cast<double>(first));
+      result.push_back(rest);
+    }
+  }
+  return result;
+}
+
+/// The counts of classes, shaped like z, that sum to `counts` for each observation (z without
+/// `dim`). Observations of fewer compositions than others repeat one with the measure 0.
+inline Support enumerate_class_counts(const Tensor& z, const Tensor& counts, int64_t dim) {
+  const auto like = z.movedim(dim, -1);
+  const auto total = counts.expand(like.select(-1, 0).sizes()).reshape(-1);
+  std::vector<std::vector<std::vector<double>>> lists;
+  size_t longest = 0;
+  for (int64_t i = 0; i < total.numel(); ++i) {
+    lists.push_back(compositions(total[i].item<int64_t>(), like.size(-1)));
+    longest = std::max(longest, lists.back().size());
+  }
+  Support support;
+  for (size_t k = 0; k < longest; ++k) {
+    std::vector<Tensor> point;
+    std::vector<double> measure;
+    for (const auto& list : lists) {
+      point.push_back(torch::tensor(list[std::min(k, list.size() - 1)], torch::kDouble));
+      measure.push_back(k < list.size() ? 1 : 0);
+    }
+    support.add(torch::stack(point).view(like.sizes()).movedim(-1, dim).contiguous(),
+                torch::tensor(measure, torch::kDouble).view(like.select(-1, 0).sizes()));
+  }
+  return support;
+}
+
+/// These values.
+inline Support enumerate_values(const Tensor& z, const std::vector<double>& values) {
+  Support support;
+  for (const double value : values) support.add(torch::full_like(z, value), 1);
+  return support;
+}
+
+/// The real line as y = z + x(u), by Gauss-Legendre in u over (0, 1): for integrands that `x`, with
+/// the derivative `slope`, makes smooth up to the ends.
+template <class Map, class Slope>
+Support line_by(const Tensor& z, Map x, Slope slope) {
+  constexpr int64_t kNodes = 24;
+  const auto rule = gauss_legendre(kNodes);
+  Support support;
+  for (int64_t k = 0; k < kNodes; ++k) {
+    const double u = 0.5 * (1 + rule.nodes[k]);
+    support.add(z + x(u), 0.5 * rule.weights[k] * slope(u));
+  }
+  return support;
+}
+
+/// For densities with the tails of 1/y² and beyond: y = z + scale tan(π(u - ½)).
+inline Support line_with_algebraic_tails(const Tensor& z, double scale) {
+  constexpr double kPi = std::numbers::pi;
+  return line_by(
+      z, [=](double u) { return scale * std::tan(kPi * (u - 0.5)); },
+      [=](double u) { return scale * kPi / std::pow(std::cos(kPi * (u - 0.5)), 2); });
+}
+
+/// For densities like the derivative of 1/(1 + e^(-y/scale)) around z.
+inline Support logistic_line(const Tensor& z, double scale) {
+  return line_by(
+      z, [=](double u) { return scale * std::log(u / (1 - u)); },
+      [=](double u) { return scale / (u * (1 - u)); });
+}
+
+/// For densities like 1/cosh(y - z), by the inverse of the Gudermannian.
+inline Support sech_line(const Tensor& z) {
+  constexpr double kPi = std::numbers::pi;
+  return line_by(
+      z, [](double u) { return std::asinh(std::tan(kPi * (u - 0.5))); },
+      [](double u) { return kPi / std::cos(kPi * (u - 0.5)); });
+}
+
+/// For e^(-|y - z|^1.5) times powers of |y - z|^½: by its root v, in which they are smooth.
+inline Support line_of_roots(const Tensor& z) {
+  constexpr int64_t kNodes = 30;
+  constexpr double kReach = 3.5;  // e^(-v³) is 2e-19 there
+  const auto rule = gauss_legendre(kNodes);
+  Support support;
+  for (int64_t k = kNodes - 1; k >= 0; --k) {
+    const double v = 0.5 * kReach * (1 + rule.nodes[k]), weight = v * kReach * rule.weights[k];
+    support.add(z - v * v, weight);
+    support.add(z + v * v, weight);
+  }
+  return support;
+}
+
+/// Independent columns of y side by side along dimension 1: every pair of points.
+inline Support product(const Support& left, const Support& right) {
+  const auto column = [](const Tensor& t) {
+    return t.dim() == 1 ? t.unsqueeze(1).to(torch::kDouble) : t;
+  };
+  const auto row = [](const Tensor& t) { return t.dim() == 2 ? t.squeeze(1) : t; };
+  Support support;
+  for (size_t i = 0; i < left.points.size(); ++i) {
+    for (size_t j = 0; j < right.points.size(); ++j) {
+      support.add(torch::cat({column(left.points[i]), column(right.points[j])}, 1),
+                  row(left.measure[i]) * row(right.measure[j]));
+    }
   }
   return support;
 }

@@ -1,0 +1,75 @@
+#include <natgrad/curvature/diagonals.h>
+#include <natgrad/graph/backward.h>
+#include <natgrad/linalg/random.h>
+#include <torch/torch.h>
+
+namespace natgrad {
+
+using torch::Tensor;
+
+namespace {
+
+void check_probes(int64_t probes) {
+  TORCH_CHECK(probes >= 1, "natgrad: an estimate needs at least 1 probe, but got ", probes, ".");
+}
+
+/// √s B r, one tensor per output.
+std::vector<Tensor> root_of_output_fisher(const LossGraph& graph, FisherWeights choice,
+                                          at::Generator& generator) {
+  std::vector<Tensor> root(graph.outputs().size());
+  for (const auto& term : graph.terms()) {
+    const auto weights = weights_of(term, choice);
+    TORCH_CHECK(weights.ge(0).all().item<bool>(),
+                "natgrad: some weights of the loss are negative, and F has no root. Use "
+                "FisherWeights::Uniform.");
+    const auto signs = random_signs_like(term.likelihood->outputs(), generator);
+    const auto part = weights.sqrt() * term.likelihood->factor_multiply(signs);
+    auto& sum = root[term.output];
+    sum = sum.defined() ? sum + part : part;
+  }
+  return root;
+}
+
+std::vector<Tensor> signs_of_outputs(const LossGraph& graph, at::Generator& generator) {
+  std::vector<Tensor> signs;
+  for (const auto& z : graph.outputs()) {
+    signs.push_back(random_signs_like(torch::empty(shape_at(z), options_at(z)), generator));
+  }
+  return signs;
+}
+
+}  // namespace
+
+Tensor propagated_fisher_diagonal(const LossGraph& graph, int64_t probes, at::Generator generator,
+                                  FisherWeights weights) {
+  check_probes(probes);
+  check_has_fisher(graph);
+  torch::NoGradGuard no_grad;
+  auto sum = torch::zeros({graph.parameters().size()}, graph.parameters().options());
+  for (int64_t m = 0; m < probes; ++m) {
+    sum += graph.linearization()
+               .multiply_transposed(root_of_output_fisher(graph, weights, generator))
+               .square_();
+  }
+  return sum.div_(static_cast<double>(probes));
+}
+
+Tensor propagated_gauss_newton_diagonal(const LossGraph& graph, int64_t probes,
+                                        at::Generator generator) {
+  check_probes(probes);
+  torch::NoGradGuard no_grad;
+  auto sum = torch::zeros({graph.parameters().size()}, graph.parameters().options());
+  for (int64_t m = 0; m < probes; ++m) {
+    const auto signs = signs_of_outputs(graph, generator);
+    const auto& f = graph.linearization();
+    sum += f.multiply_transposed(signs).mul_(
+        f.multiply_transposed(graph.multiply_loss_hessian(signs)));
+  }
+  return sum.div_(static_cast<double>(probes));
+}
+
+Tensor empirical_fisher_diagonal(const LossGraph& graph, Moment moment, FisherWeights weights) {
+  return empirical_fisher_rows(graph, moment, weights).square_().sum(0);
+}
+
+}  // namespace natgrad

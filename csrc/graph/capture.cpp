@@ -1,0 +1,119 @@
+#include "capture.h"
+
+#include <natgrad/graph/backward.h>
+#include <natgrad/graph/walk.h>
+#include <torch/torch.h>
+
+namespace natgrad {
+namespace {
+
+using torch::Tensor;
+using torch::autograd::edge_list;
+
+edge_list outputs_of(const std::vector<Layer>& layers) {
+  edge_list edges;
+  for (const auto& layer : layers) edges.push_back(layer.output);
+  return edges;
+}
+
+OutputGradients scaled(OutputGradients u, const Tensor& scales) {
+  for (auto& value : u.values) value = scale_examples(value, scales);
+  return u;
+}
+
+void drop(std::vector<bool>& covers, const Layer& layer) {
+  if (layer.weight) covers[*layer.weight] = false;
+  if (layer.bias) covers[*layer.bias] = false;
+}
+
+/// The layers whose order `probe` tells, gradients above them with the examples in dimension 0, of
+/// which `probed` arrives at the layers.
+Capture capture(Layers found, const std::vector<Tensor>& deltas, const OutputGradients& probe,
+                const std::vector<Tensor>& probed, int64_t examples,
+                const torch::TensorOptions& options) {
+  Capture captured{examples, {}, {}, {}, std::move(found.covers)};
+  const auto scales = random_scales(examples, options);
+  const auto rescaled = pull_back(scaled(probe, scales), outputs_of(found.layers));
+  for (size_t k = 0; k < deltas.size(); ++k) {
+    const auto order = order_of(found.layers[k], probed[k], rescaled[k], scales);
+    if (!order) {
+      drop(captured.covers, found.layers[k]);
+    } else if (deltas[k].defined()) {
+      captured.layers.push_back(std::move(found.layers[k]));
+      captured.deltas.push_back(deltas[k]);
+      captured.orders.push_back(*order);
+    }
+  }
+  return captured;
+}
+
+}  // namespace
+
+Capture capture_below(const OutputGradients& u, const LossGraph& graph) {
+  auto found = find_layers(u.edges, graph.parameters());
+  const auto deltas = pull_back(u, outputs_of(found.layers));
+  return capture(std::move(found), deltas, u, deltas, graph.examples(),
+                 graph.parameters().options());
+}
+
+namespace {
+
+[[noreturn]] void reject_unread(const std::string& reason) {
+  TORCH_CHECK(
+      false,
+      "natgrad: the gradients of the single examples cannot be told from this loss: ", reason,
+      ". Mark the network's outputs, with the examples in dimension 0, and use the mark in "
+      "the loss: auto z = natgrad::outputs(model->forward(x)).");
+}
+
+int64_t common_batch(const std::vector<Layer>& layers) {
+  if (layers.empty()) reject_unread("no linear or convolutional layer takes part in it");
+  for (const auto& layer : layers) {
+    if (layer.batch == layers.front().batch) continue;
+    reject_unread(
+        c10::str("its layers put out batches of ", layers.front().batch, " and of ", layer.batch));
+  }
+  return layers.front().batch;
+}
+
+/// δ of the layers that lie below no other.
+OutputGradients topmost(const std::vector<Layer>& layers, const std::vector<Tensor>& deltas) {
+  const auto edges = outputs_of(layers);
+  std::vector<bool> is_below(edges.size());
+  for (size_t k = 0; k < edges.size(); ++k) {
+    const auto below = reached_from(edges[k], edges);
+    for (size_t j = 0; j < edges.size(); ++j) {
+      if (below[j] && edges[j].function != edges[k].function) is_below[j] = true;
+    }
+  }
+  OutputGradients top;
+  for (size_t k = 0; k < edges.size(); ++k) {
+    if (is_below[k] || !deltas[k].defined()) continue;
+    top.edges.push_back(edges[k]);
+    top.values.push_back(deltas[k]);
+  }
+  return top;
+}
+
+}  // namespace
+
+Capture capture_below_unread_loss(const LossGraph& graph) {
+  const edge_list root = {graph.root()};
+  auto found = find_layers(root, graph.parameters());
+  const auto examples = common_batch(found.layers);
+  const auto one = torch::ones(shape_at(root[0]), options_at(root[0]));
+  const auto edges = outputs_of(found.layers);
+  const auto deltas = backward(root, {one}, edges);
+  const auto top = topmost(found.layers, deltas);
+  const auto captured = capture(std::move(found), deltas, top, pull_back(top, edges), examples,
+                                graph.parameters().options());
+  for (size_t i = 0; i < captured.covers.size(); ++i) {
+    if (captured.covers[i]) continue;
+    reject_unread(c10::str("parameter ", i, " of shape ", graph.parameters().tensors()[i].sizes(),
+                           " is used by more than linear and convolutional layers with the "
+                           "examples in dimension 0"));
+  }
+  return captured;
+}
+
+}  // namespace natgrad

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <natgrad/graph/layers.h>
+
+#include <vector>
+
+#include "example_order.h"
+#include "output_gradients.h"
+
+namespace natgrad {
+
+/// The layers whose rows belong to examples in a known order, with the activations and δ of the
+/// whole batch.
+struct Capture {
+  int64_t examples = 0;
+  std::vector<Layer> layers;
+  std::vector<torch::Tensor> deltas;  ///< by layer
+  std::vector<ExampleOrder> orders;   ///< by layer
+  std::vector<bool> covers;  ///< by parameter: whether these layers are all that it takes part in
+};
+
+/// Below the outputs of a loss that can be read, given ∂h/∂z.
+Capture capture_below(const OutputGradients& u, const LossGraph& graph);
+
+/// Below any loss: the examples are what dimension 0 of the layers' outputs holds. Throws
+/// `c10::Error` with the way out where they are not all alike there or do not cover all parameters.
+Capture capture_below_unread_loss(const LossGraph& graph);
+
+}  // namespace natgrad

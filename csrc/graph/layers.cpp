@@ -1,0 +1,232 @@
+#include <natgrad/graph/backward.h>
+#include <natgrad/graph/layers.h>
+#include <natgrad/graph/linearization.h>
+#include <torch/csrc/autograd/generated/Functions.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+#include "parameter_uses.h"
+#include "saved.h"
+
+namespace natgrad {
+namespace {
+
+using torch::Tensor;
+using torch::autograd::Edge;
+using torch::autograd::edge_list;
+using torch::autograd::Node;
+using namespace torch::autograd::generated;  // NOLINT: the names of LibTorch's own nodes
+
+bool is_reshape(const Node& node) {
+  return dynamic_cast<const ViewBackward0*>(&node) ||
+         dynamic_cast<const UnsafeViewBackward0*>(&node) ||
+         dynamic_cast<const ReshapeAliasBackward0*>(&node);
+}
+
+Edge result_of(Node& node) { return {c10::intrusive_ptr<Node>::reclaim_copy(&node), 0}; }
+
+torch::IntArrayRef shape_of_result(Node& node) { return shape_at(result_of(node)); }
+
+/// One number for each dimension; LibTorch keeps a single one for all as it was given.
+std::vector<int64_t> for_each_dimension(const std::vector<c10::SymInt>& symbols, size_t dims) {
+  std::vector<int64_t> numbers;
+  for (size_t d = 0; d < dims; ++d) {
+    numbers.push_back(symbols[symbols.size() == 1 ? 0 : d].expect_int());
+  }
+  return numbers;
+}
+
+Layer layer_of(Layer::Kind kind, Node& node) {
+  Layer layer;
+  layer.kind = kind;
+  layer.output = result_of(node);
+  layer.rows = layer.batch = shape_of_result(node)[0];
+  return layer;
+}
+
+bool is_one(const at::Scalar& number) { return number.toDouble() == 1; }
+
+/// A product s = a·mat2, where the parameter is mat2.
+Layer linear_with_weight(Node& node, size_t parameter, const Tensor& a, bool is_transposed) {
+  auto layer = layer_of(Layer::Kind::Linear, node);
+  layer.weight = parameter;
+  layer.input = a;
+  layer.is_input_by_output = !is_transposed;
+  return layer;
+}
+
+std::optional<Layer> read_addmm(AddmmBackward0& node, size_t parameter, const Use& use,
+                                const Tensor& value) {
+  if (use.at.input == 2 && is_one(node.alpha)) {
+    return linear_with_weight(node, parameter, saved(node.mat1_, node), use.is_transposed);
+  }
+  const bool is_row = value.dim() == 1 && value.numel() == shape_of_result(node)[1];
+  if (use.at.input != 0 || !is_one(node.beta) || !is_row) return std::nullopt;
+  auto layer = layer_of(Layer::Kind::Linear, node);
+  layer.bias = parameter;
+  return layer;
+}
+
+std::optional<Layer> read_convolution(ConvolutionBackward0& node, size_t parameter,
+                                      const Use& use) {
+  if (use.at.input == 0 || use.is_transposed) return std::nullopt;
+  auto layer = layer_of(Layer::Kind::Convolution, node);
+  const auto spatial = [dims = shape_of_result(node).size() - 2](const auto& symbols) {
+    return for_each_dimension(symbols, dims);
+  };
+  layer.geometry = {spatial(node.stride), spatial(node.padding), spatial(node.dilation),
+                    node.groups.expect_int(), node.transposed};
+  if (use.at.input == 1) {
+    layer.weight = parameter;
+    layer.input = saved(node.input_, node);
+  } else {
+    layer.bias = parameter;
+  }
+  return layer;
+}
+
+/// Whether an addition repeats the parameter along dimension 0 of its result.
+bool broadcasts_along_rows(const Tensor& value, torch::IntArrayRef result) {
+  const auto dims = static_cast<int64_t>(result.size());
+  return value.dim() < dims || (dims > 0 && value.dim() == dims && value.size(0) == 1);
+}
+
+std::optional<Layer> read_addition(AddBackward0& node, size_t parameter, const Use& use,
+                                   const Tensor& value) {
+  const bool is_plain = use.at.input == 0 || is_one(node.alpha);
+  const auto shape = shape_of_result(node);
+  if (!is_plain || use.is_transposed || !broadcasts_along_rows(value, shape)) return std::nullopt;
+  auto layer = layer_of(Layer::Kind::Bias, node);
+  layer.bias = parameter;
+  const size_t leading = std::max<size_t>(1, shape.size() - static_cast<size_t>(value.dim()));
+  layer.rows = c10::multiply_integers(shape.slice(0, leading));
+  return layer;
+}
+
+std::optional<Layer> read_layer(const Use& use, size_t parameter, const Tensor& value) {
+  Node* node = use.at.node;
+  if (auto* addmm = dynamic_cast<AddmmBackward0*>(node)) {
+    return read_addmm(*addmm, parameter, use, value);
+  }
+  if (auto* mm = dynamic_cast<MmBackward0*>(node)) {
+    if (use.at.input != 1) return std::nullopt;
+    return linear_with_weight(*mm, parameter, saved(mm->self_, *mm), use.is_transposed);
+  }
+  if (auto* convolution = dynamic_cast<ConvolutionBackward0*>(node)) {
+    return read_convolution(*convolution, parameter, use);
+  }
+  if (auto* addition = dynamic_cast<AddBackward0*>(node)) {
+    return read_addition(*addition, parameter, use, value);
+  }
+  return std::nullopt;
+}
+
+/// All layers that the parameter takes part in; nothing if it meets any other op.
+std::optional<std::vector<Layer>> layers_with(size_t parameter, const Tensor& value,
+                                              const Edge& edge, const Consumers& consumers) {
+  std::vector<Layer> layers;
+  for (const auto& use : uses_of(edge, consumers)) {
+    auto layer = read_layer(use, parameter, value);
+    if (!layer) return std::nullopt;
+    layers.push_back(std::move(*layer));
+  }
+  return layers;
+}
+
+/// Past the view by which LibTorch restores [N, T, out] from the [N·T, out] that it computes.
+int64_t batch_of(const Layer& layer, const Consumers& consumers) {
+  const auto& users = consumers.at(layer.output.function.get());
+  if (layer.kind != Layer::Kind::Linear || users.size() != 1) return layer.batch;
+  Node* node = users.front().node;
+  if (!node || !is_reshape(*node)) return layer.batch;
+  const auto shape = shape_of_result(*node);
+  const bool keeps_rows = !shape.empty() && shape.back() == shape_at(layer.output)[1];
+  return keeps_rows ? shape[0] : layer.batch;
+}
+
+// ---- Parameters of one layer. ----
+
+/// Whether `part` was a parameter of the same op, and is one with `whole` now.
+bool join(Layer& whole, const Layer& part) {
+  const bool both = (whole.weight && part.weight) || (whole.bias && part.bias);
+  if (whole.output != part.output || whole.kind != part.kind || both) return false;
+  if (part.weight) {
+    whole.weight = part.weight;
+    whole.input = part.input;
+    whole.is_input_by_output = part.is_input_by_output;
+  } else {
+    whole.bias = part.bias;
+  }
+  return true;
+}
+
+void add_layer(std::vector<Layer>& layers, std::unordered_map<const Node*, size_t>& places,
+               Layer added) {
+  const auto [place, is_new] = places.try_emplace(added.output.function.get(), layers.size());
+  if (is_new || !join(layers[place->second], added)) layers.push_back(std::move(added));
+}
+
+/// The node below an addition that nothing else consumes, past views; else null.
+const Node* sole_summand(const Layer& addition, size_t input, const Consumers& consumers) {
+  const Node* node = addition.output.function->next_edge(input).function.get();
+  while (node && consumers.at(node).size() == 1 && is_reshape(*node)) {
+    node = node->next_edge(0).function.get();
+  }
+  return node && consumers.at(node).size() == 1 ? node : nullptr;
+}
+
+/// Gives biases that were added by hand to the linear layers below.
+void attach_biases(std::vector<Layer>& layers,
+                   const std::unordered_map<const Node*, size_t>& places,
+                   const Consumers& consumers, const ParameterLayout& parameters) {
+  const auto is_attached = [&](const Layer& addition) {
+    if (addition.kind != Layer::Kind::Bias) return false;
+    if (!is_one(static_cast<AddBackward0&>(*addition.output.function).alpha)) return false;
+    for (const size_t input : {0, 1}) {
+      const auto found = places.find(sole_summand(addition, input, consumers));
+      if (found == places.end()) continue;
+      auto& layer = layers[found->second];
+      const auto& bias = parameters.tensors()[*addition.bias];
+      const bool fits = layer.kind == Layer::Kind::Linear && !layer.bias && bias.dim() == 1 &&
+                        bias.size(0) == shape_at(layer.output)[1];
+      if (fits) {
+        layer.bias = addition.bias;
+        return true;
+      }
+    }
+    return false;
+  };
+  std::vector<bool> attached;
+  for (const auto& layer : layers) attached.push_back(is_attached(layer));
+  std::vector<Layer> kept;
+  for (size_t k = 0; k < layers.size(); ++k) {
+    if (!attached[k]) kept.push_back(std::move(layers[k]));
+  }
+  layers = std::move(kept);
+}
+
+}  // namespace
+
+Layers find_layers(const edge_list& roots, const ParameterLayout& parameters) {
+  const torch::NoGradGuard no_grad;
+  const auto consumers = consumers_below(roots);
+  const auto edges = edges_of(parameters.tensors());
+  Layers found;
+  std::unordered_map<const Node*, size_t> places;
+  with_graph_errors([&] {
+    for (size_t i = 0; i < edges.size(); ++i) {
+      auto layers = layers_with(i, parameters.tensors()[i], edges[i], consumers);
+      found.covers.push_back(layers.has_value());
+      if (!layers) continue;
+      for (auto& layer : *layers) add_layer(found.layers, places, std::move(layer));
+    }
+  });
+  for (auto& layer : found.layers) layer.batch = batch_of(layer, consumers);
+  attach_biases(found.layers, places, consumers, parameters);
+  return found;
+}
+
+}  // namespace natgrad

@@ -1,0 +1,61 @@
+#include "output_gradients.h"
+
+#include <natgrad/graph/backward.h>
+#include <torch/torch.h>
+
+namespace natgrad {
+
+using torch::Tensor;
+
+namespace {
+
+/// Whether dimension 0 of z holds no examples but what belongs to one, as in Categorical(z, 0).
+bool is_own_dimension(const Likelihood& likelihood) {
+  const auto dims = likelihood.outputs().dim();
+  if (dims == 0) return false;
+  const std::vector<int64_t> others(static_cast<size_t>(dims - 1), 2);
+  const auto aligned = likelihood.align(torch::empty(others));
+  return aligned.dim() == dims && aligned.size(0) == 1;
+}
+
+void check_outputs(const LossGraph& graph) {
+  const auto examples = graph.examples();
+  for (const auto& output : graph.outputs()) {
+    const auto shape = shape_at(output);
+    TORCH_CHECK(!shape.empty() && shape[0] == examples,
+                "natgrad: per-example gradients need the examples in dimension 0 of every output "
+                "of the network, but one is of shape ",
+                shape, " and another has ", examples,
+                " rows. Give all outputs of the loss the same dimension 0 (an output that all "
+                "examples share: z.expand), and reshape them only above natgrad::outputs(z).");
+  }
+  for (const auto& term : graph.terms()) {
+    TORCH_CHECK(
+        !term.likelihood || !is_own_dimension(*term.likelihood),
+        "natgrad: per-example gradients need the examples in dimension 0, but that of z in ",
+        term.likelihood->describe(), " of shape ", shape_at(graph.outputs()[term.output]),
+        " belongs to one observation. Transpose z, or unsqueeze(0) a single example.");
+  }
+}
+
+}  // namespace
+
+OutputGradients output_gradients(const LossGraph& graph) {
+  check_outputs(graph);
+  OutputGradients u{graph.outputs(), {}};
+  for (const auto& output : u.edges) {
+    u.values.push_back(torch::zeros(shape_at(output), options_at(output)));
+  }
+  for (const auto& term : graph.terms()) {
+    if (!term.gradient.defined()) continue;
+    auto& sum = u.values[term.output];
+    sum = sum + term.gradient.detach().to(sum.dtype());
+  }
+  return u;
+}
+
+std::vector<Tensor> pull_back(const OutputGradients& u, const torch::autograd::edge_list& inputs) {
+  return backward(u.edges, u.values, inputs);
+}
+
+}  // namespace natgrad

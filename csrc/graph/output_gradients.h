@@ -1,0 +1,21 @@
+#pragma once
+
+#include <natgrad/graph/loss_graph.h>
+
+namespace natgrad {
+
+/// Gradients on their way into a graph, each with the examples in dimension 0.
+struct OutputGradients {
+  torch::autograd::edge_list edges;
+  std::vector<torch::Tensor> values;
+};
+
+/// ∂h/∂z of a loss that can be read, for every output. Throws `c10::Error` if an output's dimension
+/// 0 does not hold the examples.
+OutputGradients output_gradients(const LossGraph& graph);
+
+/// What arrives at `inputs`; undefined where nothing does.
+std::vector<torch::Tensor> pull_back(const OutputGradients& u,
+                                     const torch::autograd::edge_list& inputs);
+
+}  // namespace natgrad

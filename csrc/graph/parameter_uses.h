@@ -1,0 +1,32 @@
+#pragma once
+
+#include <torch/csrc/autograd/edge.h>
+#include <torch/csrc/autograd/function.h>
+
+#include <unordered_map>
+#include <vector>
+
+namespace natgrad {
+
+/// A node and which of its inputs; no node for a root of the walk.
+struct Consumer {
+  torch::autograd::Node* node;
+  size_t input;
+};
+/// By node: what takes its result.
+using Consumers = std::unordered_map<const torch::autograd::Node*, std::vector<Consumer>>;
+
+/// Those of all nodes below the roots.
+Consumers consumers_below(const torch::autograd::edge_list& roots);
+
+/// An input of an op that a parameter arrives at.
+struct Use {
+  Consumer at;
+  bool is_transposed = false;
+};
+
+/// All that is made of the parameter whose gradient goes to `edge`, past transpositions of a matrix
+/// and casts.
+std::vector<Use> uses_of(const torch::autograd::Edge& edge, const Consumers& consumers);
+
+}  // namespace natgrad

@@ -1,0 +1,227 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <natgrad/likelihoods/exponential_family.h>
+#include <torch/torch.h>
+
+#include <cmath>
+#include <limits>
+
+namespace natgrad {
+
+using torch::Tensor;
+
+namespace {
+
+/// The first row of z where `bad` is true, as "z[2] = (0.5, -3)".
+std::string first_row(const Tensor& z, const Tensor& bad) {
+  const auto i = bad.to(torch::kUInt8).argmax().item<int64_t>();
+  const auto row = z[i].detach().to(torch::kCPU, torch::kDouble).contiguous();
+  const auto* numbers = row.const_data_ptr<double>();
+  return fmt::format("z[{}] = ({:g})", i, fmt::join(numbers, numbers + row.numel(), ", "));
+}
+
+Tensor finite_rows(const Tensor& t) { return t.isfinite().flatten(1).all(1); }
+
+double root_of_rounding(const Tensor& t) {
+  return std::sqrt(t.scalar_type() == torch::kDouble ? std::numeric_limits<double>::epsilon()
+                                                     : std::numeric_limits<float>::epsilon());
+}
+
+/// V √Λ of symmetric matrices V Λ Vᵀ, with what rounding leaves below zero as zero.
+Tensor spectral_factor(const Tensor& matrices) {
+  const auto [eigenvalues, vectors] = torch::linalg_eigh(matrices.nan_to_num());
+  return vectors * eigenvalues.clamp_min(0).sqrt().unsqueeze(-2);
+}
+
+/// B with B Bᵀ = F, for F positive semi-definite: Cholesky's where there is one.
+Tensor semidefinite_factor(const Tensor& f) {
+  const auto [cholesky, info] = torch::linalg_cholesky_ex(f);
+  auto factor = cholesky.clone();
+  const auto singular = info.ne(0).nonzero().squeeze(1);
+  if (singular.numel() > 0) {
+    factor.index_copy_(0, singular, spectral_factor(f.index_select(0, singular)));
+  }
+  const auto finite = finite_rows(f).view({-1, 1, 1});
+  return factor.masked_fill(finite.logical_not(), std::numeric_limits<double>::quiet_NaN());
+}
+
+}  // namespace
+
+ExponentialFamily::ExponentialFamily(Tensor outputs, ExponentialFamilyOptions options)
+    : Likelihood(std::move(outputs)), options_(std::move(options)) {
+  const auto& z = this->outputs();
+  TORCH_CHECK(options_.statistics() && options_.log_partition(), "natgrad: ", describe(),
+              " needs its .statistics(T) and its .log_partition(log Z).");
+  TORCH_CHECK(z.dim() == 2, "natgrad: ", describe(),
+              " needs outputs of shape [N, K], K natural parameters for each example, but got ",
+              z.sizes(), ".");
+  check_log_partition();
+}
+
+void ExponentialFamily::check_log_partition() const {
+  torch::NoGradGuard no_grad;
+  const auto& z = outputs();
+  const auto bad = log_partition(z).isfinite().logical_not().logical_and(finite_rows(z));
+  if (!bad.any().item<bool>()) return;
+  TORCH_CHECK_VALUE(false, "natgrad: log Z of ", describe(), " is not finite at ",
+                    first_row(z, bad),
+                    ": no distribution has these parameters. Keep the network's outputs where log "
+                    "Z is finite, as by -softplus.");
+}
+
+std::string ExponentialFamily::describe() const {
+  return "ExponentialFamily(" + options_.name() + ")";
+}
+
+Tensor ExponentialFamily::align(const Tensor& per_observation) const {
+  return per_observation.unsqueeze(1);
+}
+
+Tensor ExponentialFamily::log_partition(const Tensor& z) const {
+  const auto value = options_.log_partition()(z);
+  TORCH_CHECK(value.defined() && value.sizes() == torch::IntArrayRef({z.size(0)}) &&
+                  value.scalar_type() == z.scalar_type(),
+              "natgrad: log Z of ", describe(), " for outputs of shape ", z.sizes(),
+              " is one number an example, of shape [", z.size(0), "] and dtype ", z.dtype(),
+              ", but got ", value.defined() ? value.toString() : "an undefined tensor",
+              " of shape ", value.defined() ? value.sizes() : torch::IntArrayRef(), ".");
+  return value;
+}
+
+Tensor ExponentialFamily::statistics(const Tensor& y) const {
+  torch::NoGradGuard no_grad;
+  const auto value = options_.statistics()(y);
+  TORCH_CHECK(value.defined() && value.sizes() == outputs().sizes(), "natgrad: T(y) of ",
+              describe(), " has the outputs' shape ", outputs().sizes(),
+              ", one number for each natural parameter, but for targets of shape ", y.sizes(),
+              " it has ", value.defined() ? value.sizes() : torch::IntArrayRef(), ".");
+  return in_precision_of_outputs(value, "T(y)");
+}
+
+// Of integer targets, torch's functions are float32.
+Tensor ExponentialFamily::in_precision_of_outputs(const Tensor& value, const char* what) const {
+  const auto given = value.scalar_type(), wanted = outputs().scalar_type();
+  TORCH_CHECK(!value.is_floating_point() || torch::promote_types(given, wanted) == given,
+              "natgrad: ", what, " of ", describe(), " is ", given, ", less than the outputs' ",
+              wanted, ". Convert integer targets in it, as by y.to(torch::kDouble).");
+  return value.to(wanted);
+}
+
+void ExponentialFamily::check_targets(const Tensor& y) const {
+  check_same_device(y);
+  TORCH_CHECK(y.is_floating_point() || at::isIntegralType(y.scalar_type(), /*includeBool=*/false),
+              "natgrad: ", describe(), " needs targets that are real numbers, but got ", y.dtype(),
+              ".");
+  TORCH_CHECK(y.dim() >= 1 && y.size(0) == outputs().size(0), "natgrad: ", describe(),
+              " with outputs of shape ", outputs().sizes(),
+              " needs one target for each of the examples, dimension 0, but got the shape ",
+              y.sizes(), ".");
+  if (options_.support()) {
+    const auto valid = options_.support()(y);
+    TORCH_CHECK(valid.scalar_type() == torch::kBool && valid.sizes() == y.sizes(),
+                "natgrad: the support of ", describe(), " is a bool of y's shape ", y.sizes(),
+                ", but got ", valid.toString(), " of shape ", valid.sizes(), ".");
+    check_support(y, valid, "a target of " + describe() + " lies in its support");
+  }
+  const auto t = statistics(y);
+  check_support(t, t.isfinite(), "the statistics of " + describe() + " are finite", "T(y)");
+}
+
+Tensor ExponentialFamily::compute_log_prob(const Tensor& y) const {
+  const auto log_prob = (outputs() * statistics(y)).sum(1) - log_partition(outputs());
+  if (!options_.log_base_measure()) return log_prob;
+  const auto log_h = options_.log_base_measure()(y);
+  TORCH_CHECK(log_h.sizes() == log_prob.sizes(), "natgrad: log h(y) of ", describe(),
+              " is one number an example, of shape ", log_prob.sizes(), ", but got ", log_h.sizes(),
+              ".");
+  return log_prob + in_precision_of_outputs(log_h, "log h(y)");
+}
+
+Tensor ExponentialFamily::compute_score(const Tensor& y) const {
+  return statistics(y) - mean_statistics().detach();
+}
+
+const Tensor& ExponentialFamily::mean_statistics() const {
+  const auto version = outputs().is_inference() ? 0 : outputs()._version();
+  if (mean_statistics_.defined() && version == cached_version_) return mean_statistics_;
+  cached_version_ = version;
+  factor_ = Tensor();
+  torch::AutoGradMode with_graph(true);
+  z_ = outputs().detach().clone().requires_grad_();
+  const auto log_z = log_partition(z_);
+  check_rows(log_z);
+  mean_statistics_ = torch::autograd::grad({log_z.sum()}, {z_}, {}, /*retain_graph=*/true,
+                                           /*create_graph=*/true)[0];
+  return mean_statistics_;
+}
+
+// Every second one must not know the others.
+void ExponentialFamily::check_rows(const Tensor& log_z) const {
+  TORCH_CHECK(log_z.requires_grad(), "natgrad: log Z of ", describe(),
+              " has no graph back to z. Write it in differentiable functions of z, without "
+              "detach() or item().");
+  const auto rows = log_z.size(0);
+  const auto slope = torch::autograd::grad({log_z.slice(0, 0, rows, 2).sum()}, {z_}, {},
+                                           /*retain_graph=*/true)[0];
+  const auto others = slope.slice(0, 1, rows, 2);
+  TORCH_CHECK(!others.ne(0).logical_and(others.isfinite()).any().item<bool>(), "natgrad: log Z of ",
+              describe(),
+              " mixes the examples: that of one depends on z of another. Sum over dimension 1, "
+              "the natural parameters, not over dimension 0.");
+}
+
+Tensor ExponentialFamily::fisher_multiply(const Tensor& v) const {
+  const auto& mean = mean_statistics();
+  if (!mean.requires_grad()) return torch::zeros_like(v);
+  const auto product = torch::autograd::grad({mean}, {z_}, {v}, /*retain_graph=*/true,
+                                             /*create_graph=*/false, /*allow_unused=*/true)[0];
+  return product.defined() ? product.clone(at::MemoryFormat::Contiguous) : torch::zeros_like(v);
+}
+
+Tensor ExponentialFamily::hessian() const {
+  std::vector<Tensor> columns;
+  for (int64_t k = 0; k < outputs().size(1); ++k) {
+    const auto direction = torch::zeros_like(outputs());
+    direction.select(1, k).fill_(1);
+    columns.push_back(fisher_multiply(direction));
+  }
+  const auto hessian = torch::stack(columns, 2);
+  return 0.5 * (hessian + hessian.mT());
+}
+
+// F_R = E[TTᵀ] - E[T]E[T]ᵀ is rounded as its two terms are.
+void ExponentialFamily::check_convex(const Tensor& f, const Tensor& factor) const {
+  const auto size = f.abs().amax({1, 2}) + mean_statistics().detach().square().sum(1);
+  const auto left = (f - factor.matmul(factor.mT())).abs().amax({1, 2});
+  const auto bad = left > root_of_rounding(f) * size;
+  if (!bad.any().item<bool>()) return;
+  TORCH_CHECK_VALUE(false, "natgrad: log Z of ", describe(),
+                    " is convex, but its Hessian has negative eigenvalues at ",
+                    first_row(outputs(), bad),
+                    ". Check the sign of log Z, and that r = h exp(zᵀT - log Z) sums to one.");
+}
+
+const Tensor& ExponentialFamily::factor() const {
+  mean_statistics();  // forgets the factor of other outputs
+  if (factor_.defined()) return factor_;
+  torch::NoGradGuard no_grad;
+  const auto f = hessian();
+  const auto factor = semidefinite_factor(f);
+  check_convex(f, factor);
+  return factor_ = factor;
+}
+
+Tensor ExponentialFamily::factor_multiply(const Tensor& r) const {
+  if (r.numel() == 0) return torch::zeros_like(r);
+  return factor().matmul(r.unsqueeze(-1)).squeeze(-1);
+}
+
+Tensor ExponentialFamily::sample(std::optional<at::Generator> generator) const {
+  TORCH_CHECK(options_.sampler(), "natgrad: ", describe(),
+              " cannot be sampled: give it .sampler([](const torch::Tensor& z, "
+              "std::optional<at::Generator> generator) { return y; }).");
+  torch::NoGradGuard no_grad;
+  return options_.sampler()(outputs().detach(), std::move(generator));
+}
+
+}  // namespace natgrad

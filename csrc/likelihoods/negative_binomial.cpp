@@ -1,0 +1,57 @@
+#include <fmt/format.h>
+#include <natgrad/likelihoods/negative_binomial.h>
+#include <natgrad/likelihoods/poisson.h>
+#include <torch/torch.h>
+
+#include <cmath>
+#include <limits>
+
+#include "log_sigma.h"
+#include "negative_binomial_log_prob.h"
+
+namespace natgrad {
+
+using torch::Tensor;
+
+NegativeBinomial::NegativeBinomial(Tensor logits, double failures)
+    : Likelihood(std::move(logits)), failures_(failures) {
+  TORCH_CHECK(failures > 0 && std::isfinite(failures),
+              "natgrad: a NegativeBinomial's number of failures r is positive and finite, but got ",
+              failures, ".");
+}
+
+std::string NegativeBinomial::describe() const {
+  return fmt::format("NegativeBinomial(failures={})", failures_);
+}
+
+void NegativeBinomial::check_targets(const Tensor& y) const {
+  check_same_shape(as_floating_count(y, outputs()));
+  check_support(y, is_count(y), "a count is a whole number >= 0");
+}
+
+Tensor NegativeBinomial::compute_log_prob(const Tensor& y) const {
+  return negative_binomial_log_prob(y.to(outputs().scalar_type()), failures_, log_sigma(outputs()),
+                                    log_sigma(-outputs()));
+}
+
+Tensor NegativeBinomial::compute_score(const Tensor& y) const {
+  return y * torch::sigmoid(-outputs()) - failures_ * torch::sigmoid(outputs());
+}
+
+Tensor NegativeBinomial::fisher_multiply(const Tensor& v) const {
+  return failures_ * torch::sigmoid(outputs()) * v;
+}
+
+Tensor NegativeBinomial::factor_multiply(const Tensor& r) const {
+  return torch::sqrt(failures_ * torch::sigmoid(outputs())) * r;
+}
+
+Tensor NegativeBinomial::sample(std::optional<at::Generator> generator) const {
+  torch::NoGradGuard no_grad;
+  const auto z = outputs().to(torch::kDouble).contiguous();
+  const auto rate = at::_standard_gamma(torch::full_like(z, failures_), generator);
+  const auto log_rate = z + rate.clamp_min(std::numeric_limits<double>::min()).log();
+  return Poisson(log_rate).sample(generator).to(outputs().scalar_type());
+}
+
+}  // namespace natgrad

@@ -1,0 +1,20 @@
+#pragma once
+
+#include "log_factorial.h"
+
+namespace natgrad {
+
+/// log Γ(y + r)/(Γ(r) y!) + y log p + r log q. With Γ and y! as powers and their excess, the powers
+/// join log p and log q: where y is likely, they nearly cancel, and no terms of order y log y are
+/// left.
+inline torch::Tensor negative_binomial_log_prob(const torch::Tensor& y, double r,
+                                                const torch::Tensor& log_p,
+                                                const torch::Tensor& log_q) {
+  const auto r_of_y = torch::full({}, r, torch::kDouble).to(y.device());
+  const auto excess = log_gamma_excess(y.to(torch::kDouble) + r) - log_factorial_excess(y) -
+                      log_gamma_excess(r_of_y);
+  return y * (log_p + torch::log1p(r / y.clamp_min(1))) + r * (log_q + torch::log1p(y / r)) +
+         excess.to(y.scalar_type());
+}
+
+}  // namespace natgrad

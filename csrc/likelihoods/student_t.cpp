@@ -1,0 +1,77 @@
+#include <fmt/format.h>
+#include <natgrad/likelihoods/student_t.h>
+#include <torch/torch.h>
+
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+namespace natgrad {
+
+using torch::Tensor;
+
+namespace {
+
+// log Γ(x + ½) - log Γ(x), from where on by its asymptotic series, whose next term is x⁻⁵/640: the
+// two logarithms, of order x log x, cancel.
+constexpr double kSeries = 200;
+
+double log_gamma_step(double x) {
+  if (x < kSeries) return std::lgamma(x + 0.5) - std::lgamma(x);
+  return 0.5 * std::log(x) - (1 - 1 / (24 * x * x)) / (8 * x);
+}
+
+double largest(torch::ScalarType dtype) {
+  return dtype == torch::kDouble ? std::numeric_limits<double>::max()
+                                 : std::numeric_limits<float>::max();
+}
+
+}  // namespace
+
+StudentT::StudentT(Tensor location, double degrees_of_freedom, double scale)
+    : Likelihood(std::move(location)), freedom_(degrees_of_freedom), scale_(scale) {
+  TORCH_CHECK(
+      freedom_ > 0 && std::isfinite(freedom_) && scale > 0 && std::isfinite(scale),
+      "natgrad: a Student-t's degrees of freedom and scale are positive and finite, but got ",
+      freedom_, " and ", scale, ".");
+  fisher_ = (freedom_ + 1) / (freedom_ + 3) / (scale * scale);
+  log_normaliser_ = std::log(scale) + 0.5 * std::log(std::numbers::pi * freedom_) -
+                    log_gamma_step(0.5 * freedom_);
+}
+
+std::string StudentT::describe() const {
+  return fmt::format("StudentT(degrees_of_freedom={}, scale={})", freedom_, scale_);
+}
+
+void StudentT::check_targets(const Tensor& y) const {
+  check_same_shape(y);
+  check_support(y, y.isfinite(), "a Student-t target is finite");
+}
+
+Tensor StudentT::compute_log_prob(const Tensor& y) const {
+  const auto d = (y - outputs()) / (scale_ * std::sqrt(freedom_));
+  return -0.5 * (freedom_ + 1) * torch::log1p(d.square()) - log_normaliser_;
+}
+
+Tensor StudentT::compute_score(const Tensor& y) const {
+  const double width = scale_ * std::sqrt(freedom_);
+  const auto d = (y - outputs()) / width;
+  return (freedom_ + 1) / width * d / (1 + d.square());
+}
+
+Tensor StudentT::fisher_multiply(const Tensor& v) const { return fisher_ * v; }
+
+Tensor StudentT::factor_multiply(const Tensor& r) const { return std::sqrt(fisher_) * r; }
+
+// A normal number by the root of a Gamma number of mean 1 and shape ν/2.
+Tensor StudentT::sample(std::optional<at::Generator> generator) const {
+  torch::NoGradGuard no_grad;
+  const auto normal = torch::empty_like(outputs(), torch::kDouble).normal_(0, 1, generator);
+  const auto shape = torch::full_like(normal, 0.5 * freedom_);
+  const auto precision = at::_standard_gamma(shape, generator) / shape;
+  const double limit = largest(outputs().scalar_type());
+  const auto y = outputs() + scale_ * normal / precision.sqrt();
+  return y.clamp(-limit, limit).to(outputs().scalar_type());
+}
+
+}  // namespace natgrad

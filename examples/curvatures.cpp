@@ -1,0 +1,153 @@
+// All curvature matrices of the library on one small network and real data, written down and
+// compared: rank, trace, spectrum, distances, and where the step that each gives points to. Then
+// the empirical Fisher matrix while the network learns: of rank at most the number of examples
+// (J. Martens, "New perspectives on the natural gradient method", section 7), and with a direction
+// ever further from the natural gradient. `--help` lists the options.
+
+#include <fmt/format.h>
+#include <natgrad/natgrad.h>
+#include <torch/torch.h>
+
+#include <CLI/CLI.hpp>
+
+#include "support/command_line.h"
+#include "support/comparisons.h"
+#include "support/curvature_matrices.h"
+#include "support/digits.h"
+#include "support/json.h"
+#include "support/picture.h"
+
+using examples::Json, examples::NamedMatrix, examples::SmallClassifier;
+using torch::Tensor;
+
+namespace {
+
+struct Options {
+  uint64_t seed = 0;
+  int64_t examples = 150;
+  std::string data = NATGRAD_DATA_DIR "/digits.csv";
+  std::string output = "curvatures";
+};
+
+Options parse_command_line(int argc, char** argv) {
+  CLI::App app("Compares the curvature matrices of a small classifier of digits.", "curvatures");
+  app.option_defaults()->always_capture_default();
+  Options options;
+  examples::add_seed(app, options.seed, "Of the weights and the choice of digits");
+  app.add_option("--examples", options.examples, "How many digits")
+      ->check(CLI::Range(2, 1000))
+      ->type_name("N");
+  app.add_option("--data", options.data, "Digits as CSV")->type_name("FILE");
+  examples::add_output(app, options.output);
+  examples::parse_or_exit(app, argc, argv);
+  return options;
+}
+
+/// λ of the steps that are compared: small against what matters of F, positive since F is singular.
+double damping_for(const Tensor& fisher) {
+  return 1e-3 * fisher.trace().item<double>() / static_cast<double>(fisher.size(0));
+}
+
+/// The table of the matrices at one θ.
+Json describe_matrices(const std::vector<NamedMatrix>& matrices, const Tensor& gradient) {
+  const auto& fisher = matrices.front().matrix;
+  const double lambda = damping_for(fisher);
+  fmt::print("\n{:30} {:>5} {:>9} {:>10} {:>10} {:>12} {:>14}\n", "matrix", "rank", "negative",
+             "trace", "largest", "‖C-F‖/‖F‖", "cosine of step");
+  Json rows = Json::array();
+  for (const auto& [name, matrix] : matrices) {
+    const auto spectrum = examples::spectrum_of(matrix);
+    const double distance = examples::relative_difference(matrix, fisher);
+    const double cosine = examples::cosine_of_steps(matrix, fisher, gradient, lambda);
+    fmt::print("{:30} {:5} {:9} {:10.3g} {:10.3g} {:12.2g} {:14.3f}\n", name, spectrum.rank,
+               spectrum.negative, spectrum.trace, spectrum.eigenvalues[0].item<double>(), distance,
+               cosine);
+    rows.push_back({{"name", name},
+                    {"rank", spectrum.rank},
+                    {"trace", spectrum.trace},
+                    {"cosine", cosine},
+                    {"eigenvalues", examples::to_json(spectrum.eigenvalues)}});
+  }
+  return rows;
+}
+
+/// ‖A - B‖/‖B‖ of all pairs.
+Tensor distances_between(const std::vector<NamedMatrix>& matrices) {
+  const auto count = static_cast<int64_t>(matrices.size());
+  auto distances = torch::empty({count, count}, torch::kDouble);
+  for (int64_t i = 0; i < count; ++i) {
+    for (int64_t j = 0; j < count; ++j) {
+      distances[i][j] = examples::relative_difference(matrices[i].matrix, matrices[j].matrix);
+    }
+  }
+  return distances;
+}
+
+void print_distances(const std::vector<NamedMatrix>& matrices, const Tensor& distances) {
+  fmt::print("\n‖A - B‖/‖B‖, Frobenius (A the row, B the column, in the order above)\n");
+  for (size_t i = 0; i < matrices.size(); ++i) {
+    fmt::print("{:30}", matrices[i].name);
+    for (int64_t j = 0; j < distances.size(1); ++j) {
+      fmt::print(" {:8.1e}", distances[i][j].item<double>());
+    }
+    fmt::print("\n");
+  }
+}
+
+/// The empirical Fisher matrix against the Fisher matrix after some natural-gradient steps.
+Json follow_empirical_fisher(const SmallClassifier& classifier) {
+  natgrad::NaturalGradient optimizer(classifier.parameters(),
+                                     natgrad::NaturalGradientOptions().lr(0.3));
+  fmt::print("\nWhile it learns:\n{:>6} {:>10} {:>10} {:>12} {:>26} {:>12}\n", "steps", "loss",
+             "|gradient|", "rank of F̄", "cosine of F̄⁻¹g and F⁻¹g", "‖F̄-F‖/‖F‖");
+  Json rows = Json::array();
+  int steps = 0;
+  for (const int stop : {0, 2, 5, 10, 20, 40, 80}) {
+    for (; steps < stop; ++steps) optimizer.step(classifier.loss());
+    const auto loss = classifier.loss();
+    const natgrad::LossGraph graph(loss, classifier.parameters());
+    const auto fisher = dense(natgrad::fisher(graph));
+    const auto empirical = dense(natgrad::empirical_fisher(graph));
+    const auto rank = examples::spectrum_of(empirical).rank;
+    const double cosine =
+        examples::cosine_of_steps(empirical, fisher, graph.gradient(), damping_for(fisher));
+    const double distance = examples::relative_difference(empirical, fisher);
+    fmt::print("{:6} {:10.4f} {:10.2e} {:12} {:24.3f} {:12.2g}\n", steps, loss.item<double>(),
+               graph.gradient().norm().item<double>(), rank, cosine, distance);
+    rows.push_back({{"steps", steps},
+                    {"loss", loss.item<double>()},
+                    {"rank", rank},
+                    {"cosine", cosine},
+                    {"distance", distance}});
+    TORCH_CHECK(rank <= classifier.examples(), "the empirical Fisher matrix has rank ", rank,
+                " with ", classifier.examples(), " examples.");
+  }
+  return rows;
+}
+
+void run(const Options& options) {
+  examples::check_writable(options.output + ".json");
+  const auto digits = examples::read_digits(options.data, options.seed);
+  const SmallClassifier classifier(digits.train, options.examples, options.seed);
+  const auto graph = classifier.graph();
+  const auto title = fmt::format("a classifier 16-8-10, P = {} weights, {} handwritten digits",
+                                 graph.parameters().size(), classifier.examples());
+  fmt::print("{}\n", title);
+
+  const auto matrices = examples::curvature_matrices(graph);
+  Json report = {{"title", title}, {"examples", classifier.examples()}};
+  report["matrices"] = describe_matrices(matrices, graph.gradient());
+  const auto distances = distances_between(matrices);
+  print_distances(matrices, distances);
+  report["distances"] = examples::to_json(distances);
+  report["training"] = follow_empirical_fisher(classifier);
+  examples::write_json(options.output + ".json", report);
+  examples::draw_picture("plot_curvatures.py", options.output);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto options = parse_command_line(argc, argv);
+  return examples::exit_code("curvatures", [&] { run(options); });
+}

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <natgrad/curvature/empirical_fisher.h>
+
+namespace natgrad {
+
+/// Estimates of a curvature matrix's diagonal, [P], for preconditioners and diagonal metrics.
+
+/// diag F by curvature propagation (Martens, Sutskever & Swersky 2012), with F_R = B Bᵀ and probes
+/// r of random signs:
+///
+///     E[(Σ √sᵢ Jᵢᵀ B rᵢ)²] = diag F.
+///
+/// The mean of `probes` draws, at one backward pass each; unbiased, with a standard deviation of at
+/// most √(2/probes) F_jj in entry j. Throws `c10::Error` for `probes` < 1 and for negative weights,
+/// and as `fisher` does.
+torch::Tensor propagated_fisher_diagonal(const LossGraph& graph, int64_t probes,
+                                         at::Generator generator,
+                                         FisherWeights weights = FisherWeights::OfTheLoss);
+
+/// diag G likewise, for any loss: E[(Jᵀr) ⊙ (JᵀH_L r)] = diag G, at two backward passes and a
+/// product with H_L a draw. Unbiased also where H_L has no root; a draw's entry may be negative,
+/// and Var = Σ over the entries a, b of z of (J_aj (JᵀH_L)_jb) products, larger than above.
+torch::Tensor propagated_gauss_newton_diagonal(const LossGraph& graph, int64_t probes,
+                                               at::Generator generator);
+
+/// diag F̄ = Σ sᵢ gᵢ², exactly; costs what `empirical_fisher_rows` does.
+torch::Tensor empirical_fisher_diagonal(const LossGraph& graph, Moment moment = Moment::Uncentred,
+                                        FisherWeights weights = FisherWeights::OfTheLoss);
+
+}  // namespace natgrad

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <natgrad/curvature/fisher.h>
+
+namespace natgrad {
+
+/// Whether the mean is taken off the gradients.
+enum class Moment {
+  Uncentred,  ///< E[g gᵀ]
+  Centred     ///< the covariance, E[g gᵀ] - E[g] E[g]ᵀ
+};
+
+/// The empirical Fisher matrix (Martens, "New perspectives", section 7)
+///
+///     F̄ = Σ sᵢ gᵢ gᵢᵀ,  gᵢ = ∇_θ L(yᵢ, f(xᵢ, θ)),
+///
+/// with the examples' own targets: no Fisher matrix, but the uncentred second moment of their
+/// gradients, of rank at most N; or their covariance, F̄ - (Σ sᵢ gᵢ)(Σ sᵢ gᵢ)ᵀ/Σs. It needs no
+/// probabilistic model. s are the examples' weights in the loss (the mean over an example's
+/// observations), or 1/N for a loss of the user's own and with `Uniform` weights.
+///
+/// A product costs one J v and one Jᵀu (vᵢ = gᵢ·v comes from J v), and no gradient of a single
+/// example is formed. For a loss that cannot be read the gradients of all examples are formed by
+/// `per_example_gradients`, N P numbers.
+///
+/// Throws `c10::Error` where an example has no gradient of its own, as with BatchNorm in training
+/// mode, and for negative weights of the loss.
+LinearOperator empirical_fisher(const LossGraph& graph, Moment moment = Moment::Uncentred,
+                                FisherWeights weights = FisherWeights::OfTheLoss);
+
+/// `empirical_fisher` as an option of the optimizer.
+class EmpiricalFisher final : public Curvature {
+ public:
+  TORCH_ARG(Moment, moment) = Moment::Uncentred;
+  TORCH_ARG(FisherWeights, weights) = FisherWeights::OfTheLoss;
+
+ public:
+  LinearOperator at(const LossGraph& graph) const override {
+    return empirical_fisher(graph, moment_, weights_);
+  }
+  bool needs_terms() const override { return false; }
+  torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override;
+  std::string describe() const override;
+  std::shared_ptr<const Curvature> clone() const override;
+};
+
+/// √sᵢ gᵢ (less √sᵢ times their mean, if centred) as rows, [N, P]: F̄ is their RᵀR. Forms the
+/// gradients of all examples.
+torch::Tensor empirical_fisher_rows(const LossGraph& graph, Moment moment = Moment::Uncentred,
+                                    FisherWeights weights = FisherWeights::OfTheLoss);
+
+}  // namespace natgrad

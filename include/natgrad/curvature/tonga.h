@@ -1,0 +1,33 @@
+#pragma once
+
+#include <natgrad/curvature/empirical_fisher.h>
+
+namespace natgrad {
+
+/// The covariance of the examples' gradients in the form of TONGA (Le Roux, Manzagol & Bengio
+/// 2007): the empirical Fisher matrix kept as its rows, so that the damped system
+///
+///     (F̄ + λI) δ = -∇h
+///
+/// is solved exactly, by the identity of Woodbury, through a Gram matrix of [N, N]; the solver's
+/// settings do not matter then. λ > 0 is needed: `Tikhonov(λ)` or the default.
+///
+/// Costs the gradients of all examples, [N, P], and 2 N² P operations once, then 4 N P a solve.
+/// Throws as `empirical_fisher_rows` does.
+class Tonga final : public Curvature {
+ public:
+  /// `Centred` for the covariance proper.
+  TORCH_ARG(Moment, moment) = Moment::Uncentred;
+  TORCH_ARG(FisherWeights, weights) = FisherWeights::OfTheLoss;
+  /// Keeps the leading eigenvectors only, so many; 0 for all.
+  TORCH_ARG(int64_t, rank) = 0;
+
+ public:
+  LinearOperator at(const LossGraph& graph) const override;
+  bool needs_terms() const override { return false; }
+  torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override;
+  std::string describe() const override;
+  std::shared_ptr<const Curvature> clone() const override;
+};
+
+}  // namespace natgrad

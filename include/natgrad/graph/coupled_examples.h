@@ -1,0 +1,12 @@
+#pragma once
+
+#include <torch/csrc/autograd/edge.h>
+
+namespace natgrad {
+
+/// Throws `c10::Error` if batch normalisation in training mode lies below the roots: each example's
+/// loss then depends on all inputs. Instance normalisation, which LibTorch computes as a batch of
+/// one, is none.
+void check_examples_are_independent(const torch::autograd::edge_list& roots);
+
+}  // namespace natgrad

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <natgrad/variational/expectations.h>
+#include <torch/arg.h>
+
+#include <string>
+
+namespace natgrad {
+
+/// The parameters in which a step is straight.
+enum class VariationalForm {
+  Natural,    ///< λ₁ = μ/σ², λ₂ = -1/(2σ²)
+  MeanLogStd  ///< μ, log σ
+};
+
+/// Options of `NaturalGradientVI`.
+struct NaturalGradientVIOptions {
+  /// ε in (0, 1] for the natural form, > 0 for the other.
+  TORCH_ARG(double, rate) = 0.1;
+  TORCH_ARG(VariationalForm, form) = VariationalForm::Natural;
+  /// k, the pairs of samples in a step; 0: the cubature.
+  TORCH_ARG(int64_t, pairs) = 0;
+  /// Of the samples.
+  TORCH_ARG(uint64_t, seed) = 0;
+};
+
+/// What became of a step; of the last two q is as it was.
+enum class VariationalOutcome {
+  Accepted,
+  InvalidPrecision,  ///< some precision would not be positive
+  NonFinite          ///< the log-joint, its gradient or the new q is not finite
+};
+
+struct VariationalSummary {
+  VariationalOutcome outcome = VariationalOutcome::Accepted;
+  double expected_log_joint = 0;  ///< E_q[log p] of the q that the step started from
+  double elbo = 0;                ///< E_q[log p] - E_q[log q] of the same
+  int64_t coordinate = -1;        ///< the first one with an invalid precision
+  /// Every ε below it leaves all precisions positive; natural form only.
+  double largest_rate = 0;
+  /// One line that says what happened, and what to do if anything.
+  std::string message() const;
+};
+
+/// Natural-gradient variational inference with a mean-field Gaussian q on a log-joint log p(data,
+/// θ): ascent on the ELBO E_q[log p] - E_q[log q] in the Fisher metric of q, g_ij = E_q[∂_i log q
+/// ∂_j log q].
+///
+/// In natural parameters the natural gradient is the gradient by the mean parameters m = (μ,
+/// μ² + σ²), and the step (Khan & Lin 2017)
+///
+///     λ ← (1 - ε) λ + ε ∇_m E_q[log p],
+///
+/// which is σ⁻² ← (1 - ε) σ⁻² - ε E_q[∂²log p],  μ ← μ + ε σ² E_q[∂ log p] with the new σ². On a
+/// Gaussian target N(m, Λ⁻¹) and ε = 1 one step makes σ_j² = 1/Λ_jj, and μ is a step of Jacobi's
+/// iteration for Λμ = Λm: it diverges if the spectral radius of I - D⁻¹Λ, D = diag Λ, exceeds 1,
+/// where a smaller ε helps. A step to a precision that is not positive, as where log p is convex,
+/// is refused.
+///
+/// In (μ, log σ), F = diag(σ⁻², 2), precisions stay positive:
+///
+///     μ ← μ + ε σ² E_q[∂ log p],  log σ ← log σ + ½ε (1 + σ² E_q[∂²log p]).
+///
+/// Numerical outcomes are values; a refused step draws nothing from the stream of samples. Throws
+/// for options out of range, and as the expectations do.
+class NaturalGradientVI {
+ public:
+  NaturalGradientVI(LogJoint log_joint, MeanFieldGaussian initial,
+                    NaturalGradientVIOptions options = {});
+
+  /// One step; costs one set of expectations.
+  const VariationalSummary& step();
+  const VariationalSummary& summary() const { return summary_; }
+  const MeanFieldGaussian& q() const { return q_; }
+  /// Number of accepted steps.
+  int64_t steps() const { return steps_; }
+  /// ε from the next step on.
+  void set_rate(double rate);
+
+ private:
+  Expectations expectations() const;
+
+  LogJoint log_joint_;
+  MeanFieldGaussian q_;
+  NaturalGradientVIOptions options_;
+  VariationalSummary summary_;
+  int64_t steps_ = 0;
+};
+
+}  // namespace natgrad

@@ -1,0 +1,55 @@
+#pragma once
+
+// The one table of curvatures. Adding one is adding its line here: every test that is
+// parameterised over `curvature_options` then holds it to every property.
+
+#include <natgrad/curvature/block_diagonal.h>
+#include <natgrad/curvature/classical_gauss_newton.h>
+#include <natgrad/curvature/empirical_fisher.h>
+#include <natgrad/curvature/fisher.h>
+#include <natgrad/curvature/fisher_or_gauss_newton.h>
+#include <natgrad/curvature/gauss_newton.h>
+#include <natgrad/curvature/hessian.h>
+#include <natgrad/curvature/monte_carlo_fisher.h>
+#include <natgrad/curvature/tonga.h>
+
+#include <memory>
+#include <ostream>
+#include <string>
+#include <vector>
+
+namespace natgrad::testing {
+
+struct CurvatureOption {
+  std::string name;
+  std::shared_ptr<const Curvature> curvature;
+  bool is_semidefinite = true;
+  /// Whether each call of `at` is another draw.
+  bool is_random = false;
+};
+
+inline std::ostream& operator<<(std::ostream& out, const CurvatureOption& option) {
+  return out << option.name;
+}
+
+inline std::vector<CurvatureOption> curvature_options() {
+  const auto of = [](const Curvature& curvature) { return curvature.clone(); };
+  return {
+      {"Fisher", of(Fisher())},
+      {"FisherUniform", of(Fisher().weights(FisherWeights::Uniform))},
+      {"GaussNewton", of(GaussNewton())},
+      {"FisherOrGaussNewton", of(FisherOrGaussNewton())},
+      {"ClassicalGaussNewton", of(ClassicalGaussNewton())},
+      {"MonteCarloFisher", of(MonteCarloFisher(3)), true, true},
+      {"EmpiricalFisher", of(EmpiricalFisher())},
+      {"EmpiricalFisherCentred", of(EmpiricalFisher().moment(Moment::Centred))},
+      {"EmpiricalFisherUniform", of(EmpiricalFisher().weights(FisherWeights::Uniform))},
+      {"Tonga", of(Tonga())},
+      {"TongaOfRankTwo", of(Tonga().rank(2))},
+      {"Hessian", of(Hessian()), false},
+      {"BlockDiagonalFisher", of(BlockDiagonal(Fisher()))},
+      {"BlockDiagonalHessian", of(BlockDiagonal(Hessian())), false},
+  };
+}
+
+}  // namespace natgrad::testing
