@@ -10,6 +10,8 @@ namespace examples {
 namespace {
 
 constexpr double kZeroEigenvalue = 1e-10;
+// Small against what matters of a matrix; positive, since most here are singular.
+constexpr double kRelativeDamping = 1e-3;
 
 Tensor weights(at::IntArrayRef shape, const torch::Generator& generator) {
   const auto scale = 1 / std::sqrt(static_cast<double>(shape.back()));
@@ -70,12 +72,10 @@ Spectrum spectrum_of(const Tensor& symmetric) {
           eigenvalues};
 }
 
-double cosine_of_steps(const Tensor& a, const Tensor& b, const Tensor& gradient, double lambda) {
-  const auto damping = lambda * torch::eye(a.size(0), a.options());
-  const auto of = [&](const Tensor& matrix) {
-    return torch::linalg_solve(matrix + damping, gradient);
-  };
-  return torch::cosine_similarity(of(a), of(b), 0).item<double>();
+torch::Tensor damped_step(const Tensor& matrix, const Tensor& gradient) {
+  const auto lambda = kRelativeDamping * matrix.trace() / static_cast<double>(matrix.size(0));
+  const auto damping = lambda * torch::eye(matrix.size(0), matrix.options());
+  return torch::linalg_solve(matrix + damping, -gradient);
 }
 
 }  // namespace examples

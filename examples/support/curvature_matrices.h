@@ -45,8 +45,7 @@ struct Spectrum {
 };
 Spectrum spectrum_of(const torch::Tensor& symmetric);
 
-/// The cosine between the damped steps -(A + λI)⁻¹ g and -(B + λI)⁻¹ g.
-double cosine_of_steps(const torch::Tensor& a, const torch::Tensor& b,
-                       const torch::Tensor& gradient, double lambda);
+/// -(C + λI)⁻¹ g with λ a thousandth of C's mean eigenvalue.
+torch::Tensor damped_step(const torch::Tensor& matrix, const torch::Tensor& gradient);
 
 }  // namespace examples

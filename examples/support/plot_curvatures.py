@@ -45,15 +45,18 @@ def draw_distances(figure, ax, matrices, distances):
 def draw_training(ax, training):
     steps = [row["steps"] for row in training]
     ax.plot(steps, [row["loss"] for row in training], "o-", color=COLOURS[0], label="loss")
-    ax.set(xlabel="natural-gradient steps", ylabel="loss", yscale="log")
+    ax.plot(steps, [row["length"] for row in training], "^-", color=COLOURS[2],
+            label="length of its step over that of the natural gradient")
+    ax.set(xlabel="natural-gradient steps", ylabel="loss, length", yscale="log")
     ax.set_title("The empirical Fisher matrix while the network learns")
     ax.grid(alpha=0.3)
     right = ax.twinx()
     right.plot(steps, [row["cosine"] for row in training], "s-", color=COLOURS[4],
                label="cosine of its step with the natural gradient")
     right.set_ylim(min(0, min(row["cosine"] for row in training)), 1)
+    right.set_ylabel("cosine")
     handles = ax.get_legend_handles_labels(), right.get_legend_handles_labels()
-    ax.legend(handles[0][0] + handles[1][0], handles[0][1] + handles[1][1], loc="center right")
+    ax.legend(handles[0][0] + handles[1][0], handles[0][1] + handles[1][1], loc="upper center", fontsize=8)
 
 
 def main(source, target):
