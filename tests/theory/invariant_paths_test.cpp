@@ -3,6 +3,7 @@
 // Newton's method it does even in the limit; damping needs more of g (Martens, "New perspectives",
 // section 10).
 
+#include <natgrad/curvature/empirical_fisher.h>
 #include <natgrad/likelihoods/bernoulli.h>
 
 #include "theory/reparameterisation.h"
@@ -46,7 +47,9 @@ struct InvariantPaths : ::testing::Test {
   }
   /// The distance in θ between the ways in γ and in θ.
   double difference(double rate, int steps) const {
-    const auto options = plain_natural_gradient(rate);
+    return difference(plain_natural_gradient(rate), steps);
+  }
+  double difference(const NaturalGradientOptions& options, int steps) const {
     return (g(walk(start, smooth(), options, steps)) - walk(g(start), same, options, steps))
         .norm()
         .item<double>();
@@ -68,6 +71,15 @@ TEST_F(InvariantPaths, OfOneStepDifferInSecondOrder) {
   for (const double rate : {0.1, 0.05}) {
     EXPECT_NEAR(order(difference(rate, 1), difference(rate / 2, 1)), 2, 0.1) << rate;
   }
+}
+
+// The matrix of any mean of JᵀAJ with an A that knows no parameters, the empirical Fisher's too.
+TEST_F(InvariantPaths, OfTheEmpiricalFisherMatrixMeetToo) {
+  const auto apart = [&](int steps) {
+    const auto options = plain_natural_gradient(kTime / steps).curvature(EmpiricalFisher());
+    return difference(options, steps);
+  };
+  EXPECT_NEAR(order(apart(40), apart(80)), 1, 0.1);
 }
 
 TEST_F(InvariantPaths, OfNewtonsMethodStayApart) {
