@@ -10,7 +10,7 @@ using torch::Tensor;
 
 namespace {
 
-/// The number of blocks and, for each of the [P] entries, whether it is in block k: [P, K].
+/// For each of the [P] entries, whether it is in block k: [P, K].
 Tensor masks_of(const ParameterLayout& parameters, const std::vector<int64_t>& blocks) {
   TORCH_CHECK(blocks.size() == parameters.tensors().size(),
               "natgrad: ", parameters.tensors().size(),
@@ -51,6 +51,14 @@ BlockDiagonal& BlockDiagonal::group(std::vector<Tensor> parameters) {
 }
 
 LinearOperator BlockDiagonal::at(const LossGraph& graph) const {
+  for (const auto& members : groups_) {
+    for (const auto& member : members) {
+      TORCH_CHECK(!member.requires_grad() || holds(graph.parameters().tensors(), member),
+                  "natgrad: a parameter of shape ", member.sizes(),
+                  " is in a group of BlockDiagonal but is none of the optimizer's; pass the very "
+                  "tensors, as module->parameters() gives them.");
+    }
+  }
   std::vector<int64_t> blocks;
   auto next = static_cast<int64_t>(groups_.size());
   for (const auto& parameter : graph.parameters().tensors()) {

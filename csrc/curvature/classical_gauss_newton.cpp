@@ -1,8 +1,7 @@
 #include <natgrad/curvature/classical_gauss_newton.h>
-#include <natgrad/curvature/gradient_noise.h>
-#include <natgrad/graph/backward.h>
-#include <natgrad/graph/pass_size.h>
 #include <torch/torch.h>
+
+#include "pulled_back.h"
 
 namespace natgrad {
 
@@ -10,41 +9,22 @@ using torch::Tensor;
 
 namespace {
 
-/// s of each output, summed over its terms.
-std::vector<Tensor> weights_of_outputs(const LossGraph& graph) {
-  std::vector<Tensor> weights(graph.outputs().size());
-  for (const auto& term : graph.terms()) {
-    const auto& z = graph.outputs()[term.output];
-    auto s = term.weights;
-    if (term.is_own()) {
-      const auto shape = shape_at(z);
-      const double examples = shape.empty() ? 1 : static_cast<double>(shape[0]);
-      s = torch::full({}, 1 / examples, options_at(z));
-    }
-    auto& sum = weights[term.output];
-    sum = sum.defined() ? sum + s : s;
-  }
-  return weights;
+/// s, or 1/N for a loss of the user's own.
+Tensor weights_of(const LossGraph& graph, const LossTerm& term) {
+  if (!term.is_own()) return term.weights;
+  return torch::full({}, 1.0 / static_cast<double>(graph.examples_of(term)),
+                     term.gradient.options());
 }
 
 }  // namespace
 
 LinearOperator classical_gauss_newton(const LossGraph& graph) {
-  graph.linearization();  // its random dummy is not to be drawn while many columns are multiplied
-  const auto& parameters = graph.parameters();
-  return {"classical Gauss-Newton matrix", parameters.size(), parameters.options(),
-          [graph, weights = weights_of_outputs(graph)](const Tensor& v) {
-            torch::NoGradGuard no_grad;
-            const auto& f = graph.linearization();
-            auto u = f.multiply(v);
-            for (size_t k = 0; k < u.size(); ++k) u[k] = weights[k] * u[k];
-            return f.multiply_transposed(u);
-          },
-          columns_for({graph.root()})};
-}
-
-Tensor ClassicalGaussNewton::noise(const LossGraph& graph, at::Generator generator) const {
-  return probed_noise(graph, classical_gauss_newton(graph), std::move(generator));
+  const auto weights =
+      sum_by_output(graph, [&](const LossTerm& term) { return weights_of(graph, term); });
+  return pulled_back(graph, "classical Gauss-Newton matrix", [weights](auto jv) {
+    for (size_t k = 0; k < jv.size(); ++k) jv[k] = weights[k] * jv[k];
+    return jv;
+  });
 }
 
 std::shared_ptr<const Curvature> ClassicalGaussNewton::clone() const {

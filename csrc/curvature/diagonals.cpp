@@ -16,18 +16,14 @@ void check_probes(int64_t probes) {
 /// √s B r, one tensor per output.
 std::vector<Tensor> root_of_output_fisher(const LossGraph& graph, FisherWeights choice,
                                           at::Generator& generator) {
-  std::vector<Tensor> root(graph.outputs().size());
-  for (const auto& term : graph.terms()) {
+  return sum_by_output(graph, [&](const LossTerm& term) {
     const auto weights = weights_of(term, choice);
     TORCH_CHECK(weights.ge(0).all().item<bool>(),
                 "natgrad: some weights of the loss are negative, and F has no root. Use "
                 "FisherWeights::Uniform.");
     const auto signs = random_signs_like(term.likelihood->outputs(), generator);
-    const auto part = weights.sqrt() * term.likelihood->factor_multiply(signs);
-    auto& sum = root[term.output];
-    sum = sum.defined() ? sum + part : part;
-  }
-  return root;
+    return weights.sqrt() * term.likelihood->factor_multiply(signs);
+  });
 }
 
 std::vector<Tensor> signs_of_outputs(const LossGraph& graph, at::Generator& generator) {

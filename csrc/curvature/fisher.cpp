@@ -1,9 +1,10 @@
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/gradient_noise.h>
-#include <natgrad/graph/pass_size.h>
 #include <torch/torch.h>
 
 #include <algorithm>
+
+#include "pulled_back.h"
 
 namespace natgrad {
 
@@ -14,14 +15,9 @@ namespace {
 /// s F_R v, one tensor per output.
 std::vector<Tensor> multiply_output_fisher(const LossGraph& graph, FisherWeights weights,
                                            const std::vector<Tensor>& v) {
-  torch::NoGradGuard no_grad;
-  auto product = std::vector<Tensor>(v.size());
-  for (const auto& term : graph.terms()) {
-    const auto part = weights_of(term, weights) * term.likelihood->fisher_multiply(v[term.output]);
-    auto& sum = product[term.output];
-    sum = sum.defined() ? sum + part : part;
-  }
-  return product;
+  return sum_by_output(graph, [&](const LossTerm& term) {
+    return weights_of(term, weights) * term.likelihood->fisher_multiply(v[term.output]);
+  });
 }
 
 }  // namespace
@@ -48,14 +44,9 @@ void check_has_fisher(const LossGraph& graph) {
 
 LinearOperator fisher(const LossGraph& graph, FisherWeights weights) {
   check_has_fisher(graph);
-  graph.linearization();  // its random dummy is not to be drawn while many columns are multiplied
-  const auto& parameters = graph.parameters();
-  return {"Fisher matrix", parameters.size(), parameters.options(),
-          [graph, weights](const Tensor& v) {
-            const auto& f = graph.linearization();
-            return f.multiply_transposed(multiply_output_fisher(graph, weights, f.multiply(v)));
-          },
-          columns_for({graph.root()})};
+  return pulled_back(graph, "Fisher matrix", [graph, weights](const auto& jv) {
+    return multiply_output_fisher(graph, weights, jv);
+  });
 }
 
 Tensor Fisher::noise(const LossGraph& graph, at::Generator generator) const {

@@ -1,23 +1,18 @@
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/curvature/gradient_noise.h>
-#include <natgrad/graph/pass_size.h>
 #include <torch/torch.h>
 
 #include <algorithm>
+
+#include "pulled_back.h"
 
 namespace natgrad {
 
 using torch::Tensor;
 
 LinearOperator gauss_newton(const LossGraph& graph) {
-  graph.linearization();  // its random dummy is not to be drawn while many columns are multiplied
-  const auto& parameters = graph.parameters();
-  return {"Gauss-Newton matrix", parameters.size(), parameters.options(),
-          [graph](const Tensor& v) {
-            const auto& f = graph.linearization();
-            return f.multiply_transposed(graph.multiply_loss_hessian(f.multiply(v)));
-          },
-          columns_for({graph.root()})};
+  return pulled_back(graph, "Gauss-Newton matrix",
+                     [graph](const auto& jv) { return graph.multiply_loss_hessian(jv); });
 }
 
 Tensor GaussNewton::noise(const LossGraph& graph, at::Generator generator) const {

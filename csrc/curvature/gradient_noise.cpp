@@ -4,16 +4,20 @@
 
 #include <algorithm>
 
+#include "outer_products.h"
+
 namespace natgrad {
 
 using torch::Tensor;
 
 namespace {
 
-/// Σᵢ sᵢ, where an example's weight is the mean over its observations.
+/// Σᵢ sᵢ, where an example's weight is the mean over those of its observations that count.
 double sum_of_example_weights(const Tensor& weights, const Likelihood& likelihood) {
-  const double examples = static_cast<double>(likelihood.examples());
-  return weights.mean(torch::kDouble).item<double>() * examples;
+  const auto rows =
+      rows_of_examples(weights.expand_as(likelihood.outputs()), likelihood.example_dim())
+          .to(torch::kDouble);
+  return (rows.sum(1) / rows.ne(0).sum(1).clamp_min(1)).sum().item<double>();
 }
 
 }  // namespace
@@ -21,17 +25,14 @@ double sum_of_example_weights(const Tensor& weights, const Likelihood& likelihoo
 Tensor gradient_noise(const LossGraph& graph, at::Generator generator, FisherWeights choice) {
   torch::NoGradGuard no_grad;
   check_has_fisher(graph);
-  std::vector<Tensor> noise(graph.outputs().size());
   double weight_sum = 0;
-  for (const auto& term : graph.terms()) {
+  const auto noise = sum_by_output(graph, [&](const LossTerm& term) {
     const auto white = random_signs_like(term.likelihood->outputs(), generator);
     const auto weights = weights_of(term, choice);
-    const auto drawn = weights * term.likelihood->factor_multiply(white);
-    auto& sum = noise[term.output];
-    sum = sum.defined() ? sum + drawn : drawn;
     // Several heads are one example's outputs: their number must not change λ.
     weight_sum = std::max(weight_sum, sum_of_example_weights(weights, *term.likelihood));
-  }
+    return weights * term.likelihood->factor_multiply(white);
+  });
   const auto gradient = graph.linearization().multiply_transposed(noise);
   const auto norm = torch::linalg_vector_norm(gradient, 2, std::nullopt, false, torch::kDouble);
   // Weights that sum to zero or less leave no examples to speak of.

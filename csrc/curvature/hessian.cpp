@@ -1,4 +1,3 @@
-#include <natgrad/curvature/gradient_noise.h>
 #include <natgrad/curvature/hessian.h>
 #include <natgrad/graph/backward.h>
 #include <natgrad/graph/pass_size.h>
@@ -13,12 +12,9 @@ LinearOperator hessian(const LossGraph& graph) {
   const auto one = torch::ones(shape_at(graph.root()), options_at(graph.root()));
   const SecondDerivative second({graph.root()}, {one}, parameters);
   return {"Hessian", parameters.size(), parameters.options(),
+          // The graph is held for what it suspends: hooks of retain_grad().
           [graph, second](const Tensor& v) { return second.multiply(v); },
           columns_for({graph.root()})};
-}
-
-Tensor Hessian::noise(const LossGraph& graph, at::Generator generator) const {
-  return probed_noise(graph, hessian(graph), std::move(generator));
 }
 
 std::shared_ptr<const Curvature> Hessian::clone() const { return std::make_shared<Hessian>(*this); }

@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <natgrad/curvature/gradient_noise.h>
 #include <natgrad/curvature/metric.h>
 #include <torch/torch.h>
 
@@ -69,10 +68,6 @@ LinearOperator ParameterScales::at(const LossGraph& graph) const {
   return natgrad::diagonal(layout.flatten(metric));
 }
 
-Tensor ParameterScales::noise(const LossGraph& graph, at::Generator generator) const {
-  return probed_noise(graph, at(graph), std::move(generator));
-}
-
 std::string ParameterScales::describe() const {
   std::string scales;
   for (const auto& [parameter, s] : scales_) {
@@ -109,10 +104,6 @@ LinearOperator Metric::at(const LossGraph& graph) const {
               G.options().device(), " but the parameters are in ", layout.options().dtype(), " on ",
               layout.options().device(), ".");
   return G;
-}
-
-Tensor Metric::noise(const LossGraph& graph, at::Generator generator) const {
-  return probed_noise(graph, at(graph), std::move(generator));
 }
 
 std::string Metric::describe() const { return fmt::format("Metric({} #{})", name_, number_); }

@@ -1,8 +1,9 @@
 #include <fmt/format.h>
 #include <natgrad/curvature/gradient_noise.h>
 #include <natgrad/curvature/monte_carlo_fisher.h>
-#include <natgrad/curvature/outer_products.h>
 #include <torch/torch.h>
+
+#include "outer_products.h"
 
 namespace natgrad {
 
@@ -24,8 +25,9 @@ ExampleVectors draw(const LossGraph& graph, const LossTerm& term, const Tensor& 
   ExampleVectors set;
   set.u.resize(graph.outputs().size());
   set.u[term.output] = (root_of_weights * likelihood.score(likelihood.sample(generator))).detach();
-  set.weights = torch::full({likelihood.examples()}, 1.0 / static_cast<double>(samples),
-                            likelihood.outputs().options().requires_grad(false));
+  const auto options = likelihood.outputs().options().requires_grad(false);
+  set.scale = torch::ones({likelihood.examples()}, options);
+  set.weights = set.scale / static_cast<double>(samples);
   return set;
 }
 

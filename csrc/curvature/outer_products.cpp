@@ -1,19 +1,14 @@
-#include <natgrad/curvature/outer_products.h>
-#include <natgrad/graph/pass_size.h>
+#include "outer_products.h"
+
 #include <torch/torch.h>
+
+#include "pulled_back.h"
 
 namespace natgrad {
 
 using torch::Tensor;
 
 namespace {
-
-/// Sums over all but the examples' dimension: [N].
-Tensor sum_per_example(const Tensor& t, int64_t example_dim) {
-  if (t.dim() <= example_dim) return t.sum().reshape({1});
-  const auto first = t.movedim(example_dim, 0);
-  return first.reshape({first.size(0), -1}).sum(1);
-}
 
 /// A number per example, in a shape that broadcasts against `t`.
 Tensor along_examples(const Tensor& per_example, const Tensor& t, int64_t example_dim) {
@@ -34,46 +29,52 @@ void check_examples(const ExampleVectors& set, const std::vector<int64_t>& dims)
   }
 }
 
-/// u with each example's rows times wᵢ (uᵢ·(J v)ᵢ), added to `sum`.
-void add_products(const ExampleVectors& set, const std::vector<int64_t>& dims,
-                  const std::vector<Tensor>& jv, std::vector<Tensor>& sum) {
+/// gᵢ·v, less their mean if the set is centred: twice, as one subtraction leaves its own rounding.
+Tensor products_with(const ExampleVectors& set, const std::vector<int64_t>& dims,
+                     const std::vector<Tensor>& jv) {
   Tensor along = torch::zeros_like(set.weights);
   for (size_t k = 0; k < jv.size(); ++k) {
-    if (set.u[k].defined()) along = along + sum_per_example(set.u[k] * jv[k], dims[k]);
+    if (set.u[k].defined()) along = along + rows_of_examples(set.u[k] * jv[k], dims[k]).sum(1);
   }
+  along = set.scale * along;
+  if (!set.centred) return along;
+  const auto total = set.weights.sum();
+  const auto share = torch::where(total.eq(0), 0.0, set.weights / total);
+  for (int pass = 0; pass < 2; ++pass) along = along - share.dot(along);
+  return along;
+}
+
+/// Adds mᵢ cᵢ rᵢ uᵢ to `sum`.
+void add_products(const ExampleVectors& set, const std::vector<int64_t>& dims,
+                  const std::vector<Tensor>& jv, std::vector<Tensor>& sum) {
+  const auto coefficients = set.weights * set.scale * products_with(set, dims, jv);
   for (size_t k = 0; k < jv.size(); ++k) {
     if (!set.u[k].defined()) continue;
-    const auto part = along_examples(set.weights * along, set.u[k], dims[k]) * set.u[k];
+    const auto part = along_examples(coefficients, set.u[k], dims[k]) * set.u[k];
     sum[k] = sum[k].defined() ? sum[k] + part : part;
   }
 }
 
 }  // namespace
 
-int64_t example_dim(const LossGraph& graph, size_t output) {
-  for (const auto& term : graph.terms()) {
-    if (term.output == output && term.likelihood) return term.likelihood->example_dim();
-  }
-  return 0;
+Tensor rows_of_examples(const Tensor& t, int64_t example_dim) {
+  if (t.dim() <= example_dim) return t.reshape({1, -1});
+  const auto first = t.movedim(example_dim, 0);
+  return first.reshape({first.size(0), -1});
 }
 
 LinearOperator sum_of_outer_products(const LossGraph& graph, std::string name,
                                      std::vector<ExampleVectors> sets) {
-  std::vector<int64_t> dims;
-  for (size_t k = 0; k < graph.outputs().size(); ++k) dims.push_back(example_dim(graph, k));
+  std::vector<int64_t> dims(graph.outputs().size(), 0);
+  for (const auto& term : graph.terms()) {
+    if (term.likelihood) dims[term.output] = term.likelihood->example_dim();
+  }
   for (const auto& set : sets) check_examples(set, dims);
-  graph.linearization();  // its random dummy is not to be drawn while many columns are multiplied
-  const auto& parameters = graph.parameters();
-  return {std::move(name), parameters.size(), parameters.options(),
-          [graph, sets = std::move(sets), dims](const Tensor& v) {
-            torch::NoGradGuard no_grad;
-            const auto& f = graph.linearization();
-            const auto jv = f.multiply(v);
-            std::vector<Tensor> sum(jv.size());
-            for (const auto& set : sets) add_products(set, dims, jv, sum);
-            return f.multiply_transposed(sum);
-          },
-          columns_for({graph.root()})};
+  return pulled_back(graph, std::move(name), [sets = std::move(sets), dims](const auto& jv) {
+    std::vector<Tensor> sum(jv.size());
+    for (const auto& set : sets) add_products(set, dims, jv, sum);
+    return sum;
+  });
 }
 
 }  // namespace natgrad

@@ -6,7 +6,9 @@ namespace natgrad {
 LinearOperator penalty_hessian(const LossGraph& graph) {
   const auto& parameters = graph.parameters();
   return {"Hessian of the penalties", parameters.size(), parameters.options(),
-          [graph](const torch::Tensor& v) { return graph.multiply_penalty_hessian(v); },
+          [graph, &hessian = graph.penalty_hessian()](const torch::Tensor& v) {
+            return hessian.multiply(v);
+          },
           columns_for({graph.root()})};
 }
 

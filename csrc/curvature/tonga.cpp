@@ -10,7 +10,7 @@ using torch::Tensor;
 LinearOperator Tonga::at(const LossGraph& graph) const {
   torch::NoGradGuard no_grad;
   const auto rows = empirical_fisher_rows(graph, moment_, weights_);
-  return low_rank(rank_ > 0 ? leading_rows(rows, rank_) : rows, "TONGA's covariance");
+  return low_rank(rank_ == 0 ? rows : leading_rows(rows, rank_), "TONGA's covariance");
 }
 
 Tensor Tonga::noise(const LossGraph& graph, at::Generator generator) const {

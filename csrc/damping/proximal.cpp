@@ -11,6 +11,7 @@ namespace natgrad {
 constexpr double kRejectionFactor = 10;
 
 void Proximal::observe_noise(double noise) {
+  if (!std::isfinite(noise) && noise_) return;  // one bad batch must not end the damping
   noise_ = noise_ ? noise_decay_ * *noise_ + (1 - noise_decay_) * noise : noise;
   largest_noise_ = std::max(largest_noise_, noise);
 }

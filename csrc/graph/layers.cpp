@@ -190,8 +190,10 @@ void attach_biases(std::vector<Layer>& layers,
       if (found == places.end()) continue;
       auto& layer = layers[found->second];
       const auto& bias = parameters.tensors()[*addition.bias];
+      const auto entries = c10::multiply_integers(shape_at(layer.output));
       const bool fits = layer.kind == Layer::Kind::Linear && !layer.bias && bias.dim() == 1 &&
-                        bias.size(0) == shape_at(layer.output)[1];
+                        bias.size(0) == shape_at(layer.output)[1] &&
+                        c10::multiply_integers(shape_at(addition.output)) == entries;
       if (fits) {
         layer.bias = addition.bias;
         return true;

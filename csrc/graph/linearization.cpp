@@ -27,6 +27,8 @@ using torch::autograd::variable_list;
 constexpr double kToleranceDouble = 1e-9, kToleranceFloat = 1e-3, kToleranceHalf = 5e-2;
 // The same for one op, where nothing accumulates: what it loses is a good part of the whole.
 constexpr double kToleranceOneOp = 1e-3;
+// float32's smallest normal number over its rounding.
+constexpr double kEdgeOfRange = 1e-31;
 // Where a look at the device costs a wait.
 constexpr size_t kVerifyInterval = 10;
 
@@ -57,6 +59,10 @@ Tensor random_at(const Edge& edge, at::Generator& generator) {
 
 Tensor flat(const Tensor& t) { return t.dim() == 1 ? t : t.reshape(-1); }
 Tensor flat_dot(const Tensor& a, const Tensor& b) { return flat(a).dot(flat(b)); }
+double square_in_double(const Tensor& t) {
+  const auto norm = torch::linalg_vector_norm(t, 2, std::nullopt, false, torch::kDouble);
+  return std::pow(norm.item<double>(), 2);
+}
 
 }  // namespace
 
@@ -83,7 +89,7 @@ Linearization::Linearization(edge_list outputs, ParameterLayout parameters, at::
   }
   torch::NoGradGuard no_grad;
   pulled_back_ = parameters_.flatten(pulled_back);
-  pulled_back_norm_ = pulled_back_.norm().item<double>();
+  pulled_back_norm_ = std::sqrt(square_in_double(pulled_back_));
   double squares = 0;
   for (const auto& u : dummy_) squares += flat_dot(u, u).item<double>();
   dummy_norm_ = std::sqrt(squares);
@@ -138,7 +144,10 @@ void Linearization::check_product_now(const Tensor& v, const std::vector<Tensor>
   const double v_g = v.dot(pulled_back_).item<double>();
   // Most often the first summand of the bound is enough, and |v| need not be known.
   if (std::abs(u_jv - v_g) <= tolerance_ * dummy_norm_ * std::sqrt(jv_jv)) return;
-  require_agreement(u_jv, jv_jv, v_g, v.dot(v).item<double>());
+  // Squares of float32 numbers under- and overflow where the numbers themselves do not.
+  jv_jv = 0;
+  for (const auto& part : jv) jv_jv += square_in_double(part);
+  require_agreement(u_jv, jv_jv, v_g, square_in_double(v));
 }
 
 void Linearization::verify() const {
@@ -153,8 +162,10 @@ void Linearization::verify() const {
 
 void Linearization::require_agreement(double u_jv, double jv_jv, double v_g, double v_v) const {
   const double size = dummy_norm_ * std::sqrt(jv_jv) + std::sqrt(v_v) * pulled_back_norm_;
-  // A product that is not finite is no mismatch: the solver finds and reports it.
-  if (!std::isfinite(size) || std::abs(u_jv - v_g) <= tolerance_ * size) return;
+  // A product that is not finite is no mismatch: the solver finds and reports it. Nor is one at the
+  // lower edge of float32's range, where digits are lost before anything else goes wrong.
+  if (!std::isfinite(size) || size < kEdgeOfRange) return;
+  if (std::abs(u_jv - v_g) <= tolerance_ * size) return;
   const auto op = find_undifferentiable_op(outputs_);
   TORCH_CHECK(
       false, "natgrad: J v and Jᵀu disagree: u·(J v) = ", u_jv, " but v·(Jᵀu) = ", v_g,

@@ -96,7 +96,10 @@ double largest_entry(const Tensor& t) {
       false, "natgrad: the loss is not linear in its part at ", node.name(),
       " (as in a focal loss, the logarithm of a loss, a product of losses, or a learned weight of "
       "a loss), so its curvature is not that of the likelihood there. Write the loss as a function "
-      "of natgrad::outputs(z), and its Hessian in z is taken by autograd; a parameter s that "
+      "of natgrad::outputs(z) if it is convex in z, and its Hessian in z is taken by autograd; if "
+      "it "
+      "is not, name the distribution, natgrad::outputs(natgrad::Categorical(z)). A parameter s "
+      "that "
       "weighs the loss is such an output too, natgrad::outputs(s).");
 }
 
@@ -276,13 +279,13 @@ std::vector<Tensor> LossGraph::multiply_loss_hessian(const std::vector<Tensor>& 
   return product;
 }
 
-Tensor LossGraph::multiply_penalty_hessian(const Tensor& v) const {
+const SecondDerivative& LossGraph::penalty_hessian() const {
   auto& hessian = state_->penalty_hessian;
   if (!hessian) {
     const auto& penalties = read().penalties;
     hessian.emplace(penalties.edges, penalties.coefficients, state_->parameters);
   }
-  return hessian->multiply(v);
+  return *hessian;
 }
 
 int64_t LossGraph::negative_weights() const {
@@ -311,17 +314,30 @@ bool has_finite_outputs(const Tensor& loss, const std::vector<Tensor>& parameter
   return false;
 }
 
+std::vector<Tensor> sum_by_output(const LossGraph& graph,
+                                  const std::function<Tensor(const LossTerm&)>& part) {
+  std::vector<Tensor> sums(graph.outputs().size());
+  for (const auto& term : graph.terms()) {
+    auto& sum = sums[term.output];
+    const auto added = part(term);
+    if (added.defined()) sum = sum.defined() ? sum + added : added;
+  }
+  return sums;
+}
+
+int64_t LossGraph::examples_of(const LossTerm& term) const {
+  if (term.likelihood) return term.likelihood->examples();
+  const auto shape = shape_at(outputs()[term.output]);
+  return shape.empty() ? 1 : shape[0];
+}
+
 int64_t LossGraph::examples() const {
   TORCH_CHECK(is_readable(),
               "natgrad: how many examples the loss is the mean of cannot be read off it. Mark the "
               "network's outputs with natgrad::outputs(z), or use Tikhonov(lambda), a damping that "
               "does not ask.");
   int64_t examples = 1;
-  for (const auto& term : terms()) {
-    const auto shape = shape_at(outputs()[term.output]);
-    const int64_t first = shape.empty() ? 1 : shape[0];
-    examples = std::max(examples, term.likelihood ? term.likelihood->examples() : first);
-  }
+  for (const auto& term : terms()) examples = std::max(examples, examples_of(term));
   return examples;
 }
 

@@ -9,15 +9,6 @@ using torch::Tensor;
 
 namespace {
 
-/// Whether dimension 0 of z holds no examples but what belongs to one, as in Categorical(z, 0).
-bool is_own_dimension(const Likelihood& likelihood) {
-  const auto dims = likelihood.outputs().dim();
-  if (dims == 0) return false;
-  const std::vector<int64_t> others(static_cast<size_t>(dims - 1), 2);
-  const auto aligned = likelihood.align(torch::empty(others));
-  return aligned.dim() == dims && aligned.size(0) == 1;
-}
-
 void check_outputs(const LossGraph& graph) {
   const auto examples = graph.examples();
   for (const auto& output : graph.outputs()) {
@@ -31,7 +22,7 @@ void check_outputs(const LossGraph& graph) {
   }
   for (const auto& term : graph.terms()) {
     TORCH_CHECK(
-        !term.likelihood || !is_own_dimension(*term.likelihood),
+        !term.likelihood || term.likelihood->example_dim() == 0,
         "natgrad: per-example gradients need the examples in dimension 0, but that of z in ",
         term.likelihood->describe(), " of shape ", shape_at(graph.outputs()[term.output]),
         " belongs to one observation. Transpose z, or unsqueeze(0) a single example.");

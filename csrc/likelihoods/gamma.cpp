@@ -12,9 +12,10 @@ using torch::Tensor;
 
 namespace {
 
-/// log y - log(α/β): how far y is from the mean.
+/// log y - log(α/β): how far y is from the mean. Computed in double, as α multiplies it.
 Tensor log_ratio_to_mean(const Tensor& y, const Tensor& alpha, const Tensor& minus_beta) {
-  return y.log() + torch::log(-minus_beta) - alpha.log();
+  const auto wide = [](const Tensor& t) { return t.to(torch::kDouble); };
+  return (wide(y).log() + torch::log(-wide(minus_beta)) - wide(alpha).log()).to(y.scalar_type());
 }
 
 }  // namespace
@@ -24,10 +25,12 @@ Gamma::Gamma(Tensor outputs) : Likelihood(std::move(outputs)) {
   const auto [alpha, minus_beta] = split_outputs(this->outputs());
   // NaN passes: of a network that has diverged, the loss tells.
   check_support(alpha, alpha.le(0).logical_not(),
-                "a Gamma's shape α, the first half of z along dimension 1, is positive", "α");
+                "a Gamma's shape α, the first half of z along dimension 1, is positive (let the "
+                "network put out softplus(a) + 1e-3)",
+                "α");
   check_support(minus_beta, minus_beta.ge(0).logical_not(),
                 "a Gamma's second parameter -β, the second half of z along dimension 1, is "
-                "negative",
+                "negative (let the network put out -softplus(b) - 1e-3)",
                 "-β");
 }
 

@@ -1,6 +1,8 @@
 #include <natgrad/likelihoods/log_rate_exponential.h>
 #include <torch/torch.h>
 
+#include <limits>
+
 namespace natgrad {
 
 using torch::Tensor;
@@ -14,13 +16,15 @@ void LogRateExponential::check_targets(const Tensor& y) const {
   check_support(y, y.ge(0).logical_and(y.isfinite()), "a waiting time is finite and >= 0");
 }
 
-Tensor LogRateExponential::compute_log_prob(const Tensor& y) const {
-  return outputs() - y * torch::exp(outputs());
+/// y e^z, where e^z alone may overflow.
+Tensor LogRateExponential::scaled(const Tensor& y) const {
+  const auto root = torch::exp(0.5 * outputs());
+  return y * root * root;
 }
 
-Tensor LogRateExponential::compute_score(const Tensor& y) const {
-  return 1 - y * torch::exp(outputs());
-}
+Tensor LogRateExponential::compute_log_prob(const Tensor& y) const { return outputs() - scaled(y); }
+
+Tensor LogRateExponential::compute_score(const Tensor& y) const { return 1 - scaled(y); }
 
 Tensor LogRateExponential::fisher_multiply(const Tensor& v) const { return v.clone(); }
 
@@ -29,7 +33,10 @@ Tensor LogRateExponential::factor_multiply(const Tensor& r) const { return r.clo
 Tensor LogRateExponential::sample(std::optional<at::Generator> generator) const {
   torch::NoGradGuard no_grad;
   const auto times = torch::empty_like(outputs()).exponential_(1, std::move(generator));
-  return times * torch::exp(-outputs());
+  const double largest = outputs().scalar_type() == torch::kDouble
+                             ? std::numeric_limits<double>::max()
+                             : std::numeric_limits<float>::max();
+  return (times * torch::exp(-outputs())).clamp_max(largest);
 }
 
 }  // namespace natgrad

@@ -63,14 +63,16 @@ void Multinomial::check_targets(const Tensor& y) const {
 }
 
 // With y! = yʸ e⁻ʸ and its excess, the powers of n and y join log p: where y is likely, log p and
-// log(y/n) nearly cancel, and no terms of order n log n are left.
+// log(y/n) nearly cancel, and no terms of order n log n are left. In double, as n multiplies what
+// rounding leaves.
 Tensor Multinomial::compute_log_prob(const Tensor& targets) const {
-  const auto log_p = outputs().log_softmax(dim_);
-  const auto y = targets.to(log_p.scalar_type());
-  const auto log_share = y.clamp_min(1).log() - count_.clamp_min(1).log();  // where y > 0
+  const auto log_p = outputs().to(torch::kDouble).log_softmax(dim_);
+  const auto y = targets.to(torch::kDouble);
+  const auto log_share = (y.clamp_min(1) / count_.clamp_min(1)).log();  // where y > 0
   const auto excess =
       log_factorial_excess(count_) - log_factorial_excess(y).sum(dim_, /*keepdim=*/true);
-  return (y * (log_p - log_share)).sum(dim_) + excess.squeeze(dim_).to(y.scalar_type());
+  const auto log_r = (y * (log_p - log_share)).sum(dim_) + excess.squeeze(dim_);
+  return log_r.to(outputs().scalar_type());
 }
 
 Tensor Multinomial::compute_score(const Tensor& y) const {

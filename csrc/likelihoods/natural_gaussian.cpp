@@ -12,7 +12,8 @@ NaturalGaussian::NaturalGaussian(Tensor outputs) : PairedGaussian(std::move(outp
   // NaN passes: of a network that has diverged, the loss tells.
   check_support(b, b.ge(0).logical_not(),
                 "a NaturalGaussian's second parameter b = -1/(2σ²), the second half of z along "
-                "dimension 1, is negative",
+                "dimension 1, is negative (let the network put out -softplus(c) - 1e-3, or take "
+                "LogStdGaussian)",
                 "b");
 }
 

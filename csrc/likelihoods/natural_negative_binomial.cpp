@@ -32,7 +32,9 @@ NaturalNegativeBinomial::NaturalNegativeBinomial(Tensor log_probability, double 
               failures, ".");
   // NaN passes: of a network that has diverged, the loss tells.
   check_support(outputs(), outputs().ge(0).logical_not(),
-                "a NaturalNegativeBinomial's output z = log p is negative", "z");
+                "a NaturalNegativeBinomial's output z = log p is negative (let the network put out "
+                "-softplus(a) - 1e-3, or take NegativeBinomial)",
+                "z");
 }
 
 std::string NaturalNegativeBinomial::describe() const {
@@ -45,8 +47,9 @@ void NaturalNegativeBinomial::check_targets(const Tensor& y) const {
 }
 
 Tensor NaturalNegativeBinomial::compute_log_prob(const Tensor& y) const {
-  return negative_binomial_log_prob(y.to(outputs().scalar_type()), failures_, outputs(),
-                                    log_one_minus_exp(outputs()));
+  const auto z = outputs().to(torch::kDouble);
+  return negative_binomial_log_prob(y.to(torch::kDouble), failures_, z, log_one_minus_exp(z))
+      .to(outputs().scalar_type());
 }
 
 Tensor NaturalNegativeBinomial::compute_score(const Tensor& y) const {

@@ -30,8 +30,9 @@ void NegativeBinomial::check_targets(const Tensor& y) const {
 }
 
 Tensor NegativeBinomial::compute_log_prob(const Tensor& y) const {
-  return negative_binomial_log_prob(y.to(outputs().scalar_type()), failures_, log_sigma(outputs()),
-                                    log_sigma(-outputs()));
+  const auto z = outputs().to(torch::kDouble);
+  return negative_binomial_log_prob(y.to(torch::kDouble), failures_, log_sigma(z), log_sigma(-z))
+      .to(outputs().scalar_type());
 }
 
 Tensor NegativeBinomial::compute_score(const Tensor& y) const {

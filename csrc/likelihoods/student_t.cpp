@@ -26,6 +26,17 @@ double largest(torch::ScalarType dtype) {
                                  : std::numeric_limits<float>::max();
 }
 
+/// d in two parts, each harmless where the other holds: d² overflows far out.
+struct Distances {
+  Tensor is_far, small, large;
+};
+
+Distances split(const Tensor& d) {
+  constexpr double kFar = 1e4;  // beyond, 1/d² is below the rounding of float32 and near double's
+  const auto is_far = d.abs() > kFar;
+  return {is_far, torch::where(is_far, 0.0, d), torch::where(is_far, d, 1.0)};
+}
+
 }  // namespace
 
 StudentT::StudentT(Tensor location, double degrees_of_freedom, double scale)
@@ -49,14 +60,17 @@ void StudentT::check_targets(const Tensor& y) const {
 }
 
 Tensor StudentT::compute_log_prob(const Tensor& y) const {
-  const auto d = (y - outputs()) / (scale_ * std::sqrt(freedom_));
-  return -0.5 * (freedom_ + 1) * torch::log1p(d.square()) - log_normaliser_;
+  const auto d = split((y - outputs()) / (scale_ * std::sqrt(freedom_)));
+  const auto log_far = 2 * d.large.abs().log() + torch::log1p(d.large.reciprocal().square());
+  const auto log_size = torch::where(d.is_far, log_far, torch::log1p(d.small.square()));
+  return -0.5 * (freedom_ + 1) * log_size - log_normaliser_;
 }
 
 Tensor StudentT::compute_score(const Tensor& y) const {
   const double width = scale_ * std::sqrt(freedom_);
-  const auto d = (y - outputs()) / width;
-  return (freedom_ + 1) / width * d / (1 + d.square());
+  const auto d = split((y - outputs()) / width);
+  const auto far = (d.large + d.large.reciprocal()).reciprocal();
+  return (freedom_ + 1) / width * torch::where(d.is_far, far, d.small / (1 + d.small.square()));
 }
 
 Tensor StudentT::fisher_multiply(const Tensor& v) const { return fisher_ * v; }

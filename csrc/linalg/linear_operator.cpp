@@ -37,27 +37,25 @@ void LinearOperator::check_operand(const Tensor& v) const {
 Tensor LinearOperator::multiply(const Tensor& v) const {
   check_operand(v);
   if (v.dim() == 1 || columns_ == Columns::Together) return multiply_(v.contiguous());
-  if (columns_ == Columns::OneByOne || v.size(1) < 2) return multiply_one_by_one(v);
-  auto product = torch::empty_like(v, torch::MemoryFormat::Contiguous);
-  for (int64_t begin = 0; begin < v.size(1); begin += kBlock) {
-    const auto count = std::min(kBlock, v.size(1) - begin);
-    product.narrow(1, begin, count).copy_(multiply_vmapped(v.narrow(1, begin, count)));
+  // Columns as rows, each in one piece of memory.
+  const auto rows = v.t().contiguous();
+  auto products = torch::empty_like(rows);
+  for (int64_t begin = 0; begin < rows.size(0); begin += kBlock) {
+    const auto count = std::min(kBlock, rows.size(0) - begin);
+    multiply_rows(rows.narrow(0, begin, count), products.narrow(0, begin, count));
   }
-  return product;
+  return products.t().contiguous();
 }
 
-Tensor LinearOperator::multiply_vmapped(const Tensor& block) const {
-  const auto rows =
-      vmap([this](const auto& v) { return multiply_(v.front()); }, {block.t().contiguous()});
-  return rows ? rows->t() : multiply_one_by_one(block);
-}
-
-Tensor LinearOperator::multiply_one_by_one(const Tensor& block) const {
-  auto product = torch::empty_like(block, torch::MemoryFormat::Contiguous);
-  for (int64_t k = 0; k < block.size(1); ++k) {
-    product.select(1, k).copy_(multiply_(block.select(1, k).contiguous()));
+void LinearOperator::multiply_rows(const Tensor& rows, Tensor products) const {
+  const bool together = columns_ == Columns::Vmapped && rows.size(0) > 1;
+  const auto all = together ? vmap([this](const auto& v) { return multiply_(v.front()); }, {rows})
+                            : std::nullopt;
+  if (all) {
+    products.copy_(*all);
+    return;
   }
-  return product;
+  for (int64_t k = 0; k < rows.size(0); ++k) products[k].copy_(multiply_(rows[k]));
 }
 
 LinearOperator LinearOperator::with_solve(ShiftedSolve solve) const {

@@ -8,7 +8,8 @@ using torch::Tensor;
 LinearOperator low_rank(Tensor rows, std::string name) {
   TORCH_CHECK(rows.dim() == 2, "natgrad: a low-rank matrix is made of rows [N, P], but got shape ",
               rows.sizes(), ".");
-  // RRᵀ loses the small singular values that float32 rows still tell.
+  // In double: RRᵀ loses the small singular values that float32 rows still tell, and b less its
+  // part in the rows, divided by a small σ, is a difference of nearly equal numbers.
   const auto gram = std::make_shared<Tensor>();
   const auto solve = [rows, gram](double shift, const Tensor& b) {
     TORCH_CHECK(shift > 0,
@@ -18,8 +19,9 @@ LinearOperator low_rank(Tensor rows, std::string name) {
     if (!gram->defined()) *gram = rows.to(torch::kDouble).mm(rows.t().to(torch::kDouble));
     const auto identity = torch::eye(gram->size(0), gram->options());
     const auto factor = torch::linalg_cholesky(*gram + shift * identity);
-    const auto inner = torch::cholesky_solve(rows.mv(b).to(torch::kDouble).unsqueeze(1), factor);
-    return (b - rows.t().mv(inner.squeeze(1).to(b.dtype()))).div_(shift);
+    const auto wide = rows.to(torch::kDouble), right = b.to(torch::kDouble);
+    const auto inner = torch::cholesky_solve(wide.mv(right).unsqueeze(1), factor).squeeze(1);
+    return (right - wide.t().mv(inner)).div_(shift).to(b.scalar_type());
   };
   const auto size = rows.size(1);
   const auto options = rows.options().requires_grad(false);

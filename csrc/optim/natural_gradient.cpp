@@ -8,6 +8,7 @@
 #include <torch/torch.h>
 
 #include <cmath>
+#include <utility>
 
 namespace natgrad {
 
@@ -123,12 +124,13 @@ Tensor NaturalGradient::attempt(const LossClosure& evaluate) {
 
 /// A loop that never looks at the summary would otherwise stand still without a word.
 void NaturalGradient::warn_once() {
-  const bool failed = summary_.outcome == StepOutcome::SolverFailed ||
-                      summary_.solver.termination == Termination::NegativeCurvature;
-  if (failed && !warned_) {
-    TORCH_WARN("natgrad: ", summary_.message(), " (Said once; see optimizer.summary().)");
-    warned_ = true;
-  }
+  const auto say = [this](bool& warned) {
+    if (!std::exchange(warned, true)) {
+      TORCH_WARN("natgrad: ", summary_.message(), " (Said once; see optimizer.summary().)");
+    }
+  };
+  if (summary_.outcome == StepOutcome::SolverFailed) return say(warned_of_failure_);
+  if (summary_.solver.termination == Termination::NegativeCurvature) say(warned_of_curvature_);
 }
 
 StepSummary NaturalGradient::advance(const Tensor& loss, const Trainable& trainable) {
@@ -153,7 +155,7 @@ StepSummary NaturalGradient::advance(const Tensor& loss, const Trainable& traina
   if (system_.fill_grad()) write_gradients(trainable, layout, system_.maximize() ? -g : g);
   if (curvature.needs_terms()) report.negative_weights = graph.negative_weights();
   LinearOperator C = curvature.at(graph);
-  if (!curvature.includes_penalties() && graph.is_readable() && graph.has_penalties()) {
+  if (curvature.needs_penalties() && graph.is_readable() && graph.has_penalties()) {
     C = C + penalty_hessian(graph);
   }
   if (const auto w = weight_decay(trainable, layout); w.defined()) {

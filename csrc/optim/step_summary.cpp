@@ -35,10 +35,9 @@ std::string solver_hint(Termination termination, int64_t negative_weights) {
             negative_weights);
       }
       return "the curvature matrix is not positive definite: the loss is not convex in the outputs "
-             "z "
-             "(name their distribution, as in natgrad::outputs(natgrad::LogStdGaussian(z)), and "
-             "its "
-             "Fisher matrix is used), or Hessian() needs a larger damping";
+             "z; "
+             "name their distribution, as in natgrad::outputs(natgrad::LogStdGaussian(z)), and its "
+             "Fisher matrix is used; Hessian() needs a larger damping";
     case Termination::Breakdown:
       return "the loss has no curvature in the outputs z, as l1_loss under GaussNewton(); with a "
              "likelihood take the default, or name their distribution, "

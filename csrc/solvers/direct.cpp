@@ -5,6 +5,15 @@
 
 namespace natgrad {
 
+namespace {
+
+Termination termination_of(double residual, double curvature) {
+  if (!std::isfinite(residual)) return Termination::NonFinite;
+  return curvature < 0 ? Termination::NegativeCurvature : Termination::Converged;
+}
+
+}  // namespace
+
 Solution solve_directly(const LinearSystem& system) {
   const auto& b = system.right_hand_side;
   const auto x = system.matrix.solve(b);
@@ -16,8 +25,7 @@ Solution solve_directly(const LinearSystem& system) {
   summary.right_hand_side = in_double(b).norm().item<double>();
   summary.residual = in_double(b - product).norm().item<double>();
   summary.quadratic = in_double(x).dot(in_double(0.5 * product - b)).item<double>();
-  summary.termination =
-      std::isfinite(summary.residual) ? Termination::Converged : Termination::NonFinite;
+  summary.termination = termination_of(summary.residual, x.dot(product).item<double>());
   return solution;
 }
 

@@ -43,7 +43,10 @@ Expectations average_over_pairs(const LogJoint& log_joint, const MeanFieldGaussi
   const auto [values, gradients] =
       evaluate(log_joint, torch::cat({q.mean() + shift, q.mean() - shift}));
   const auto sides = gradients.chunk(2);
-  const auto slopes = epsilon * (sides[0] - sides[1]) / 2;
+  // The points are rounded: the slope is over the distance they really have.
+  const auto apart = ((q.mean() + shift) - (q.mean() - shift)) / 2;
+  const auto ratio = torch::where(apart.ne(0), shift / apart, torch::ones_like(apart));
+  const auto slopes = epsilon * (sides[0] - sides[1]) / 2 * ratio;
   return {values.mean(), gradients.mean(0), slopes.mean(0) / q.standard_deviation()};
 }
 

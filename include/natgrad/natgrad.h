@@ -53,9 +53,12 @@
 #include <natgrad/linalg/linear_operator.h>
 #include <natgrad/linalg/low_rank.h>
 #include <natgrad/linalg/parameters.h>
-#include <natgrad/linalg/vmap.h>
 #include <natgrad/optim/natural_gradient.h>
+#include <natgrad/solvers/cholesky.h>
 #include <natgrad/solvers/conjugate_gradients.h>
+#include <natgrad/solvers/kl_constrained_step.h>
+#include <natgrad/solvers/krylov_subspace.h>
+#include <natgrad/solvers/steihaug_conjugate_gradient.h>
 #include <natgrad/variational/expectations.h>
 #include <natgrad/variational/mean_field_gaussian.h>
 #include <natgrad/variational/natural_gradient_vi.h>

@@ -52,7 +52,7 @@ TEST_F(BlockDiagonalTest, OfAnyOperator) {
 TEST_F(BlockDiagonalTest, AsksOfALossWhatItsPartAsks) {
   EXPECT_TRUE(BlockDiagonal(Fisher()).needs_terms());
   EXPECT_FALSE(BlockDiagonal(Hessian()).needs_terms());
-  EXPECT_TRUE(BlockDiagonal(Hessian()).includes_penalties());
+  EXPECT_FALSE(BlockDiagonal(Hessian()).needs_penalties());
   EXPECT_TRUE(identical(BlockDiagonal(Fisher()).noise(problem.graph, seeded(1)),
                         Fisher().noise(problem.graph, seeded(1))));
 }
@@ -63,6 +63,9 @@ TEST_F(BlockDiagonalTest, MalformedBlocksThrow) {
   expect_error([&] { block_diagonal(C, problem.graph.parameters(), {0, 1, -1, 2}); }, ">= 0");
   expect_error([&] { BlockDiagonal(Fisher()).group({parameters[0]}).group({parameters[0]}); },
                "two groups");
+  const auto stranger = torch::ones({2}, torch::kDouble).requires_grad_();
+  expect_error([&] { BlockDiagonal(Fisher()).group({stranger}).at(problem.graph); },
+               "none of the optimizer's");
 }
 
 TEST_F(BlockDiagonalTest, TextTellsThePartition) {

@@ -113,10 +113,8 @@ TEST_P(CurvatureProperties, NoiseIsTheTraceOverTheExamples) {
   if (!GetParam().is_semidefinite) return;  // its draws are cut at zero: no such mean
   const double mean = all.mean().item<double>();
   const double allowed = kDeviations * (all.std() / std::sqrt(kDraws)).item<double>();
-  // A random curvature's own mean is the Fisher matrix; a rank cut off is not in the noise.
-  const auto whole = GetParam().is_random                  ? dense(Fisher().at(problem.graph))
-                     : GetParam().name == "TongaOfRankTwo" ? dense(Tonga().at(problem.graph))
-                                                           : dense(made());
+  const auto& of = GetParam().noise_of;
+  const auto whole = of ? dense(of->at(problem.graph)) : dense(made());
   EXPECT_NEAR(mean, whole.trace().item<double>() / kExamples, allowed + kRounding);
 }
 

@@ -71,13 +71,58 @@ INSTANTIATE_TEST_SUITE_P(Cases, EmpiricalFisherMatrix,
                          ::testing::ValuesIn(cases_of_single_examples()), ByName());
 
 TEST(EmpiricalFisherTest, UniformWeightsCountEachExampleAsOneOverN) {
-  const auto problem = make_problem(loss_named("CrossEntropyWeightedExamples"));
-  const auto uniform = torch::full({kExamples}, 1. / kExamples, torch::kDouble);
-  const auto expected = empirical_fisher_matrix(example_gradients(problem), uniform);
-  const auto matrix =
-      dense(empirical_fisher(problem.graph, Moment::Uncentred, FisherWeights::Uniform));
-  EXPECT_LT(relative_error(matrix, expected), kRounding);
-  EXPECT_GT(relative_error(dense(empirical_fisher(problem.graph)), expected), 0.1);
+  const auto plain = make_problem(loss_named("CrossEntropyMean"));
+  const auto expected = dense(empirical_fisher(plain.graph));
+  // The same examples, whatever they weigh in the loss.
+  for (const auto* name : {"CrossEntropyMean", "CrossEntropySum", "CrossEntropyWeightedExamples"}) {
+    const auto graph = make_problem(loss_named(name)).graph;
+    const auto matrix = dense(empirical_fisher(graph, Moment::Uncentred, FisherWeights::Uniform));
+    EXPECT_LT(relative_error(matrix, expected), kRounding) << name;
+    const auto rows = empirical_fisher_rows(graph, Moment::Uncentred, FisherWeights::Uniform);
+    EXPECT_LT(relative_error(rows.t().mm(rows), expected), kRounding) << name;
+  }
+}
+
+// Positions that no label has count in no mean.
+TEST(EmpiricalFisherTest, PaddingChangesNothing) {
+  const auto w = randn({4, 3}, 2601).requires_grad_();
+  const auto x = randn({3, 2, 3}, 2602);
+  const auto y = torch::tensor({{0, 2}, {1, -100}, {3, 3}});
+  const auto matrices = [&](int64_t padding) {
+    const auto inputs = torch::cat({x, randn({3, padding, 3}, 2603)}, 1);
+    const auto labels = torch::cat({y, torch::full({3, padding}, -100)}, 1);
+    const auto loss = F::cross_entropy(inputs.matmul(w.t()).transpose(1, 2), labels);
+    const LossGraph graph(loss, {w});
+    return torch::stack({dense(empirical_fisher(graph)),
+                         dense(empirical_fisher(graph, Moment::Centred)), dense(fisher(graph))});
+  };
+  for (const int64_t padding : {2, 6}) {
+    EXPECT_LT(relative_error(matrices(padding), matrices(0)), kRounding);
+  }
+}
+
+// A spread of the gradients far below their mean, in float32: a difference of matrices would lose
+// it, and be indefinite.
+TEST(EmpiricalFisherTest, CentredKeepsASmallSpread) {
+  const auto x = 1 + 1e-3 * randn({16, 3}, 2611), y = torch::full({16, 1}, 5., torch::kDouble);
+  const auto at = [&](torch::ScalarType dtype) {
+    const auto w = torch::ones({3, 1}, dtype).requires_grad_();
+    const LossGraph graph(F::mse_loss(x.to(dtype).mm(w), y.to(dtype)), {w});
+    return dense(empirical_fisher(graph, Moment::Centred));
+  };
+  const auto expected = at(torch::kDouble), narrow = at(torch::kFloat);
+  EXPECT_LT(relative_error(narrow, expected), 1e-3);  // float32's rounding over the spread
+}
+
+TEST(EmpiricalFisherTest, WithoutAnyWeightIsZero) {
+  const auto network = tanh_network();
+  const auto each = F::cross_entropy(network.forward(), labels(),
+                                     F::CrossEntropyFuncOptions().reduction(torch::kNone));
+  const LossGraph graph((each * torch::zeros({4}, torch::kDouble)).sum(), network.parameters);
+  for (const auto moment : {Moment::Uncentred, Moment::Centred}) {
+    EXPECT_EQ(dense(empirical_fisher(graph, moment)).abs().max().item<double>(), 0);
+    EXPECT_EQ(empirical_fisher_rows(graph, moment).abs().max().item<double>(), 0);
+  }
 }
 
 TEST(EmpiricalFisherTest, IsNotTheFisherMatrix) {
@@ -127,12 +172,12 @@ TEST(EmpiricalFisherTest, BatchNormInTrainingModeIsRefusedWithTheReason) {
 }
 
 TEST(EmpiricalFisherTest, TextTellsTheSettings) {
-  EXPECT_EQ(EmpiricalFisher().describe(), "EmpiricalFisher()");
-  EXPECT_NE(EmpiricalFisher().moment(Moment::Centred).describe(), EmpiricalFisher().describe());
-  EXPECT_NE(EmpiricalFisher().weights(FisherWeights::Uniform).describe(),
-            EmpiricalFisher().describe());
-  EXPECT_NE(Tonga().rank(3).describe(), Tonga().describe());
-  EXPECT_NE(Tonga().moment(Moment::Centred).describe(), Tonga().describe());
+  EXPECT_EQ(EmpiricalFisher().describe(), "EmpiricalFisher(weights=OfTheLoss)");
+  EXPECT_EQ(EmpiricalFisher().moment(Moment::Centred).weights(FisherWeights::Uniform).describe(),
+            "EmpiricalFisher(centred, weights=Uniform)");
+  EXPECT_EQ(Tonga().describe(), "Tonga(rank=0)");
+  EXPECT_EQ(Tonga().rank(3).moment(Moment::Centred).weights(FisherWeights::Uniform).describe(),
+            "Tonga(centred, rank=3, weights=Uniform)");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/curvature/hessian.h>
 #include <natgrad/curvature/monte_carlo_fisher.h>
+#include <natgrad/curvature/penalty_hessian.h>
 #include <natgrad/linalg/vmap.h>
 
 #include "support/curvature_cases.h"
@@ -24,6 +25,7 @@ struct ManyColumns : ::testing::TestWithParam<CurvatureCase> {
   std::vector<LinearOperator> operators() const {
     std::vector<LinearOperator> result = {gauss_newton(problem.graph), hessian(problem.graph),
                                           classical_gauss_newton(problem.graph)};
+    if (problem.graph.has_penalties()) result.push_back(penalty_hessian(problem.graph));
     if (has_fisher(problem.graph)) {
       result.push_back(fisher(problem.graph));
       result.push_back(monte_carlo_fisher(problem.graph, 2, seeded(1)));

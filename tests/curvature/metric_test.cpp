@@ -272,7 +272,7 @@ TEST(MetricTest, AsksForNoTermsAndTakesNoPenalties) {
   for (const auto& metric :
        {Metric(natgrad::diagonal(torch::ones({2}))).clone(), ParameterScales().clone()}) {
     EXPECT_FALSE(metric->needs_terms());
-    EXPECT_TRUE(metric->includes_penalties());
+    EXPECT_FALSE(metric->needs_penalties());
   }
 }
 

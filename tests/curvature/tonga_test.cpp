@@ -1,4 +1,3 @@
-#include <natgrad/curvature/gradient_noise.h>
 #include <natgrad/curvature/tonga.h>
 #include <natgrad/damping/tikhonov.h>
 #include <natgrad/graph/marks.h>
@@ -64,18 +63,6 @@ TEST_F(TongaTest, AsAnOptionTakesTheExactStepWhateverTheSolver) {
 TEST_F(TongaTest, WithoutDampingThrowsAndSaysWhy) {
   const auto C = Tonga().at(problem.graph);
   expect_error([&] { C.solve(randn({problem.size()}, 1)); }, "lambda > 0");
-}
-
-TEST_F(TongaTest, NoiseIsTheTraceOverTheExamples) {
-  const auto trace = covariance(false).trace().item<double>();
-  double sum = 0;
-  constexpr int kDraws = 400;
-  const auto generator = seeded(3);
-  for (int i = 0; i < kDraws; ++i) {
-    sum += Tonga().noise(problem.graph, generator).item<double>() * kExamples;
-  }
-  // A draw's relative deviation is below √2 (Hutchinson); five deviations of the mean.
-  EXPECT_NEAR(sum / kDraws, trace, 5 * std::sqrt(2. / kDraws) * trace);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/curvature/hessian.h>
+#include <natgrad/curvature/metric.h>
 #include <natgrad/curvature/monte_carlo_fisher.h>
 #include <natgrad/curvature/tonga.h>
 
@@ -26,6 +27,8 @@ struct CurvatureOption {
   bool is_semidefinite = true;
   /// Whether each call of `at` is another draw.
   bool is_random = false;
+  /// The curvature whose trace the noise is, if it is another one.
+  std::shared_ptr<const Curvature> noise_of = nullptr;
 };
 
 inline std::ostream& operator<<(std::ostream& out, const CurvatureOption& option) {
@@ -40,13 +43,14 @@ inline std::vector<CurvatureOption> curvature_options() {
       {"GaussNewton", of(GaussNewton())},
       {"FisherOrGaussNewton", of(FisherOrGaussNewton())},
       {"ClassicalGaussNewton", of(ClassicalGaussNewton())},
-      {"MonteCarloFisher", of(MonteCarloFisher(3)), true, true},
+      {"MonteCarloFisher", of(MonteCarloFisher(3)), true, true, of(Fisher())},
       {"EmpiricalFisher", of(EmpiricalFisher())},
       {"EmpiricalFisherCentred", of(EmpiricalFisher().moment(Moment::Centred))},
       {"EmpiricalFisherUniform", of(EmpiricalFisher().weights(FisherWeights::Uniform))},
       {"Tonga", of(Tonga())},
-      {"TongaOfRankTwo", of(Tonga().rank(2))},
+      {"TongaOfRankTwo", of(Tonga().rank(2)), true, false, of(Tonga())},
       {"Hessian", of(Hessian()), false},
+      {"ParameterScales", of(ParameterScales())},
       {"BlockDiagonalFisher", of(BlockDiagonal(Fisher()))},
       {"BlockDiagonalHessian", of(BlockDiagonal(Hessian())), false},
   };

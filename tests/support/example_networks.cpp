@@ -269,6 +269,12 @@ ExampleNetwork bias_on_one_of_two_paths() {
           }};
 }
 
+/// As long as the product is wide, but added along another dimension.
+ExampleNetwork bias_across_the_product() {
+  const auto w = parameter({4, 6}, 331), b = parameter({6}, 332);
+  return {{w, b}, vectors(), [=](const Tensor& x) { return mixed(x.mm(w).view({-1, 6, 1}) + b); }};
+}
+
 /// The bias and the product have different gradients.
 ExampleNetwork bias_plus_twice_the_product() {
   const auto w = parameter({4, 6}, 321), b = parameter({6}, 322);
@@ -405,6 +411,7 @@ const std::vector<ExampleNetworkCase>& example_networks() {
       {"ImageClassifier", image_classifier, {true, true, true, true}, 2},
       {"BiasesOfAllShapes", biases_of_all_shapes, {true, true, true, true}, 4},
       {"BiasOnOneOfTwoPaths", bias_on_one_of_two_paths, {true, true}, 2},
+      {"BiasAcrossTheProduct", bias_across_the_product, {true, true}, 2},
       {"BiasPlusTwiceTheProduct", bias_plus_twice_the_product, {true, true}, 2},
       {"BatchNormInEvaluation", batch_norm_in_evaluation, {true, false, false}, 1},
       {"GroupNorm", group_norm, {true, false, false}, 1},

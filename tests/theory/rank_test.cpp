@@ -1,6 +1,8 @@
 // How many directions the Fisher matrix and the empirical one know: at most rank(F_R) |S| and |S|
 // (Martens, "New perspectives", section 7).
 
+#include <natgrad/curvature/empirical_fisher.h>
+
 #include "theory/small_network.h"
 
 namespace natgrad::testing {
@@ -33,14 +35,8 @@ TEST_P(Ranks, OfGaussianMeansAreTheOutputsOfEachExample) {
 }
 
 TEST_P(Ranks, OfTheEmpiricalFisherMatrixAreTheExamples) {
-  std::vector<Tensor> scores;
-  for (int64_t i = 0; i < GetParam(); ++i) {
-    const auto label = network.labels.narrow(0, i, 1);
-    const LossGraph graph(nll(Categorical(z.narrow(0, i, 1)), label), network.parameters);
-    scores.push_back(graph.gradient());
-  }
-  const auto s = torch::stack(scores);
-  EXPECT_EQ(rank(s.t().mm(s)), std::min(GetParam(), kParameters - kUnseen));
+  const LossGraph graph(nll(Categorical(z), network.labels), network.parameters);
+  EXPECT_EQ(rank(dense(empirical_fisher(graph))), std::min(GetParam(), kParameters - kUnseen));
 }
 
 INSTANTIATE_TEST_SUITE_P(Examples, Ranks, ::testing::Values(1, 2, 3, 20));

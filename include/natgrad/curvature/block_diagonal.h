@@ -18,12 +18,13 @@ LinearOperator block_diagonal(const LinearOperator& C, const ParameterLayout& pa
 class BlockDiagonal final : public Curvature {
  public:
   explicit BlockDiagonal(const Curvature& of) : of_(of.clone()) {}
-  /// These parameters share a block. Throws if one of them is in a group already.
+  /// These parameters share a block. Throws if one of them is in a group already; `at` throws for
+  /// one that is not the optimizer's, unless it is frozen.
   BlockDiagonal& group(std::vector<torch::Tensor> parameters);
 
   LinearOperator at(const LossGraph& graph) const override;
   bool needs_terms() const override { return of_->needs_terms(); }
-  bool includes_penalties() const override { return of_->includes_penalties(); }
+  bool needs_penalties() const override { return of_->needs_penalties(); }
   /// The trace is that of C, and so is the noise.
   torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override {
     return of_->noise(graph, std::move(generator));

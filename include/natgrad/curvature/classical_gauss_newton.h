@@ -19,7 +19,6 @@ LinearOperator classical_gauss_newton(const LossGraph& graph);
 class ClassicalGaussNewton final : public Curvature {
  public:
   LinearOperator at(const LossGraph& graph) const override { return classical_gauss_newton(graph); }
-  torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override;
   std::string describe() const override { return "ClassicalGaussNewton()"; }
   std::shared_ptr<const Curvature> clone() const override;
 };

@@ -19,8 +19,8 @@ torch::Tensor propagated_fisher_diagonal(const LossGraph& graph, int64_t probes,
                                          FisherWeights weights = FisherWeights::OfTheLoss);
 
 /// diag G likewise, for any loss: E[(Jᵀr) ⊙ (JᵀH_L r)] = diag G, at two backward passes and a
-/// product with H_L a draw. Unbiased also where H_L has no root; a draw's entry may be negative,
-/// and Var = Σ over the entries a, b of z of (J_aj (JᵀH_L)_jb) products, larger than above.
+/// product with H_L a draw. Unbiased also where H_L has no root; a draw's entry j may be negative,
+/// and has the variance ‖a‖²‖b‖² + (a·b)² - 2 Σₖ aₖ²bₖ² with a = J eⱼ and b = H_L J eⱼ.
 torch::Tensor propagated_gauss_newton_diagonal(const LossGraph& graph, int64_t probes,
                                                at::Generator generator);
 

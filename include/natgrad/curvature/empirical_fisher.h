@@ -17,7 +17,8 @@ enum class Moment {
 /// with the examples' own targets: no Fisher matrix, but the uncentred second moment of their
 /// gradients, of rank at most N; or their covariance, F̄ - (Σ sᵢ gᵢ)(Σ sᵢ gᵢ)ᵀ/Σs. It needs no
 /// probabilistic model. s are the examples' weights in the loss (the mean over an example's
-/// observations), or 1/N for a loss of the user's own and with `Uniform` weights.
+/// observations that count), or 1/N for a loss of the user's own. With `Uniform` weights the sum
+/// takes 1/N, and gᵢ stays the gradient of -log r, whatever the loss weighs it with.
 ///
 /// A product costs one J v and one Jᵀu (vᵢ = gᵢ·v comes from J v), and no gradient of a single
 /// example is formed. For a loss that cannot be read the gradients of all examples are formed by

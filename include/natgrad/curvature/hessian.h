@@ -18,8 +18,7 @@ class Hessian final : public Curvature {
  public:
   LinearOperator at(const LossGraph& graph) const override { return hessian(graph); }
   bool needs_terms() const override { return false; }
-  bool includes_penalties() const override { return true; }
-  torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override;
+  bool needs_penalties() const override { return false; }
   std::string describe() const override { return "Hessian()"; }
   std::shared_ptr<const Curvature> clone() const override;
 };

@@ -27,9 +27,7 @@ class ParameterScales final : public Curvature {
 
   LinearOperator at(const LossGraph& graph) const override;
   bool needs_terms() const override { return false; }
-  bool includes_penalties() const override { return true; }
-  /// tr(g)/N, exactly; asks for the number of examples, so that the loss has to be readable.
-  torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override;
+  bool needs_penalties() const override { return false; }
   std::string describe() const override;
   std::shared_ptr<const Curvature> clone() const override;
 
@@ -38,7 +36,8 @@ class ParameterScales final : public Curvature {
 };
 
 /// A user's metric G(θ), symmetric positive definite: the step is -G⁻¹∇h, the direction of steepest
-/// descent where a step's length is √(δᵀGδ).
+/// descent where a step's length is √(δᵀGδ). It is solved at once if the operator knows its inverse
+/// (`LinearOperator::with_solve`), else as far as the solver's iterations go.
 ///
 /// Any loss will do, as its terms are not read; its penalties' Hessian is not added.
 class Metric final : public Curvature {
@@ -58,10 +57,7 @@ class Metric final : public Curvature {
   /// Throws if G's size, dtype or device is not that of the parameters.
   LinearOperator at(const LossGraph& graph) const override;
   bool needs_terms() const override { return false; }
-  bool includes_penalties() const override { return true; }
-  /// vᵀGv/N with random signs v; asks for the number of examples, so that the loss has to be
-  /// readable.
-  torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override;
+  bool needs_penalties() const override { return false; }
   std::string describe() const override;
   std::shared_ptr<const Curvature> clone() const override;
 

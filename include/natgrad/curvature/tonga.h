@@ -10,10 +10,11 @@ namespace natgrad {
 ///     (F̄ + λI) δ = -∇h
 ///
 /// is solved exactly, by the identity of Woodbury, through a Gram matrix of [N, N]; the solver's
-/// settings do not matter then. λ > 0 is needed: `Tikhonov(λ)` or the default.
+/// settings do not matter then. λ > 0 is needed: `Tikhonov(λ)` or the default. With weight decay or
+/// penalties the sum's inverse is not known, and the solver is asked.
 ///
-/// Costs the gradients of all examples, [N, P], and 2 N² P operations once, then 4 N P a solve.
-/// Throws as `empirical_fisher_rows` does.
+/// Costs the gradients of all examples, [N, P], and 2 N² P operations once, then N³/3 + 4 N P a
+/// solve. Throws as `empirical_fisher_rows` does.
 class Tonga final : public Curvature {
  public:
   /// `Centred` for the covariance proper.

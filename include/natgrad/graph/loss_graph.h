@@ -7,6 +7,7 @@
 #include <natgrad/linalg/random.h>
 
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -54,6 +55,9 @@ class LossGraph {
   LossGraph(const torch::Tensor& loss, std::vector<torch::Tensor> parameters,
             at::Generator generator = make_generator(0), Terms terms = Terms::Required);
 
+  LossGraph(const torch::Tensor& loss, std::vector<torch::Tensor> parameters, Terms terms)
+      : LossGraph(loss, std::move(parameters), make_generator(0), terms) {}
+
   /// Whether the terms can be read. Where not, everything below but `parameters`, `gradient` and
   /// `root` throws the reason.
   bool is_readable() const;
@@ -65,7 +69,7 @@ class LossGraph {
   const torch::Tensor& gradient() const { return state_->gradient; }
   /// Where a gradient of the loss enters its graph.
   torch::autograd::Edge root() const;
-  /// The random numbers of this step.
+  /// Draws the random probes.
   at::Generator generator() const { return state_->generator; }
   /// J and Jᵀ; built on first use and then kept.
   const Linearization& linearization() const;
@@ -76,12 +80,14 @@ class LossGraph {
   std::vector<torch::Tensor> multiply_loss_hessian(const std::vector<torch::Tensor>& v) const;
   /// Whether the loss has penalties: parts that depend on parameters past all terms.
   bool has_penalties() const { return !read().penalties.empty(); }
-  /// ∇²_θ of the penalties times v of [P], by double backward.
-  torch::Tensor multiply_penalty_hessian(const torch::Tensor& v) const;
+  /// ∇²_θ of the penalties; built on first use and then kept.
+  const SecondDerivative& penalty_hessian() const;
   /// How many of the terms' weights are negative: Gauss-Newton is then indefinite.
   int64_t negative_weights() const;
-  /// The number of examples of the terms (the largest, if they differ): as their likelihood has it,
-  /// else the length of dimension 0. Throws, saying what needs it, if the loss cannot be read.
+  /// The number of examples of a term: as its likelihood has it, else the length of dimension 0.
+  int64_t examples_of(const LossTerm& term) const;
+  /// The number of examples of the terms (the largest, if they differ). Throws, saying what needs
+  /// it, if the loss cannot be read.
   int64_t examples() const;
 
  private:
@@ -114,6 +120,10 @@ class LossGraph {
 
   std::shared_ptr<State> state_;
 };
+
+/// What `part` answers for each term, added up by output; undefined where an output has no term.
+std::vector<torch::Tensor> sum_by_output(
+    const LossGraph& graph, const std::function<torch::Tensor(const LossTerm& term)>& part);
 
 /// Whether some of the outputs z are finite: then a loss that is NaN comes from the data, not from
 /// the parameters. Outputs that `natgrad::outputs` marks without a distribution are not kept in the

@@ -40,6 +40,7 @@ torch::Tensor outputs(const torch::Tensor& z);
 ///     auto z = natgrad::outputs(policy);
 ///     optimizer.step(-(z.log_softmax(1).gather(1, actions) * advantages).mean());
 ///
+/// The matrix has the weights 1/N whatever the objective's factor is: take its mean, not its sum.
 /// Mask or scale the logits before they are named, not in place afterwards, and mark them once.
 torch::Tensor outputs(std::shared_ptr<const Likelihood> distribution);
 

@@ -9,8 +9,8 @@ namespace natgrad {
 ///     log r = y z + log(-z),  score = y + 1/z,  F_R = 1/z²,  B = 1/|z|.
 ///
 /// -∇²log r = F_R for every y (Martens, "New perspectives", section 8). A network keeps z negative
-/// by, for example, `-torch::softplus(a)`; `LogRateExponential` takes any number. y: floating, z's
-/// shape, finite, >= 0.
+/// by, for example, `-torch::softplus(a) - 1e-3`; `LogRateExponential` takes any number. y:
+/// floating, z's shape, finite, >= 0.
 class Exponential final : public Likelihood {
  public:
   /// Throws naming the first z ≥ 0. NaN passes: of a diverged network the loss tells.

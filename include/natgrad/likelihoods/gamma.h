@@ -13,8 +13,9 @@ namespace natgrad {
 ///
 /// Mean α/β, variance α/β². -∇²log r = F_R for every y (Martens, "New perspectives", section 8:
 /// T = (log y, y)). Large α, where the terms of log r and of det F_R cancel, keeps its digits. A
-/// network keeps the signs by, for example, `torch::cat({torch::softplus(a), -torch::softplus(b)},
-/// 1)`. y: floating, [N, M, ...], positive and finite; one observation each.
+/// network keeps the signs by, for example, `torch::cat({torch::softplus(a) + 1e-3,
+/// -torch::softplus(b) - 1e-3}, 1)`. y: floating, [N, M, ...], positive and finite; one observation
+/// each.
 class Gamma final : public Likelihood {
  public:
   /// Throws naming the first α ≤ 0 or -β ≥ 0. NaN passes: of a diverged network the loss tells.

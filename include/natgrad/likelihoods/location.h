@@ -13,8 +13,9 @@ namespace natgrad {
 /// So the Fisher matrix is κ times the classical Gauss-Newton matrix JᵀJ. -∇²log r = F_R only for
 /// Gaussian noise, on average for any c whose slope does not jump.
 ///
-///     const natgrad::NoiseDensity sech([](const Tensor& x) { return -torch::log(torch::cosh(x));
-///     }); const auto loss = natgrad::nll(std::make_shared<natgrad::Location>(z, sech), y);
+///     const natgrad::NoiseDensity sech(
+///         [](const torch::Tensor& x) { return -torch::log(torch::cosh(x)); });
+///     const auto loss = natgrad::nll(natgrad::Location(z, sech), y);
 ///
 /// y: floating, z's shape, finite.
 class Location final : public Likelihood {

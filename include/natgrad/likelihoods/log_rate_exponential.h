@@ -26,6 +26,7 @@ class LogRateExponential final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  torch::Tensor scaled(const torch::Tensor& y) const;
 };
 
 }  // namespace natgrad

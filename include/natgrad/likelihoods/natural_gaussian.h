@@ -12,7 +12,7 @@ namespace natgrad {
 ///
 /// -∇²log r = F_R for every y, as in every exponential family by its natural parameters (Martens,
 /// "New perspectives", section 8). A network keeps b negative by, for example,
-/// `torch::cat({a, -torch::softplus(c)}, 1)`.
+/// `torch::cat({a, -torch::softplus(c) - 1e-3}, 1)` (softplus alone may underflow to 0).
 class NaturalGaussian final : public PairedGaussian {
  public:
   /// Throws naming the first b ≥ 0. NaN passes: of a diverged network the loss tells.

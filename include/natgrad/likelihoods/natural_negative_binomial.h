@@ -10,7 +10,8 @@ namespace natgrad {
 ///     score = y - r/(e^-z - 1),  F_R = r e^z/(1 - e^z)²,  B = √F_R.
 ///
 /// -∇²log r = F_R for every y (Martens, "New perspectives", section 8). A network keeps z negative
-/// by, for example, `-torch::softplus(a)`. y: floating or integer, z's shape, whole numbers >= 0.
+/// by, for example, `-torch::softplus(a) - 1e-3`. y: floating or integer, z's shape, whole numbers
+/// >= 0.
 class NaturalNegativeBinomial final : public Likelihood {
  public:
   /// `failures`: r. Throws unless it is positive and finite, and naming the first z ≥ 0. NaN

@@ -37,7 +37,7 @@ class LinearOperator {
   /// then too.
   LinearOperator with_solve(ShiftedSolve solve) const;
   bool has_solve() const { return solve_ != nullptr; }
-  /// A⁻¹ b, as far as `has_solve`.
+  /// A⁻¹ b. Throws unless `has_solve`.
   torch::Tensor solve(const torch::Tensor& b) const;
 
   int64_t size() const { return size_; }
@@ -48,8 +48,8 @@ class LinearOperator {
   friend LinearOperator operator+(const LinearOperator& a, double lambda);
   friend LinearOperator operator*(double c, const LinearOperator& a);
 
-  torch::Tensor multiply_vmapped(const torch::Tensor& block) const;
-  torch::Tensor multiply_one_by_one(const torch::Tensor& block) const;
+  /// The products with the rows, into the rows of `products`.
+  void multiply_rows(const torch::Tensor& rows, torch::Tensor products) const;
   void check_operand(const torch::Tensor& v) const;
 
   std::string name_;

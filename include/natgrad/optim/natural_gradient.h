@@ -91,7 +91,7 @@ class NaturalGradient : public torch::optim::Optimizer {
   LastStep last_step_;
   int64_t accepted_steps_ = 0;
   size_t checked_parameters_ = 0;
-  bool stepping_ = false, warned_ = false;
+  bool stepping_ = false, warned_of_failure_ = false, warned_of_curvature_ = false;
   StepSummary summary_;
 };
 

@@ -41,7 +41,7 @@ class NaturalGradientOptions
   TORCH_ARG(std::shared_ptr<torch::nn::Module>, module) = nullptr;
 
  public:
-  /// `FisherOrGaussNewton()` (the default), `Fisher()` or `GaussNewton()`.
+  /// `FisherOrGaussNewton()` (the default), or any other `Curvature`.
   NaturalGradientOptions& curvature(const Curvature& curvature);
   const Curvature& curvature() const { return *curvature_; }
   /// `ConjugateGradient()`; by default 10 iterations to a tolerance of 1e-2.

@@ -5,7 +5,8 @@
 namespace natgrad {
 
 /// x = A⁻¹ b for a matrix that knows its inverse (`LinearOperator::has_solve`), without iterations;
-/// one product tells the residual.
+/// one product tells the residual,
+/// and whether xᵀAx < 0: then A is not positive definite.
 Solution solve_directly(const LinearSystem& system);
 
 }  // namespace natgrad

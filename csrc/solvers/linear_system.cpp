@@ -1,0 +1,61 @@
+#include "linear_system.h"
+
+#include <torch/torch.h>
+
+#include <cmath>
+#include <limits>
+
+namespace natgrad {
+
+using torch::Tensor;
+
+void check_sizes(const LinearSystem& system) {
+  const auto size = system.matrix.size();
+  const auto check_vector = [&](const Tensor& v, const char* what) {
+    TORCH_CHECK(v.dim() == 1 && v.numel() == size, "natgrad: ", what, " of the system with ",
+                system.matrix.name(), " must be a vector of [", size, "], but got shape ",
+                v.sizes(), ".");
+  };
+  check_vector(system.right_hand_side, "the right-hand side");
+  if (system.initial.defined()) check_vector(system.initial, "the initial x");
+  TORCH_CHECK(!system.preconditioner || system.preconditioner->size() == size,
+              "natgrad: the preconditioner is not of the matrix' size.");
+}
+
+Solution zero_solution(const LinearSystem& system, Termination termination, int64_t products) {
+  SolverSummary summary;
+  summary.termination = termination;
+  summary.products = products;
+  summary.residual = summary.right_hand_side = norm_in_double(system.right_hand_side);
+  return {torch::zeros_like(system.right_hand_side), summary};
+}
+
+std::optional<Solution> solution_without_products(const LinearSystem& system) {
+  const double largest = largest_entry(system.right_hand_side);
+  if (largest == 0) return zero_solution(system, Termination::Converged);
+  if (!std::isfinite(largest)) return zero_solution(system, Termination::NonFinite);
+  return std::nullopt;
+}
+
+double largest_entry(const Tensor& v) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  return v.numel() ? torch::linalg_vector_norm(v, kInfinity).item<double>() : 0;
+}
+
+double norm_in_double(const Tensor& v) {
+  return torch::linalg_vector_norm(v, 2, std::nullopt, false, torch::kDouble).item<double>();
+}
+
+double rounding_of(const Tensor& v) {
+  return v.scalar_type() == torch::kDouble ? std::numeric_limits<double>::epsilon()
+                                           : std::numeric_limits<float>::epsilon();
+}
+
+void check_preconditioned(double rMr) {
+  TORCH_CHECK(std::isfinite(rMr) && rMr > 0,
+              "natgrad: the preconditioner is not positive definite: rᵀMr > 0 fails for a residual "
+              "r (it is ",
+              rMr, "). A preconditioner is M ≈ A⁻¹, positive definite and finite.");
+}
+
+}  // namespace natgrad

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <natgrad/solvers/solver.h>
+
+#include <optional>
+
+namespace natgrad {
+
+/// Throws where the vectors or the preconditioner of a system are not of its matrix' size.
+void check_sizes(const LinearSystem& system);
+
+/// x = 0 with the summary of having done nothing: φ(0) = 0, ‖b - A 0‖ = ‖b‖.
+Solution zero_solution(const LinearSystem& system, Termination termination, int64_t products = 0);
+
+/// What needs no product: x = 0 where b = 0 (Converged) or b is not finite (NonFinite).
+std::optional<Solution> solution_without_products(const LinearSystem& system);
+
+/// The largest |vᵢ|, NaN if some vᵢ is.
+double largest_entry(const torch::Tensor& v);
+
+/// ‖v‖, summed in double.
+double norm_in_double(const torch::Tensor& v);
+
+/// The rounding of a floating dtype, ε.
+double rounding_of(const torch::Tensor& v);
+
+/// Throws, saying what a preconditioner must be, unless rᵀMr is positive and finite.
+void check_preconditioned(double rMr);
+
+}  // namespace natgrad

@@ -1,0 +1,186 @@
+#include <natgrad/solvers/cholesky.h>
+
+#include <algorithm>
+
+#include "support/krylov.h"
+#include "support/linear_problems.h"
+
+namespace natgrad::testing {
+namespace {
+
+// A backward stable solve: ‖b - A x‖ is a few roundings of ‖A‖‖x‖, in the solve and in the test.
+constexpr double kBackward = 1e-14;
+// ‖x - x*‖/‖x*‖ is that times the condition number, in both solves.
+constexpr double kForward = 1e-14;
+// Products, right-hand side and solution in float32.
+constexpr double kFloat = 1e-6;
+
+struct Widths {
+  int64_t columns = 0, widest = 0;
+};
+
+/// An operator that tells how many columns it multiplied, and the most at once.
+LinearOperator watched(const Tensor& matrix, Widths* widths) {
+  const auto multiply = [matrix, widths](const Tensor& v) {
+    const int64_t columns = v.dim() == 1 ? 1 : v.size(1);
+    widths->columns += columns;
+    widths->widest = std::max(widths->widest, columns);
+    return matrix.matmul(v);
+  };
+  return {"watched", matrix.size(0), matrix.options(), multiply, Columns::Together};
+}
+
+class CholeskyProblems : public ::testing::TestWithParam<LinearProblem> {
+ protected:
+  const Tensor a_ = GetParam().matrix;
+  const Tensor b_ = GetParam().right_hand_side;
+};
+
+TEST_P(CholeskyProblems, SolvesToTheRoundingOfTheResidual) {
+  const auto [x, summary] = Cholesky().solve(from_dense(a_), b_);
+  EXPECT_EQ(summary.termination, Termination::Converged) << to_string(summary.termination);
+  EXPECT_LE(residual_norm(a_, b_, x), kBackward * length(a_) * length(x));
+  EXPECT_LE(relative_error(x, torch::linalg_solve(a_, b_)),
+            kForward * GetParam().condition * static_cast<double>(b_.numel()));
+}
+
+TEST_P(CholeskyProblems, SummaryNumbersAreTheTrueOnes) {
+  const auto [x, summary] = Cholesky().solve(from_dense(a_), b_);
+  const double rounding = kBackward * length(a_) * length(x);
+  EXPECT_NEAR(summary.residual, residual_norm(a_, b_, x), rounding);
+  EXPECT_NEAR(summary.right_hand_side, length(b_), kBackward * length(b_));
+  EXPECT_NEAR(summary.quadratic, quadratic(a_, b_, x), rounding * length(x));
+  EXPECT_EQ(summary.iterations, 0);
+  EXPECT_EQ(summary.products, length(b_) > 0 ? b_.numel() : 0);
+}
+
+class CholeskyFloat32Problems : public CholeskyProblems {};
+TEST_P(CholeskyFloat32Problems, KeepTheAccuracyOfFloat32) {
+  const auto [x, summary] =
+      Cholesky().solve(from_dense(a_.to(torch::kFloat)), b_.to(torch::kFloat));
+  EXPECT_EQ(x.scalar_type(), torch::kFloat);
+  EXPECT_EQ(summary.termination, Termination::Converged) << to_string(summary.termination);
+  EXPECT_LE(relative_error(x, torch::linalg_solve(a_, b_)), kFloat * GetParam().condition);
+}
+
+INSTANTIATE_TEST_SUITE_P(Problems, CholeskyProblems, ::testing::ValuesIn(linear_problems()),
+                         linear_problem_name);
+INSTANTIATE_TEST_SUITE_P(Problems, CholeskyFloat32Problems,
+                         ::testing::ValuesIn(linear_problems_up_to(1e4)), linear_problem_name);
+
+// The factorisation in double: a condition number of 1e10 is beyond float32's own arithmetic.
+TEST(CholeskyTest, FactorsInDoubleWhatIsGivenInFloat32) {
+  const auto a = torch::diag(geometric_spectrum(20, 1e10)).to(torch::kFloat);
+  const auto x = randn({20}, 1).to(torch::kFloat);
+  const auto solution = Cholesky().solve(from_dense(a), a.mv(x));
+  EXPECT_EQ(solution.summary.termination, Termination::Converged);
+  EXPECT_LT(relative_error(solution.x, x), kFloat);
+}
+
+TEST(CholeskyTest, FormsTheMatrixInBlocksOfColumns) {
+  const auto a = random_spd(300, 10, 1);
+  const auto b = randn({300}, 2);
+  Widths widths;
+  const auto [x, summary] = Cholesky().solve(watched(a, &widths), b);
+  EXPECT_EQ(widths.columns, 300);
+  EXPECT_EQ(summary.products, 300);
+  EXPECT_EQ(widths.widest, 256);
+  EXPECT_LT(relative_error(x, torch::linalg_solve(a, b)), 300 * 10 * kForward);
+}
+
+void expect_no_solution(const Solution& solution, const Tensor& b, Termination termination) {
+  const auto& summary = solution.summary;
+  EXPECT_EQ(summary.termination, termination) << to_string(summary.termination);
+  EXPECT_EQ(length(solution.x), 0);
+  EXPECT_NEAR(summary.residual, length(b), kBackward * length(b));
+  EXPECT_NEAR(summary.right_hand_side, length(b), kBackward * length(b));
+  EXPECT_EQ(summary.quadratic, 0);
+  EXPECT_EQ(summary.products, b.numel());
+}
+
+TEST(CholeskyTest, AnIndefiniteMatrixIsNegativeCurvature) {
+  const auto b = randn({6}, 1);
+  for (const double least : {-1.0, -1e-6, -1e-12}) {
+    const auto spectrum = torch::tensor({least, 0.1, 0.5, 1.0, 2.0, 3.0}, torch::kDouble);
+    const auto a = symmetric_with_spectrum(spectrum, 2);
+    expect_no_solution(Cholesky().solve(from_dense(a), b), b, Termination::NegativeCurvature);
+  }
+  const auto zero = torch::zeros({6, 6}, torch::kDouble);
+  expect_no_solution(Cholesky().solve(from_dense(zero), b), b, Termination::NegativeCurvature);
+  const auto one = torch::full({1, 1}, -2.0, torch::kDouble);
+  const auto b1 = torch::ones({1}, torch::kDouble);
+  expect_no_solution(Cholesky().solve(from_dense(one), b1), b1, Termination::NegativeCurvature);
+}
+
+// Pivots of rounding let the factorisation pass, with an x of 1e15: which of the two it is, is
+// chance.
+TEST(CholeskyTest, AnInconsistentSingularSystemHasNoSolution) {
+  int breakdowns = 0;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    const auto u = randn({8, 5}, seed);
+    const auto b = randn({8}, seed + 100);
+    const auto [x, summary] = Cholesky().solve(from_dense(u.mm(u.t())), b);
+    breakdowns += summary.termination == Termination::Breakdown;
+    EXPECT_TRUE(summary.termination == Termination::Breakdown ||
+                summary.termination == Termination::NegativeCurvature)
+        << to_string(summary.termination);
+    EXPECT_EQ(length(x), 0);
+  }
+  EXPECT_GT(breakdowns, 0);
+}
+
+TEST(CholeskyTest, WhatIsNotFiniteIsSaidToBe) {
+  const auto a = random_spd(5, 10, 1);
+  const auto b = randn({5}, 2);
+  for (const double bad : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
+    auto spoiled = a.clone();
+    spoiled[3][1] = bad;
+    expect_no_solution(Cholesky().solve(from_dense(spoiled), b), b, Termination::NonFinite);
+    auto spoiled_b = b.clone();
+    spoiled_b[2] = bad;
+    const auto [x, summary] = Cholesky().solve(from_dense(a), spoiled_b);
+    EXPECT_EQ(summary.termination, Termination::NonFinite);
+    EXPECT_EQ(length(x), 0);
+  }
+}
+
+// A is linear in neither start nor preconditioner: a direct solve has no use for them.
+TEST(CholeskyTest, StartAndPreconditionerDoNotMatter) {
+  const auto a = random_spd(5, 10, 1);
+  const auto b = randn({5}, 2), start = randn({5}, 3);
+  const auto plain = Cholesky().solve(from_dense(a), b);
+  const auto other = Cholesky().solve({from_dense(a), b, start, from_dense(random_spd(5, 10, 4))});
+  EXPECT_TRUE(identical(other.x, plain.x));
+}
+
+TEST(CholeskyTest, AMatrixAboveTheLimitIsRefusedWithTheWayOut) {
+  const auto a = natgrad::diagonal(torch::ones({5}, torch::kDouble));
+  const auto b = torch::ones({5}, torch::kDouble);
+  expect_error([&] { Cholesky().limit(4).solve(a, b); }, "natgrad::ConjugateGradient()");
+  expect_error([&] { Cholesky().limit(4).solve(a, b); }, "Cholesky().limit(5)");
+  EXPECT_TRUE(identical(Cholesky().limit(5).solve(a, b).x, b));
+  const auto large = natgrad::diagonal(torch::ones({4097}));
+  expect_error([&] { Cholesky().solve(large, torch::ones({4097})); }, "4096");
+}
+
+TEST(CholeskyTest, BadArgumentsThrow) {
+  const auto a = from_dense(torch::eye(3, torch::kDouble));
+  const auto b = torch::ones({3}, torch::kDouble);
+  expect_error([&] { Cholesky().limit(0).solve(a, b); }, "limit");
+  expect_error([&] { Cholesky().limit(-1).clone(); }, "limit");
+  expect_error([&] { Cholesky().solve(a, torch::ones({4}, torch::kDouble)); }, "right-hand side");
+  expect_error([&] { Cholesky().solve({a, b, torch::ones({2}, torch::kDouble)}); }, "initial");
+}
+
+TEST(CholeskyTest, TextTellsSettingsApartAndCloneKeepsThem) {
+  EXPECT_NE(Cholesky().describe(), Cholesky().limit(7).describe());
+  EXPECT_EQ(Cholesky().limit(7).clone()->describe(), Cholesky().limit(7).describe());
+}
+
+TEST(CholeskyTest, SolvesWithoutBuildingAGraph) {
+  const auto b = randn({3}, 1).requires_grad_();
+  EXPECT_FALSE(Cholesky().solve(from_dense(torch::eye(3, torch::kDouble)), b).x.requires_grad());
+}
+
+}  // namespace
+}  // namespace natgrad::testing
