@@ -41,7 +41,8 @@ std::string solver_hint(Termination termination, int64_t negative_weights) {
     case Termination::Breakdown:
       return "the loss has no curvature in the outputs z, as l1_loss under GaussNewton(); with a "
              "likelihood take the default, or name their distribution, "
-             "natgrad::outputs(natgrad::Categorical(z))";
+             "natgrad::outputs(natgrad::Categorical(z)); or the system is singular: raise the "
+             "damping";
     case Termination::NonFinite:
       return "a curvature product is not finite; lower lr or raise the damping";
     default:
@@ -60,7 +61,10 @@ std::string StepSummary::message() const {
     case StepOutcome::NonFiniteLoss:
       return fmt::format(
           "{}, loss {}; {}", start, loss,
-          restored ? "the step before was taken back" : "look for NaN or infinity in this batch");
+          restored
+              ? "the step before was taken back; if it happens again, lower lr, standardise the "
+                "targets or start the last bias near them"
+              : "look for NaN or infinity in this batch");
     case StepOutcome::NonFiniteGradient:
       return fmt::format("{}, loss {:.6g}; some op's derivative overflows here", start, loss);
     case StepOutcome::ZeroGradient:
@@ -72,7 +76,7 @@ std::string StepSummary::message() const {
       break;
   }
   return fmt::format(
-      "{}, {}, lambda {:.3g}, |step| {:.3g}, {} CG iterations ({}){}", start, gradient, lambda,
+      "{}, {}, lambda {:.3g}, |step| {:.3g}, {} iterations ({}){}", start, gradient, lambda,
       step_norm, solver.iterations, to_string(solver.termination),
       negative_weights > 0 ? fmt::format(", {} negative weights", negative_weights) : "");
 }
