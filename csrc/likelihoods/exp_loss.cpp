@@ -97,8 +97,7 @@ ExpLoss::Tables ExpLoss::tables_at(const Tensor& z) const {
 Tensor ExpLoss::for_outputs(const std::function<Tensor(const Tables&)>& of) const {
   const auto flat = outputs().detach().reshape(-1).to(torch::kDouble);
   const auto rows = rows_at_once(domain_, std::max(level_, kDrawLevel));
-  const auto version = outputs().is_inference() ? 0 : outputs()._version();
-  if (version != std::exchange(cached_version_, version)) tables_.reset();
+  forget_if_changed();
   std::vector<Tensor> parts;
   for (const auto& z : flat.split(rows)) {
     const auto tables = tables_ ? *tables_ : tables_at(z);
@@ -108,8 +107,19 @@ Tensor ExpLoss::for_outputs(const std::function<Tensor(const Tables&)>& of) cons
   return torch::cat(parts).view(outputs().sizes()).to(outputs().scalar_type());
 }
 
+void ExpLoss::forget_if_changed() const {
+  const auto version = outputs().is_inference() ? 0 : outputs()._version();
+  if (version == std::exchange(cached_version_, version)) return;
+  tables_.reset();
+  fisher_ = Tensor();
+}
+
 Tensor ExpLoss::fisher() const {
-  return for_outputs([](const Tables& tables) { return tables.fisher; });
+  forget_if_changed();
+  if (!fisher_.defined()) {
+    fisher_ = for_outputs([](const Tables& tables) { return tables.fisher; });
+  }
+  return fisher_;
 }
 
 Tensor ExpLoss::fisher_multiply(const Tensor& v) const { return fisher() * v; }

@@ -61,7 +61,9 @@ class ExpLoss final : public Likelihood {
   /// outputs are kept while these stay as they are.
   torch::Tensor for_outputs(const std::function<torch::Tensor(const Tables&)>& of) const;
   Tables tables_at(const torch::Tensor& z) const;
+  /// F_R, shaped like z; kept while the outputs stay as they are.
   torch::Tensor fisher() const;
+  void forget_if_changed() const;
 
   Loss loss_;
   Domain domain_;
@@ -71,6 +73,7 @@ class ExpLoss final : public Likelihood {
   std::string text_;
   mutable uint32_t cached_version_ = 0;
   mutable std::optional<Tables> tables_;
+  mutable torch::Tensor fisher_;
 };
 
 }  // namespace natgrad
