@@ -1,4 +1,5 @@
 #include <natgrad/curvature/diagonals.h>
+#include <natgrad/curvature/output_noise.h>
 #include <natgrad/graph/backward.h>
 #include <natgrad/linalg/random.h>
 #include <torch/torch.h>
@@ -11,19 +12,6 @@ namespace {
 
 void check_probes(int64_t probes) {
   TORCH_CHECK(probes >= 1, "natgrad: an estimate needs at least 1 probe, but got ", probes, ".");
-}
-
-/// √s B r, one tensor per output.
-std::vector<Tensor> root_of_output_fisher(const LossGraph& graph, FisherWeights choice,
-                                          at::Generator& generator) {
-  return sum_by_output(graph, [&](const LossTerm& term) {
-    const auto weights = weights_of(term, choice);
-    TORCH_CHECK(weights.ge(0).all().item<bool>(),
-                "natgrad: some weights of the loss are negative, and F has no root. Use "
-                "FisherWeights::Uniform.");
-    const auto signs = random_signs_like(term.likelihood->outputs(), generator);
-    return weights.sqrt() * term.likelihood->factor_multiply(signs);
-  });
 }
 
 std::vector<Tensor> signs_of_outputs(const LossGraph& graph, at::Generator& generator) {
@@ -44,7 +32,7 @@ Tensor propagated_fisher_diagonal(const LossGraph& graph, int64_t probes, at::Ge
   auto sum = torch::zeros({graph.parameters().size()}, graph.parameters().options());
   for (int64_t m = 0; m < probes; ++m) {
     sum += graph.linearization()
-               .multiply_transposed(root_of_output_fisher(graph, weights, generator))
+               .multiply_transposed(output_noise(graph, generator, weights))
                .square_();
   }
   return sum.div_(static_cast<double>(probes));
@@ -62,10 +50,6 @@ Tensor propagated_gauss_newton_diagonal(const LossGraph& graph, int64_t probes,
         f.multiply_transposed(graph.multiply_loss_hessian(signs)));
   }
   return sum.div_(static_cast<double>(probes));
-}
-
-Tensor empirical_fisher_diagonal(const LossGraph& graph, Moment moment, FisherWeights weights) {
-  return empirical_fisher_rows(graph, moment, weights).square_().sum(0);
 }
 
 }  // namespace natgrad

@@ -1,8 +1,10 @@
 #include <fmt/format.h>
+#include <natgrad/curvature/diagonals.h>
 #include <natgrad/curvature/empirical_fisher.h>
 #include <natgrad/curvature/gradient_noise.h>
 #include <natgrad/graph/coupled_examples.h>
 #include <natgrad/graph/per_example_gradients.h>
+#include <natgrad/graph/squared_example_gradients.h>
 #include <natgrad/linalg/low_rank.h>
 #include <torch/torch.h>
 
@@ -95,6 +97,15 @@ Tensor empirical_fisher_rows(const LossGraph& graph, Moment moment, FisherWeight
     gradients = gradients - mean * reciprocal_or_zero(scales.weights.sum());
   }
   return scales.weights.sqrt().unsqueeze(1) * gradients;
+}
+
+Tensor empirical_fisher_diagonal(const LossGraph& graph, Moment moment, FisherWeights choice) {
+  torch::NoGradGuard no_grad;
+  if (moment == Moment::Centred || !graph.is_readable()) {
+    return empirical_fisher_rows(graph, moment, choice).square_().sum(0);
+  }
+  const auto scales = scales_of(graph, choice, graph.examples(), graph.parameters().options());
+  return squared_example_gradients(graph, scales.weights * scales.to_own_gradient.square());
 }
 
 LinearOperator empirical_fisher(const LossGraph& graph, Moment moment, FisherWeights weights) {

@@ -1,11 +1,10 @@
-#include <natgrad/graph/coupled_examples.h>
 #include <natgrad/graph/layer_factors.h>
 #include <natgrad/graph/squared_example_gradients.h>
 #include <torch/torch.h>
 
 #include <algorithm>
-#include <optional>
 
+#include <natgrad/graph/coupled_examples.h>
 #include "capture.h"
 #include "pull_back_examples.h"
 

@@ -13,6 +13,7 @@
 #include <natgrad/curvature/hessian.h>
 #include <natgrad/curvature/metric.h>
 #include <natgrad/curvature/monte_carlo_fisher.h>
+#include <natgrad/curvature/output_noise.h>
 #include <natgrad/curvature/penalty_hessian.h>
 #include <natgrad/curvature/tanh_unit.h>
 #include <natgrad/curvature/tonga.h>
@@ -21,6 +22,7 @@
 #include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/marks.h>
 #include <natgrad/graph/per_example_gradients.h>
+#include <natgrad/graph/squared_example_gradients.h>
 #include <natgrad/likelihoods/bernoulli.h>
 #include <natgrad/likelihoods/categorical.h>
 #include <natgrad/likelihoods/diagonal_gaussian.h>
@@ -54,6 +56,12 @@
 #include <natgrad/linalg/low_rank.h>
 #include <natgrad/linalg/parameters.h>
 #include <natgrad/optim/natural_gradient.h>
+#include <natgrad/preconditioners/fisher_diagonal.h>
+#include <natgrad/preconditioners/kronecker_factored.h>
+#include <natgrad/preconditioners/kronecker_factors.h>
+#include <natgrad/preconditioners/low_rank.h>
+#include <natgrad/preconditioners/preconditioner.h>
+#include <natgrad/preconditioners/propagated_diagonal.h>
 #include <natgrad/solvers/cholesky.h>
 #include <natgrad/solvers/conjugate_gradients.h>
 #include <natgrad/solvers/kl_constrained_step.h>

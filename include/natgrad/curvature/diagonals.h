@@ -24,7 +24,9 @@ torch::Tensor propagated_fisher_diagonal(const LossGraph& graph, int64_t probes,
 torch::Tensor propagated_gauss_newton_diagonal(const LossGraph& graph, int64_t probes,
                                                at::Generator generator);
 
-/// diag F̄ = Σ sᵢ gᵢ², exactly; costs what `empirical_fisher_rows` does.
+/// diag F̄ = Σ sᵢ gᵢ², exactly. Costs what `squared_example_gradients` does, two backward passes
+/// and a matrix product a linear layer; centred, or for a loss that cannot be read, the gradients
+/// of all examples.
 torch::Tensor empirical_fisher_diagonal(const LossGraph& graph, Moment moment = Moment::Uncentred,
                                         FisherWeights weights = FisherWeights::OfTheLoss);
 

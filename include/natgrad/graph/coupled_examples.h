@@ -1,6 +1,7 @@
 #pragma once
 
 #include <torch/csrc/autograd/edge.h>
+#include <torch/csrc/autograd/function.h>
 
 namespace natgrad {
 

@@ -1,0 +1,14 @@
+#include "inverse_power.h"
+
+#include <torch/torch.h>
+
+namespace natgrad {
+
+LinearOperator inverse_power(const Preconditioner& preconditioner, const torch::Tensor& d,
+                             double lambda, double exponent) {
+  TORCH_CHECK(exponent > 0 && exponent <= 1, "natgrad: the exponent of ", preconditioner.describe(),
+              " is in (0, 1]; Martens takes 0.75.");
+  return natgrad::diagonal((d + lambda).pow(-exponent));
+}
+
+}  // namespace natgrad

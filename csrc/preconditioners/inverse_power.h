@@ -1,0 +1,11 @@
+#pragma once
+
+#include <natgrad/preconditioners/preconditioner.h>
+
+namespace natgrad {
+
+/// diag(d + λ)^-ξ for d ≥ 0 of [P]. Throws unless 0 < ξ ≤ 1.
+LinearOperator inverse_power(const Preconditioner& preconditioner, const torch::Tensor& d,
+                             double lambda, double exponent);
+
+}  // namespace natgrad

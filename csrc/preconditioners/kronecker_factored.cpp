@@ -1,0 +1,143 @@
+#include <fmt/format.h>
+#include <natgrad/preconditioners/kronecker_factored.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+
+#include "kronecker_state.h"
+
+namespace natgrad {
+
+using torch::Tensor;
+
+namespace {
+
+constexpr int64_t kAlways = 3;  // the first steps, in which everything is renewed
+
+bool are_of_the_same(const KroneckerBlock& a, const KroneckerBlock& b) {
+  return a.weight == b.weight && a.bias == b.bias && a.is_input_by_output == b.is_input_by_output &&
+         a.activations.sizes() == b.activations.sizes() &&
+         a.gradients.sizes() == b.gradients.sizes();
+}
+
+bool are_of_the_same(const KroneckerFactors& a, const KroneckerFactors& b) {
+  return a.diagonal.defined() && a.diagonal.sizes() == b.diagonal.sizes() &&
+         std::equal(a.blocks.begin(), a.blocks.end(), b.blocks.begin(), b.blocks.end(),
+                    [](const auto& x, const auto& y) { return are_of_the_same(x, y); });
+}
+
+bool is_finite(const KroneckerFactors& factors) {
+  auto sum = factors.diagonal.sum();
+  for (const auto& block : factors.blocks) {
+    sum = sum + block.activations.sum() + block.gradients.sum();
+  }
+  return sum.isfinite().item<bool>();
+}
+
+}  // namespace
+
+void KroneckerFactored::check_options() const {
+  TORCH_CHECK(decay_ >= 0 && decay_ < 1, "natgrad: the decay of ", describe(), " is in [0, 1).");
+  TORCH_CHECK(factor_interval_ >= 1 && inverse_interval_ >= 1, "natgrad: the intervals of ",
+              describe(), " are at least 1 step.");
+}
+
+bool KroneckerFactored::is_due(int64_t interval) const {
+  return calls_ < kAlways || calls_ % interval == 0;
+}
+
+void KroneckerFactored::average_in(const KroneckerFactors& batch) {
+  if (!is_finite(batch)) return;
+  if (!are_of_the_same(averages_, batch)) {
+    averages_ = batch;
+    batches_ = 1;
+    return;
+  }
+  ++batches_;
+  const double kept = std::min(1 - 1 / static_cast<double>(batches_), decay_);
+  const auto mean = [kept](const Tensor& average, const Tensor& now) {
+    return average.lerp(now, 1 - kept);
+  };
+  for (size_t k = 0; k < batch.blocks.size(); ++k) {
+    auto& block = averages_.blocks[k];
+    block.activations = mean(block.activations, batch.blocks[k].activations);
+    block.gradients = mean(block.gradients, batch.blocks[k].gradients);
+  }
+  averages_.diagonal = mean(averages_.diagonal, batch.diagonal);
+}
+
+void KroneckerFactored::observe(const LossGraph& graph, double lambda) {
+  const torch::NoGradGuard no_grad;
+  check_options();
+  check_lambda(*this, lambda);
+  const auto is_of_this_model = [&] {
+    return averages_.diagonal.defined() && averages_.diagonal.numel() == graph.parameters().size();
+  };
+  if (is_due(factor_interval_) || !is_of_this_model()) {
+    average_in(kronecker_factors(graph, graph.generator(), factors_));
+  }
+  const bool is_stale = inverse_lambda_ == 0 || !are_of_the_same(inverse_, averages_);
+  if (is_of_this_model() && (is_due(inverse_interval_) || is_stale)) {
+    inverse_ = damped_inverse(averages_, lambda);
+    inverse_lambda_ = lambda;
+  }
+  ++calls_;
+}
+
+LinearOperator KroneckerFactored::at(const LossGraph& graph, double lambda) const {
+  const torch::NoGradGuard no_grad;
+  check_options();
+  check_lambda(*this, lambda);
+  const auto& parameters = graph.parameters();
+  if (batches_ == 0) {
+    const auto factors = kronecker_factors(graph, graph.generator(), factors_);
+    return kronecker_product(damped_inverse(factors, lambda), parameters);
+  }
+  TORCH_CHECK(averages_.diagonal.numel() == parameters.size(), "natgrad: ", describe(),
+              " has observed a model of ", averages_.diagonal.numel(),
+              " parameters, but this one has ", parameters.size(), ". Use one for each model.");
+  const bool is_current = inverse_interval_ > 1 || inverse_lambda_ == lambda;
+  return kronecker_product(is_current ? inverse_ : damped_inverse(averages_, lambda), parameters);
+}
+
+std::vector<Tensor> KroneckerFactored::state() const {
+  if (batches_ == 0) return {};
+  std::vector<Tensor> state = {
+      torch::tensor({static_cast<double>(calls_), static_cast<double>(batches_), inverse_lambda_},
+                    torch::kDouble)};
+  append_factors(state, averages_);
+  append_factors(state, inverse_);
+  return state;
+}
+
+void KroneckerFactored::set_state(const std::vector<Tensor>& state) {
+  auto loaded = KroneckerFactored(*this);
+  loaded.averages_ = loaded.inverse_ = {};
+  loaded.calls_ = loaded.batches_ = 0;
+  loaded.inverse_lambda_ = 0;
+  if (!state.empty()) {
+    FactorReader reader(describe(), state);
+    const auto numbers = reader.next_numbers(3);
+    loaded.calls_ = static_cast<int64_t>(numbers[0]);
+    loaded.batches_ = static_cast<int64_t>(numbers[1]);
+    loaded.inverse_lambda_ = numbers[2];
+    loaded.averages_ = reader.next_factors();
+    loaded.inverse_ = reader.next_factors();
+    reader.check_end();
+  }
+  *this = std::move(loaded);
+}
+
+std::string KroneckerFactored::describe() const {
+  return fmt::format(
+      "KroneckerFactored(decay={:g}, samples={}, share={:g}, largest={}, factor_interval={}, "
+      "inverse_interval={}{})",
+      decay_, factors_.samples(), factors_.share(), factors_.largest(), factor_interval_,
+      inverse_interval_, factors_.weights() == FisherWeights::OfTheLoss ? "" : ", weights=Uniform");
+}
+
+std::unique_ptr<Preconditioner> KroneckerFactored::clone() const {
+  return std::make_unique<KroneckerFactored>(*this);
+}
+
+}  // namespace natgrad

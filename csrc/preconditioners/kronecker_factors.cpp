@@ -1,0 +1,171 @@
+#include <natgrad/curvature/output_noise.h>
+#include <natgrad/graph/backward.h>
+#include <natgrad/graph/layer_factors.h>
+#include <natgrad/graph/linearization.h>
+#include <natgrad/preconditioners/kronecker_factors.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "kronecker_layers.h"
+
+namespace natgrad {
+
+using torch::Tensor;
+using torch::autograd::edge_list;
+
+namespace {
+
+/// What one pull-back of the output noise brings.
+struct PulledBack {
+  std::vector<Tensor> deltas;      // by layer
+  std::vector<Tensor> parameters;  // by parameter; undefined where a block is
+};
+
+/// Rows of the activations and of δ, [groups, rows · positions, size].
+struct Rows {
+  Tensor activations, gradients;
+};
+
+void check_options(const KroneckerOptions& options) {
+  TORCH_CHECK(options.samples() >= 1,
+              "natgrad: Kronecker factors need at least 1 sample, but got samples = ",
+              options.samples(), ".");
+  TORCH_CHECK(options.share() > 0 && options.share() <= 1,
+              "natgrad: the share of the rows in the Kronecker factors is in (0, 1], but it is ",
+              options.share(), ".");
+}
+
+/// The edges of the parameters that no block holds.
+edge_list edges_of_the_rest(const std::vector<PlannedBlock>& plans,
+                            const ParameterLayout& parameters) {
+  auto edges = edges_of(parameters.tensors());
+  for (const auto& plan : plans) {
+    edges[plan.block.weight] = {};
+    if (plan.block.bias) edges[*plan.block.bias] = {};
+  }
+  return edges;
+}
+
+PulledBack pull_back_noise(const LossGraph& graph, const std::vector<Layer>& layers,
+                           const edge_list& rest, const at::Generator& generator,
+                           FisherWeights weights) {
+  edge_list roots, inputs;
+  std::vector<Tensor> cotangents;
+  const auto noise = output_noise(graph, generator, weights);
+  for (size_t k = 0; k < noise.size(); ++k) {
+    if (!noise[k].defined()) continue;
+    roots.push_back(graph.outputs()[k]);
+    cotangents.push_back(noise[k].to(options_at(roots.back())));
+  }
+  for (const auto& layer : layers) inputs.push_back(layer.output);
+  inputs.insert(inputs.end(), rest.begin(), rest.end());
+  const auto arrived = backward(roots, cotangents, inputs);
+  const auto middle = arrived.begin() + static_cast<std::ptrdiff_t>(layers.size());
+  return {{arrived.begin(), middle}, {middle, arrived.end()}};
+}
+
+Layer with_rows(Layer layer, const Tensor& chosen) {
+  layer.input = layer.input.index_select(0, chosen);
+  layer.rows = chosen.numel();
+  return layer;
+}
+
+Rows rows_of(const Layer& layer, const Tensor& delta, const KroneckerBlock& block,
+             const Tensor& weight) {
+  const auto flat = [](const Tensor& factor) { return factor.transpose(0, 1).flatten(1, 2); };
+  const auto [left, right] = weight_factors(layer, delta, weight.sizes());
+  const Tensor a = flat(block.is_input_by_output ? left : right);
+  const Tensor d = flat(block.is_input_by_output ? right : left);
+  if (!block.bias) return {a, d};
+  return {torch::cat({a, torch::ones({a.size(0), a.size(1), 1}, a.options())}, 2), d};
+}
+
+Tensor second_moment(const Tensor& rows) { return rows.transpose(1, 2).matmul(rows); }
+
+/// Sums of one block, over its layers and the draws.
+class BlockSums {
+ public:
+  BlockSums(PlannedBlock plan, const ParameterLayout& parameters)
+      : plan_(std::move(plan)), weight_(parameters.tensors()[plan_.block.weight].detach()) {
+    const auto zeros = [&](int64_t size) {
+      return torch::zeros({plan_.groups, size, size}, parameters.options());
+    };
+    activations_ = zeros(plan_.activations);
+    gradients_ = zeros(plan_.gradients);
+  }
+
+  void add(const std::vector<Layer>& layers, const std::vector<Tensor>& deltas, double share,
+           at::Generator& generator) {
+    for (const size_t k : plan_.layers) {
+      if (deltas[k].defined()) add_layer(layers[k], deltas[k], share, generator);
+    }
+  }
+
+  /// A = mean a aᵀ, G = Σ δ δᵀ, the mean over the draws.
+  KroneckerBlock block(int64_t samples) const {
+    auto block = plan_.block;
+    block.activations = activations_ / static_cast<double>(std::max<int64_t>(count_, 1));
+    block.gradients = gradients_ / static_cast<double>(samples);
+    return block;
+  }
+
+ private:
+  void add_layer(Layer layer, Tensor delta, double share, at::Generator& generator) {
+    const auto dtype = weight_.scalar_type();
+    const auto all = layer.rows;
+    const auto kept = std::max<int64_t>(1, std::llround(share * static_cast<double>(all)));
+    if (kept < all) {
+      const auto chosen =
+          torch::randperm(all, generator, torch::kLong).narrow(0, 0, kept).to(delta.device());
+      layer = with_rows(std::move(layer), chosen);
+      delta = delta.index_select(0, chosen);
+    }
+    layer.input = layer.input.to(dtype);
+    const auto rows = rows_of(layer, delta.to(dtype), plan_.block, weight_);
+    activations_ += second_moment(rows.activations);
+    gradients_.add_(second_moment(rows.gradients),
+                    static_cast<double>(all) / static_cast<double>(kept));
+    count_ += rows.activations.size(1);
+  }
+
+  PlannedBlock plan_;
+  Tensor weight_, activations_, gradients_;
+  int64_t count_ = 0;
+};
+
+void add_squares(std::vector<Tensor>& sums, const std::vector<Tensor>& gradients) {
+  for (size_t i = 0; i < sums.size(); ++i) {
+    if (!gradients[i].defined()) continue;
+    const auto square = gradients[i].square();
+    sums[i] = sums[i].defined() ? sums[i] + square : square;
+  }
+}
+
+}  // namespace
+
+KroneckerFactors kronecker_factors(const LossGraph& graph, at::Generator generator,
+                                   const KroneckerOptions& options) {
+  const torch::NoGradGuard no_grad;
+  check_options(options);
+  check_has_fisher(graph);
+  const auto& parameters = graph.parameters();
+  const auto layers = find_layers(graph.outputs(), parameters).layers;
+  const auto plans = plan_blocks(layers, parameters, options.largest());
+  const auto rest = edges_of_the_rest(plans, parameters);
+  std::vector<BlockSums> sums;
+  for (const auto& plan : plans) sums.emplace_back(plan, parameters);
+  std::vector<Tensor> squares(parameters.tensors().size());
+  for (int64_t m = 0; m < options.samples(); ++m) {
+    const auto drawn = pull_back_noise(graph, layers, rest, generator, options.weights());
+    for (auto& sum : sums) sum.add(layers, drawn.deltas, options.share(), generator);
+    add_squares(squares, drawn.parameters);
+  }
+  KroneckerFactors factors;
+  for (const auto& sum : sums) factors.blocks.push_back(sum.block(options.samples()));
+  factors.diagonal = parameters.flatten(squares) / static_cast<double>(options.samples());
+  return factors;
+}
+
+}  // namespace natgrad

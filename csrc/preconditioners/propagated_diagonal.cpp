@@ -1,0 +1,29 @@
+#include <fmt/format.h>
+#include <natgrad/curvature/diagonals.h>
+#include <natgrad/preconditioners/propagated_diagonal.h>
+#include <torch/torch.h>
+
+#include "inverse_power.h"
+
+namespace natgrad {
+
+LinearOperator PropagatedDiagonal::at(const LossGraph& graph, double lambda) const {
+  const torch::NoGradGuard no_grad;
+  check_lambda(*this, lambda);
+  const auto d =
+      has_fisher(graph)
+          ? propagated_fisher_diagonal(graph, probes_, graph.generator(), weights_)
+          : propagated_gauss_newton_diagonal(graph, probes_, graph.generator()).clamp_min_(0);
+  return inverse_power(*this, d, lambda, exponent_);
+}
+
+std::string PropagatedDiagonal::describe() const {
+  return fmt::format("PropagatedDiagonal(exponent={:g}, probes={}{})", exponent_, probes_,
+                     weights_ == FisherWeights::OfTheLoss ? "" : ", weights=Uniform");
+}
+
+std::unique_ptr<Preconditioner> PropagatedDiagonal::clone() const {
+  return std::make_unique<PropagatedDiagonal>(*this);
+}
+
+}  // namespace natgrad
