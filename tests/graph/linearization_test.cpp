@@ -198,6 +198,18 @@ TEST_P(OpaqueOps, AreFoundByTestingEachNode) {
 
 INSTANTIATE_TEST_SUITE_P(Ops, OpaqueOps, ::testing::ValuesIn(opaque_ops()), ByName());
 
+// Squares of such numbers underflow in float32; no op is at fault.
+TEST(LinearizationTest, TinyProductsInFloatAreNotTakenForWrong) {
+  for (const double size : {1e-15, 1e-25, 1e-34, 1e-38}) {
+    const auto w = randn({5, 3}, 1).to(torch::kFloat).requires_grad_();
+    const auto x = randn({4, 3}, 2).to(torch::kFloat);
+    const auto f = linearize({size * x.mm(w.t()).tanh()}, {w});
+    for (uint64_t seed = 0; seed < 20; ++seed) {
+      EXPECT_NO_THROW(f.multiply(randn({15}, 100 + seed).to(torch::kFloat))) << size;
+    }
+  }
+}
+
 TEST(LinearizationTest, CdistIsANamedError) {
   const auto w = parameter({kOutputs, 3}, 1311);
   const auto z = torch::cdist(randn({kExamples, 3}, 1312).mm(w.t()), randn({5, kOutputs}, 1313));

@@ -48,6 +48,20 @@ TEST(LowRankTest, SolvesInFloat32) {
   EXPECT_LT(relative_error(x, expected), kRoundingFloat);
 }
 
+// What is left over after a small shift is a difference of nearly equal numbers.
+TEST(LowRankTest, SolvesInFloat32WithSmallShifts) {
+  const auto r = rows(3).to(torch::kFloat), b = randn({7}, 55).to(torch::kFloat);
+  for (const double shift : {1e-4, 1e-6, 1e-8}) {
+    const auto x = (low_rank(r) + shift).solve(b).to(torch::kDouble);
+    const auto wide = r.to(torch::kDouble);
+    const auto residual = wide.t().mv(wide.mv(x)) + shift * x - b.to(torch::kDouble);
+    // x is stored in float32: its rounding, times the largest eigenvalue over the shift.
+    const double stored =
+        1e-7 * x.norm().item<double>() * wide.norm().item<double>() * wide.norm().item<double>();
+    EXPECT_LT(residual.norm().item<double>(), stored) << shift;
+  }
+}
+
 TEST(LowRankTest, WithoutAShiftThrows) {
   const auto a = low_rank(rows(3));
   expect_error([&] { a.solve(randn({7}, 1)); }, "lambda > 0");

@@ -270,6 +270,21 @@ TEST(NaturalGradientVITest, WorksInFloat32) {
   EXPECT_LT(relative_error(vi.q().variance(), 1 / a_target().precision.diagonal()), kRoundingFloat);
 }
 
+// The points μ ± σ are rounded; the variance must not take that for the target's.
+TEST(NaturalGradientVITest, InFloat32FarFromTheOriginFindsTheVariance) {
+  for (const double mean : {1e3, 1e5}) {
+    const double sigma = mean * 1e-6;
+    const LogJoint log_joint = [&](const Tensor& theta) {
+      return -0.5 * ((theta - mean) / sigma).square().sum(1);
+    };
+    const auto one = torch::ones({1}, torch::kFloat);
+    NaturalGradientVI inference(log_joint, {mean * one, 0.8 * sigma * one},
+                                NaturalGradientVIOptions().rate(1));
+    inference.step();
+    EXPECT_LT(relative_error(inference.q().standard_deviation(), sigma * one), 1e-4) << mean;
+  }
+}
+
 TEST(NaturalGradientVITest, OptionsOutOfRangeThrow) {
   const auto make = [](const NaturalGradientVIOptions& options) {
     return [options] { NaturalGradientVI(coin, a_start(), options); };
