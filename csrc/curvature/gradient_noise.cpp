@@ -14,6 +14,9 @@ namespace {
 
 /// Σᵢ sᵢ, where an example's weight is the mean over those of its observations that count.
 double sum_of_example_weights(const Tensor& weights, const Likelihood& likelihood) {
+  if (weights.ne(0).all().item<bool>()) {
+    return weights.mean(torch::kDouble).item<double>() * static_cast<double>(likelihood.examples());
+  }
   const auto rows =
       rows_of_examples(weights.expand_as(likelihood.outputs()), likelihood.example_dim())
           .to(torch::kDouble);

@@ -130,6 +130,19 @@ INSTANTIATE_TEST_SUITE_P(Losses, NoiseDraw,
                                            "HeadsOfTwoFamilies", "OwnLossBesideALikelihood"),
                          [](const auto& info) { return info.param; });
 
+// Positions of a sequence that no label has are no observations.
+TEST(GradientNoiseTest, DoesNotGrowWithPadding) {
+  const auto w = parameter({4, 3}, 2211);
+  const auto x = randn({3, 8, 3}, 2212);
+  auto labels = torch::full({3, 8}, -100);
+  labels.narrow(1, 0, 2).copy_(torch::tensor({{0, 2}, {1, 3}, {3, 3}}));
+  const LossGraph graph(F::cross_entropy(x.matmul(w.t()).transpose(1, 2), labels), {w});
+  const auto noise = moments_of_noise(graph);
+  const double expected = dense(fisher(graph)).trace().item<double>() / 3;
+  EXPECT_NEAR(noise.mean, expected, kConfidence * noise.standard_error);
+  EXPECT_LT(noise.standard_error, kResolution * expected);
+}
+
 TEST(GradientNoiseTest, IsZeroWhereTheModelIsCertain) {
   const auto w = parameter({3, 2}, 2201);
   const auto certain = torch::tensor({{1e4, -1e4, 0.}}, torch::kDouble);
