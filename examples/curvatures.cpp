@@ -134,8 +134,8 @@ Json follow_empirical_fisher(const SmallClassifier& classifier) {
 }
 
 void run(const Options& options) {
-  examples::check_writable(options.output + ".json");
   const auto digits = examples::read_digits(options.data, options.seed);
+  examples::check_writable(options.output + ".json");
   const SmallClassifier classifier(digits.train, options.examples, options.seed);
   const auto graph = classifier.graph();
   const auto title = fmt::format("a classifier 16-8-10, P = {} weights, {} handwritten digits",
