@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "parameter_lists.h"
+
 namespace natgrad {
 
 using torch::Tensor;
@@ -24,11 +26,6 @@ Tensor masks_of(const ParameterLayout& parameters, const std::vector<int64_t>& b
   return torch::one_hot(torch::cat(numbers)).to(parameters.options());
 }
 
-bool holds(const std::vector<Tensor>& group, const Tensor& parameter) {
-  return std::any_of(group.begin(), group.end(),
-                     [&](const Tensor& member) { return member.is_same(parameter); });
-}
-
 }  // namespace
 
 LinearOperator block_diagonal(const LinearOperator& C, const ParameterLayout& parameters,
@@ -42,7 +39,7 @@ LinearOperator block_diagonal(const LinearOperator& C, const ParameterLayout& pa
 BlockDiagonal& BlockDiagonal::group(std::vector<Tensor> parameters) {
   for (const auto& parameter : parameters) {
     for (const auto& other : groups_) {
-      TORCH_CHECK(!holds(other, parameter), "natgrad: a parameter of shape ", parameter.sizes(),
+      TORCH_CHECK(!contains(other, parameter), "natgrad: a parameter of shape ", parameter.sizes(),
                   " is in two groups of BlockDiagonal; list it once.");
     }
   }
@@ -53,17 +50,15 @@ BlockDiagonal& BlockDiagonal::group(std::vector<Tensor> parameters) {
 LinearOperator BlockDiagonal::at(const LossGraph& graph) const {
   for (const auto& members : groups_) {
     for (const auto& member : members) {
-      TORCH_CHECK(!member.requires_grad() || holds(graph.parameters().tensors(), member),
-                  "natgrad: a parameter of shape ", member.sizes(),
-                  " is in a group of BlockDiagonal but is none of the optimizer's; pass the very "
-                  "tensors, as module->parameters() gives them.");
+      check_is_one_of(graph.parameters(), member, "is in a group of BlockDiagonal");
     }
   }
   std::vector<int64_t> blocks;
   auto next = static_cast<int64_t>(groups_.size());
   for (const auto& parameter : graph.parameters().tensors()) {
-    const auto group = std::find_if(groups_.begin(), groups_.end(),
-                                    [&](const auto& members) { return holds(members, parameter); });
+    const auto group = std::find_if(groups_.begin(), groups_.end(), [&](const auto& members) {
+      return contains(members, parameter);
+    });
     blocks.push_back(group == groups_.end() ? next++ : group - groups_.begin());
   }
   return block_diagonal(of_->at(graph), graph.parameters(), blocks);

@@ -6,16 +6,13 @@
 #include <atomic>
 #include <cmath>
 
+#include "parameter_lists.h"
+
 namespace natgrad {
 
 using torch::Tensor;
 
 namespace {
-
-bool contains(const std::vector<Tensor>& tensors, const Tensor& t) {
-  return std::any_of(tensors.begin(), tensors.end(),
-                     [&](const Tensor& other) { return other.is_same(t); });
-}
 
 /// s⁻² as a tensor like t. Throws where its dtype cannot hold it.
 Tensor metric_of(const Tensor& t, double s) {
@@ -53,10 +50,7 @@ ParameterScales& ParameterScales::scale(const std::vector<Tensor>& parameters, d
 LinearOperator ParameterScales::at(const LossGraph& graph) const {
   const auto& layout = graph.parameters();
   for (const auto& [parameter, s] : scales_) {
-    TORCH_CHECK(!parameter.requires_grad() || contains(layout.tensors(), parameter),
-                "natgrad: a parameter of shape ", parameter.sizes(), " has the scale ", s,
-                " but is none of the optimizer's; pass the very tensors, as "
-                "module->parameters() gives them.");
+    check_is_one_of(layout, parameter, c10::str("has the scale ", s));
   }
   std::vector<Tensor> metric;
   for (const auto& t : layout.tensors()) {

@@ -1,4 +1,5 @@
 #include <natgrad/curvature/tanh_unit.h>
+#include <natgrad/linalg/norm.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -57,8 +58,7 @@ TanhUnit::TanhUnit(Tensor weights, double noise, std::optional<double> bias)
     : noise_(noise), has_bias_(bias.has_value()) {
   torch::NoGradGuard no_grad;
   check(weights, noise, bias.value_or(0));
-  const double length =
-      torch::linalg_vector_norm(weights, 2, std::nullopt, false, torch::kDouble).item<double>();
+  const double length = norm_in_double(weights);
   direction_ = length > 0 ? weights / length : torch::zeros_like(weights);
   direction_ = direction_.detach();
   moments_ = moments_of(length, bias.value_or(0));

@@ -47,17 +47,6 @@ Capture capture(Layers found, const std::vector<Tensor>& deltas, const OutputGra
   return captured;
 }
 
-}  // namespace
-
-Capture capture_below(const OutputGradients& u, const LossGraph& graph) {
-  auto found = find_layers(u.edges, graph.parameters());
-  const auto deltas = pull_back(u, outputs_of(found.layers));
-  return capture(std::move(found), deltas, u, deltas, graph.examples(),
-                 graph.parameters().options());
-}
-
-namespace {
-
 [[noreturn]] void reject_unread(const std::string& reason) {
   TORCH_CHECK(
       false,
@@ -96,6 +85,13 @@ OutputGradients topmost(const std::vector<Layer>& layers, const std::vector<Tens
 }
 
 }  // namespace
+
+Capture capture_below(const OutputGradients& u, const LossGraph& graph) {
+  auto found = find_layers(u.edges, graph.parameters());
+  const auto deltas = pull_back(u, outputs_of(found.layers));
+  return capture(std::move(found), deltas, u, deltas, graph.examples(),
+                 graph.parameters().options());
+}
 
 Capture capture_below_unread_loss(const LossGraph& graph) {
   const edge_list root = {graph.root()};

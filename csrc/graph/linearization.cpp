@@ -1,5 +1,6 @@
 #include <natgrad/graph/backward.h>
 #include <natgrad/graph/linearization.h>
+#include <natgrad/linalg/norm.h>
 #include <natgrad/linalg/random.h>
 #include <natgrad/linalg/vmap.h>
 #include <torch/csrc/autograd/function.h>
@@ -59,10 +60,6 @@ Tensor random_at(const Edge& edge, at::Generator& generator) {
 
 Tensor flat(const Tensor& t) { return t.dim() == 1 ? t : t.reshape(-1); }
 Tensor flat_dot(const Tensor& a, const Tensor& b) { return flat(a).dot(flat(b)); }
-double square_in_double(const Tensor& t) {
-  const auto norm = torch::linalg_vector_norm(t, 2, std::nullopt, false, torch::kDouble);
-  return std::pow(norm.item<double>(), 2);
-}
 
 }  // namespace
 
@@ -89,7 +86,7 @@ Linearization::Linearization(edge_list outputs, ParameterLayout parameters, at::
   }
   torch::NoGradGuard no_grad;
   pulled_back_ = parameters_.flatten(pulled_back);
-  pulled_back_norm_ = std::sqrt(square_in_double(pulled_back_));
+  pulled_back_norm_ = norm_in_double(pulled_back_);
   double squares = 0;
   for (const auto& u : dummy_) squares += flat_dot(u, u).item<double>();
   dummy_norm_ = std::sqrt(squares);
@@ -146,8 +143,8 @@ void Linearization::check_product_now(const Tensor& v, const std::vector<Tensor>
   if (std::abs(u_jv - v_g) <= tolerance_ * dummy_norm_ * std::sqrt(jv_jv)) return;
   // Squares of float32 numbers under- and overflow where the numbers themselves do not.
   jv_jv = 0;
-  for (const auto& part : jv) jv_jv += square_in_double(part);
-  require_agreement(u_jv, jv_jv, v_g, square_in_double(v));
+  for (const auto& part : jv) jv_jv += std::pow(norm_in_double(part), 2);
+  require_agreement(u_jv, jv_jv, v_g, std::pow(norm_in_double(v), 2));
 }
 
 void Linearization::verify() const {

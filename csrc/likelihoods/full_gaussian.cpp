@@ -1,7 +1,7 @@
 #include <natgrad/likelihoods/full_gaussian.h>
+#include <natgrad/linalg/norm.h>
 #include <torch/torch.h>
 
-#include <limits>
 #include <numbers>
 
 #include "fixed_tensor.h"
@@ -14,11 +14,6 @@ namespace {
 
 // How far Σ and Σᵀ may differ, in roundings of Σ's largest entry: as a product of matrices may.
 constexpr double kSymmetryRoundings = 100;
-
-double rounding_of(const Tensor& t) {
-  return t.scalar_type() == torch::kDouble ? std::numeric_limits<double>::epsilon()
-                                           : std::numeric_limits<float>::epsilon();
-}
 
 void check_covariance_shape(const Tensor& mean, const Tensor& covariance) {
   TORCH_CHECK(mean.dim() == 2, "natgrad: a FullGaussian's mean is [N, D], but got ", mean.sizes(),
@@ -35,7 +30,8 @@ void check_symmetric(const Tensor& covariance) {
   if (covariance.numel() == 0) return;
   const auto size = covariance.abs().amax({-2, -1}, /*keepdim=*/true);
   const auto asymmetry = (covariance - covariance.mT()).abs();
-  check_support(covariance, asymmetry <= kSymmetryRoundings * rounding_of(covariance) * size,
+  check_support(covariance,
+                asymmetry <= kSymmetryRoundings * rounding_of(covariance.options()) * size,
                 "a covariance is symmetric (if this one is up to rounding, pass (C + C.mT()) / 2)",
                 "covariance");
 }

@@ -1,4 +1,5 @@
 #include <natgrad/linalg/lanczos.h>
+#include <natgrad/linalg/norm.h>
 #include <natgrad/linalg/random.h>
 #include <torch/torch.h>
 
@@ -20,16 +21,6 @@ constexpr double kRoundings = 100;
 constexpr double kOdds = 1e-10;
 // Runs aim below the tolerance, so that the residuals recomputed at the end meet it too.
 constexpr double kAim = 0.5;
-
-double rounding_of(const LinearOperator& A) {
-  return c10::typeMetaToScalarType(A.options().dtype()) == torch::kDouble
-             ? std::numeric_limits<double>::epsilon()
-             : std::numeric_limits<float>::epsilon();
-}
-
-double norm_of(const Tensor& v) {
-  return torch::linalg_vector_norm(v, 2, std::nullopt, false, torch::kDouble).item<double>();
-}
 
 /// Orthonormal vectors, as the rows of a matrix that grows.
 class Basis {
@@ -108,7 +99,7 @@ class Run {
   int64_t products() const { return basis_.count(); }
 
  private:
-  double negligible() const { return kRoundings * rounding_of(A_) * scale_.value; }
+  double negligible() const { return kRoundings * rounding_of(A_.options()) * scale_.value; }
 
   /// What A makes of the newest basis vector outside of the basis, of length β.
   Tensor extend() {
@@ -116,7 +107,7 @@ class Run {
     Tensor w = A_.multiply(newest);
     alpha_.push_back(newest.dot(w).item<double>());
     orthogonalise(w, basis_, found_);
-    beta_.push_back(norm_of(w));
+    beta_.push_back(norm_in_double(w));
     TORCH_CHECK(std::isfinite(alpha_.back()) && std::isfinite(beta_.back()),
                 "natgrad: a product of ", A_.name(),
                 " with a unit vector is not finite; its eigenvalues are not defined.");
@@ -137,7 +128,7 @@ class Run {
     vectors_ = vectors.index_select(1, order);
     const auto asked = vectors_[-1].narrow(0, 0, std::min(wanted, values_.size(0)));
     const double residual = beta_.back() * asked.abs().max().item<double>();
-    const double least = kRoundings * rounding_of(A_);
+    const double least = kRoundings * rounding_of(A_.options());
     converged_ =
         invariant || (values_.size(0) >= wanted &&
                       residual <= kAim * std::max(options_.tolerance(), least) * scale_.value);
@@ -174,7 +165,7 @@ class Run {
 Tensor fresh_start(const LinearOperator& A, const Basis& found, at::Generator& generator) {
   auto v = random_normal({A.size()}, A.options(), generator);
   orthogonalise(v, found, found);
-  return v.div_(norm_of(v));
+  return v.div_(norm_in_double(v));
 }
 
 /// Rayleigh and Ritz in the span of these columns, which mixes what the runs had apart.
@@ -256,7 +247,9 @@ struct Search {
     }
   }
 
-  double tolerance() const { return std::max(options.tolerance(), kRoundings * rounding_of(A)); }
+  double tolerance() const {
+    return std::max(options.tolerance(), kRoundings * rounding_of(A.options()));
+  }
 
   const LinearOperator& A;
   const LanczosOptions& options;

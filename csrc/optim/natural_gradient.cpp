@@ -1,6 +1,7 @@
 #include <natgrad/curvature/penalty_hessian.h>
 #include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/walk.h>
+#include <natgrad/linalg/norm.h>
 #include <natgrad/linalg/random.h>
 #include <natgrad/optim/natural_gradient.h>
 #include <natgrad/optim/transaction.h>
@@ -15,11 +16,6 @@ namespace natgrad {
 using torch::Tensor;
 
 namespace {
-
-/// ‖v‖ without the over- and underflow of squares in float32.
-double norm_in_double(const Tensor& v) {
-  return torch::linalg_vector_norm(v, 2, std::nullopt, false, torch::kDouble).item<double>();
-}
 
 /// Whether a loss of NaN comes from the data: some outputs are finite, as far as they can be known.
 bool is_fault_of_data(const Tensor& loss, const Trainable& trainable, const Curvature& curvature) {

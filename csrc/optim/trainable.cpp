@@ -1,3 +1,4 @@
+#include <natgrad/linalg/norm.h>
 #include <natgrad/optim/trainable.h>
 #include <torch/torch.h>
 
@@ -66,8 +67,7 @@ double move_parameters(const Trainable& trainable, const ParameterLayout& layout
       offset += pieces[i].numel();
     }
     const auto of_group = delta.narrow(0, start, offset - start);
-    const auto norm = torch::linalg_vector_norm(of_group, 2, std::nullopt, false, torch::kDouble);
-    squares += std::pow(alpha * norm.item<double>(), 2);
+    squares += std::pow(alpha * norm_in_double(of_group), 2);
   }
   return std::sqrt(squares);
 }

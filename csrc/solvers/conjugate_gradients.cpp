@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "linear_system.h"
 #include "scalars.h"
 
 namespace natgrad {
@@ -33,11 +34,6 @@ constexpr int64_t kDeviceCheckInterval = 5;
 
 // Martens 2010, section 4.4: k = max(10, i/10).
 int64_t progress_window(int64_t iteration) { return std::max<int64_t>(10, iteration / 10); }
-
-double epsilon_of(const Tensor& t) {
-  return t.scalar_type() == torch::kFloat ? std::numeric_limits<float>::epsilon()
-                                          : std::numeric_limits<double>::epsilon();
-}
 
 Termination termination_of(int status) {
   switch (status) {
@@ -79,7 +75,7 @@ class Recurrence {
         system_(std::move(system)),
         scalars_(std::move(scalars)),
         r_(system_.residual),
-        epsilon_(epsilon_of(r_)),
+        epsilon_(rounding_of(r_.options())),
         threshold_(options.tolerance() * system_.b.norm().item<double>()),
         check_interval_(check_interval) {
     start();
@@ -236,24 +232,6 @@ void check_settings(const ConjugateGradient& options) {
   TORCH_CHECK(options.check_interval() >= 0,
               "natgrad: ConjugateGradient's check_interval is >= 0, but is ",
               options.check_interval(), ".");
-}
-
-void check_sizes(const LinearSystem& system) {
-  const auto size = system.matrix.size();
-  const auto check_vector = [&](const Tensor& v, const char* what) {
-    TORCH_CHECK(v.dim() == 1 && v.numel() == size, "natgrad: ", what, " of the system with ",
-                system.matrix.name(), " must be a vector of [", size, "], but got shape ",
-                v.sizes(), ".");
-  };
-  check_vector(system.right_hand_side, "the right-hand side");
-  if (system.initial.defined()) check_vector(system.initial, "the initial x");
-  TORCH_CHECK(!system.preconditioner || system.preconditioner->size() == size,
-              "natgrad: the preconditioner is not of the matrix' size.");
-}
-
-double largest_entry(const Tensor& v) {
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  return v.numel() ? torch::linalg_vector_norm(v, kInfinity).item<double>() : 0;
 }
 
 }  // namespace

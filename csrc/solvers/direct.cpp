@@ -1,3 +1,4 @@
+#include <natgrad/linalg/norm.h>
 #include <natgrad/solvers/direct.h>
 #include <torch/torch.h>
 
@@ -22,8 +23,8 @@ Solution solve_directly(const LinearSystem& system) {
   Solution solution{x, {}};
   auto& summary = solution.summary;
   summary.products = 1;
-  summary.right_hand_side = in_double(b).norm().item<double>();
-  summary.residual = in_double(b - product).norm().item<double>();
+  summary.right_hand_side = norm_in_double(b);
+  summary.residual = norm_in_double(b - product);
   summary.quadratic = in_double(x).dot(in_double(0.5 * product - b)).item<double>();
   summary.termination = termination_of(summary.residual, x.dot(product).item<double>());
   return solution;

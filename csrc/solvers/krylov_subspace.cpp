@@ -33,7 +33,7 @@ class GrowingBasis {
     // Twice is enough to reach rounding (Parlett 1980, section 6.9).
     for (int pass = 0; pass < 2; ++pass) u = torch::addmv(u, rows().t(), rows().mv(u), 1, -1);
     const double length = norm_in_double(u);
-    if (!(length > kRoundings * rounding_of(u) * before)) return false;
+    if (!(length > kRoundings * rounding_of(u.options()) * before)) return false;
     rows_[count_++].copy_(u.div_(length));
     return multiply_newest();
   }
@@ -179,7 +179,7 @@ Solution KrylovSubspace::solve(const LinearSystem& system) const {
     return zero_solution(system, Termination::NonFinite);
   }
   const auto basis = build(system, dimension_);
-  const double rounding = rounding_of(b), scale = largest_entry(b);
+  const double rounding = rounding_of(b.options()), scale = largest_entry(b);
   const Range eigenvalues(basis.projected, rounding);
   if (!(eigenvalues.largest > 0)) {
     return zero_solution(system, reason(basis, eigenvalues, false), basis.products);

@@ -42,15 +42,6 @@ double largest_entry(const Tensor& v) {
   return v.numel() ? torch::linalg_vector_norm(v, kInfinity).item<double>() : 0;
 }
 
-double norm_in_double(const Tensor& v) {
-  return torch::linalg_vector_norm(v, 2, std::nullopt, false, torch::kDouble).item<double>();
-}
-
-double rounding_of(const Tensor& v) {
-  return v.scalar_type() == torch::kDouble ? std::numeric_limits<double>::epsilon()
-                                           : std::numeric_limits<float>::epsilon();
-}
-
 void check_preconditioned(double rMr) {
   TORCH_CHECK(std::isfinite(rMr) && rMr > 0,
               "natgrad: the preconditioner is not positive definite: rᵀMr > 0 fails for a residual "

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/linalg/norm.h>
 #include <natgrad/solvers/solver.h>
 
 #include <optional>
@@ -17,12 +18,6 @@ std::optional<Solution> solution_without_products(const LinearSystem& system);
 
 /// The largest |vᵢ|, NaN if some vᵢ is.
 double largest_entry(const torch::Tensor& v);
-
-/// ‖v‖, summed in double.
-double norm_in_double(const torch::Tensor& v);
-
-/// The rounding of a floating dtype, ε.
-double rounding_of(const torch::Tensor& v);
 
 /// Throws, saying what a preconditioner must be, unless rᵀMr is positive and finite.
 void check_preconditioned(double rMr);

@@ -41,7 +41,7 @@ class TruncatedIteration {
         x_(torch::zeros_like(b_)),
         r_(b_.clone()),
         Mx_(M_ ? torch::zeros_like(b_) : x_),
-        epsilon_(rounding_of(b_)),
+        epsilon_(rounding_of(b_.options())),
         b_norm_(norm_in_double(b_)),
         threshold_(std::max(options.tolerance(), kProductRounding * epsilon_) * b_norm_) {}
 
