@@ -17,7 +17,7 @@ TEST(NormTest, OfFloat32NeitherUnderflowsNorOverflows) {
 
 TEST(NormTest, OfNothingIsZeroAndOfNaNIsNaN) {
   EXPECT_EQ(norm_in_double(torch::empty({0})), 0);
-  EXPECT_TRUE(std::isnan(norm_in_double(torch::tensor({1., NAN}))));
+  EXPECT_TRUE(std::isnan(norm_in_double(torch::tensor({1., std::nan("")}))));
 }
 
 TEST(NormTest, RoundingIsTheDistanceOfTheNumberAfterOne) {
