@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "output_root.h"
 #include "pulled_back.h"
 
 namespace natgrad {
@@ -44,9 +45,10 @@ void check_has_fisher(const LossGraph& graph) {
 
 LinearOperator fisher(const LossGraph& graph, FisherWeights weights) {
   check_has_fisher(graph);
-  return pulled_back(graph, "Fisher matrix", [graph, weights](const auto& jv) {
+  const auto F = pulled_back(graph, "Fisher matrix", [graph, weights](const auto& jv) {
     return multiply_output_fisher(graph, weights, jv);
   });
+  return with_root_if_any(F, fisher_root(graph, weights));
 }
 
 Tensor Fisher::noise(const LossGraph& graph, at::Generator generator) const {

@@ -4,15 +4,30 @@
 
 #include <algorithm>
 
+#include "output_root.h"
 #include "pulled_back.h"
 
 namespace natgrad {
 
 using torch::Tensor;
 
+namespace {
+
+/// That of the Fisher matrix, where H_L = F_R whatever the targets are.
+std::optional<Root> root_of(const LossGraph& graph) {
+  const auto& terms = graph.terms();
+  const bool is_fisher = std::all_of(terms.begin(), terms.end(), [](const LossTerm& term) {
+    return !term.is_own() && term.likelihood->hessian_is_fisher();
+  });
+  return is_fisher ? fisher_root(graph, FisherWeights::OfTheLoss) : std::nullopt;
+}
+
+}  // namespace
+
 LinearOperator gauss_newton(const LossGraph& graph) {
-  return pulled_back(graph, "Gauss-Newton matrix",
-                     [graph](const auto& jv) { return graph.multiply_loss_hessian(jv); });
+  const auto G = pulled_back(graph, "Gauss-Newton matrix",
+                             [graph](const auto& jv) { return graph.multiply_loss_hessian(jv); });
+  return with_root_if_any(G, root_of(graph));
 }
 
 Tensor GaussNewton::noise(const LossGraph& graph, at::Generator generator) const {

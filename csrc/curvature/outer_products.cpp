@@ -1,7 +1,11 @@
 #include "outer_products.h"
 
+#include <natgrad/graph/backward.h>
 #include <torch/torch.h>
 
+#include <algorithm>
+
+#include "output_root.h"
 #include "pulled_back.h"
 
 namespace natgrad {
@@ -55,6 +59,48 @@ void add_products(const ExampleVectors& set, const std::vector<int64_t>& dims,
   }
 }
 
+/// √mᵢ cᵢ uᵢ of each set as a direction of its own, by output; undefined where no set has any.
+std::vector<Tensor> directions_of(const std::vector<ExampleVectors>& sets) {
+  std::vector<Tensor> blocks(sets.front().u.size());
+  for (size_t d = 0; d < sets.size(); ++d) {
+    const auto coefficients = sets[d].weights.sqrt() * sets[d].scale;
+    for (size_t k = 0; k < blocks.size(); ++k) {
+      const auto& u = sets[d].u[k];
+      if (!u.defined()) continue;
+      if (!blocks[k].defined()) {
+        auto shape = u.sizes().vec();
+        shape.insert(shape.begin(), static_cast<int64_t>(sets.size()));
+        blocks[k] = torch::zeros(shape, u.options());
+      }
+      blocks[k][static_cast<int64_t>(d)].copy_(along_examples(coefficients, u, 0) * u);
+    }
+  }
+  return blocks;
+}
+
+/// None of a centred set, whose rows are not those of single examples, and where the examples are
+/// not all in dimension 0.
+std::optional<Root> root_of(const LossGraph& graph, const std::vector<ExampleVectors>& sets,
+                            const std::vector<int64_t>& dims) {
+  const auto is_plain = [&](const ExampleVectors& set) {
+    bool first = !set.centred && set.weights.numel() > 0;
+    bool any = false;
+    for (size_t k = 0; k < set.u.size(); ++k) {
+      if (!set.u[k].defined()) continue;
+      any = true;
+      first = first && dims[k] == 0 && set.u[k].dim() > 0;
+    }
+    return first && any;
+  };
+  if (sets.empty() || !std::all_of(sets.begin(), sets.end(), is_plain)) return std::nullopt;
+  for (const auto& output : graph.outputs()) {
+    const auto shape = shape_at(output);
+    if (shape.empty() || shape[0] != sets.front().weights.numel()) return std::nullopt;
+  }
+  return output_root(graph, static_cast<int64_t>(sets.size()), sets.front().weights.numel(),
+                     [sets] { return directions_of(sets); });
+}
+
 }  // namespace
 
 Tensor rows_of_examples(const Tensor& t, int64_t example_dim) {
@@ -70,11 +116,14 @@ LinearOperator sum_of_outer_products(const LossGraph& graph, std::string name,
     if (term.likelihood) dims[term.output] = term.likelihood->example_dim();
   }
   for (const auto& set : sets) check_examples(set, dims);
-  return pulled_back(graph, std::move(name), [sets = std::move(sets), dims](const auto& jv) {
-    std::vector<Tensor> sum(jv.size());
-    for (const auto& set : sets) add_products(set, dims, jv, sum);
-    return sum;
-  });
+  auto root = root_of(graph, sets, dims);
+  const auto C =
+      pulled_back(graph, std::move(name), [sets = std::move(sets), dims](const auto& jv) {
+        std::vector<Tensor> sum(jv.size());
+        for (const auto& set : sets) add_products(set, dims, jv, sum);
+        return sum;
+      });
+  return with_root_if_any(C, std::move(root));
 }
 
 }  // namespace natgrad

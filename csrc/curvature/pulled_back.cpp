@@ -5,16 +5,50 @@
 
 namespace natgrad {
 
+using torch::Tensor;
+
+namespace {
+
+double dot(const std::vector<Tensor>& u, const std::vector<Tensor>& v) {
+  double sum = 0;
+  for (size_t k = 0; k < u.size(); ++k) {
+    if (!u[k].defined() || !v[k].defined()) continue;
+    sum += u[k].reshape(-1).dot(v[k].reshape(-1).to(u[k].dtype())).item<double>();
+  }
+  return sum;
+}
+
+/// (J v_k)ᵀ A (J v_l) for all k and l.
+Tensor inner_products(const Linearization& f, const OutputMap& A,
+                      const std::vector<Tensor>& columns) {
+  const torch::NoGradGuard no_grad;
+  const auto count = static_cast<int64_t>(columns.size());
+  std::vector<std::vector<Tensor>> jv;
+  for (const auto& v : columns) jv.push_back(f.multiply(v));
+  auto products = torch::empty({count, count}, torch::kDouble);
+  for (int64_t l = 0; l < count; ++l) {
+    const auto Ajv = A(jv[l]);
+    for (int64_t k = 0; k < count; ++k) products[k][l] = dot(jv[k], Ajv);
+  }
+  return products;
+}
+
+}  // namespace
+
 LinearOperator pulled_back(const LossGraph& graph, std::string name, OutputMap A) {
   graph.linearization();  // its random dummy is not to be drawn while many columns are multiplied
   const auto& parameters = graph.parameters();
-  return {std::move(name), parameters.size(), parameters.options(),
-          [graph, A = std::move(A)](const torch::Tensor& v) {
-            torch::NoGradGuard no_grad;
-            const auto& f = graph.linearization();
-            return f.multiply_transposed(A(f.multiply(v)));
-          },
-          columns_for({graph.root()})};
+  const LinearOperator product(
+      std::move(name), parameters.size(), parameters.options(),
+      [graph, A](const Tensor& v) {
+        torch::NoGradGuard no_grad;
+        const auto& f = graph.linearization();
+        return f.multiply_transposed(A(f.multiply(v)));
+      },
+      columns_for({graph.root()}));
+  return product.with_inner([graph, A](const auto& columns) {
+    return inner_products(graph.linearization(), A, columns);
+  });
 }
 
 }  // namespace natgrad

@@ -142,8 +142,16 @@ LossGraph::LossGraph(const Tensor& loss, std::vector<Tensor> parameters, at::Gen
   check_hooks(loss);
   state_->suspended.emplace(loss);
   if (terms == Terms::Required) read();
-  state_->gradient = state_->parameters.flatten(
-      backward({root()}, {torch::ones_like(loss)}, edges_of(state_->parameters.tensors())));
+}
+
+const Tensor& LossGraph::gradient() const {
+  auto& gradient = state_->gradient;
+  if (!gradient.defined()) {
+    const torch::NoGradGuard no_grad;
+    gradient = state_->parameters.flatten(backward({root()}, {torch::ones_like(state_->loss)},
+                                                   edges_of(state_->parameters.tensors())));
+  }
+  return gradient;
 }
 
 Edge LossGraph::root() const { return torch::autograd::impl::gradient_edge(state_->loss); }

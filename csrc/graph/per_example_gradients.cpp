@@ -1,4 +1,3 @@
-#include <natgrad/graph/layer_factors.h>
 #include <natgrad/graph/per_example_gradients.h>
 #include <torch/torch.h>
 
@@ -6,6 +5,7 @@
 
 #include <natgrad/graph/coupled_examples.h>
 #include "capture.h"
+#include "example_rows.h"
 #include "pull_back_examples.h"
 
 namespace natgrad {
@@ -36,40 +36,18 @@ std::vector<Tensor> columns_by_parameter(const Tensor& gamma, const ParameterLay
   return gamma.split_with_sizes(lengths, 1);
 }
 
-/// [M, groups, positions, R] as [N, groups, rows of the example · positions, R].
-Tensor gather_rows(const Tensor& factor, int64_t examples, ExampleOrder order) {
-  return by_example(factor, examples, order).transpose(1, 2).flatten(2, 3);
-}
-
-/// columns += Σ_k left_k ⊗ right_k in each example and group.
-void add_products(const Tensor& columns, const Tensor& left, const Tensor& right) {
-  const auto sum = columns.unflatten(1, {left.size(1), left.size(3), right.size(3)});
-  const auto transposed = left.transpose(2, 3);
-  // One row an example: an elementwise product takes a tenth of the time.
-  if (left.size(2) == 1) {
-    sum.addcmul_(transposed, right);
-  } else {
-    sum.add_(transposed.matmul(right));
-  }
-}
-
 void add_captured(const Capture& captured, const ParameterLayout& parameters,
                   const std::vector<Tensor>& columns) {
-  const auto examples = captured.examples;
   for (size_t k = 0; k < captured.layers.size(); ++k) {
-    auto layer = captured.layers[k];
+    const auto& layer = captured.layers[k];
     const auto order = captured.orders[k];
     const auto delta = captured.deltas[k].to(parameters.options().dtype());
+    const auto shape_of = [&](size_t i) { return parameters.tensors()[i].sizes(); };
     if (layer.weight && captured.covers[*layer.weight]) {
-      layer.input = layer.input.to(delta.dtype());
-      const auto [left, right] =
-          weight_factors(layer, delta, parameters.tensors()[*layer.weight].sizes());
-      add_products(columns[*layer.weight], gather_rows(left, examples, order),
-                   gather_rows(right, examples, order));
+      add_weight_rows(columns[*layer.weight], layer, delta, order, shape_of(*layer.weight));
     }
     if (layer.bias && captured.covers[*layer.bias]) {
-      const auto rows = bias_rows(layer, delta, parameters.tensors()[*layer.bias].sizes());
-      columns[*layer.bias].add_(by_example(rows, examples, order).sum(1));
+      add_bias_rows(columns[*layer.bias], layer, delta, order, shape_of(*layer.bias));
     }
   }
 }

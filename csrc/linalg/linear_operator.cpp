@@ -14,6 +14,16 @@ namespace {
 // How many columns share one call: beyond, the activations of all of them no longer fit the cache.
 constexpr int64_t kBlock = 64;
 
+/// UᵀV of columns, [K, L], in double on the CPU.
+Tensor dot_products(const std::vector<Tensor>& u, const std::vector<Tensor>& v) {
+  auto dots = torch::empty({static_cast<int64_t>(u.size()), static_cast<int64_t>(v.size())},
+                           torch::kDouble);
+  for (size_t k = 0; k < u.size(); ++k) {
+    for (size_t l = 0; l < v.size(); ++l) dots[k][l] = u[k].dot(v[l]).item<double>();
+  }
+  return dots;
+}
+
 }  // namespace
 
 LinearOperator::LinearOperator(std::string name, int64_t size, torch::TensorOptions options,
@@ -64,6 +74,26 @@ LinearOperator LinearOperator::with_solve(ShiftedSolve solve) const {
   return result;
 }
 
+Tensor LinearOperator::inner(const std::vector<Tensor>& columns) const {
+  for (const auto& v : columns) check_operand(v);
+  if (inner_) return inner_(columns);
+  std::vector<Tensor> products;
+  for (const auto& v : columns) products.push_back(multiply(v));
+  return dot_products(columns, products);
+}
+
+LinearOperator LinearOperator::with_inner(Inner inner) const {
+  auto result = *this;
+  result.inner_ = std::move(inner);
+  return result;
+}
+
+LinearOperator LinearOperator::with_root(Root root) const {
+  auto result = *this;
+  result.root_form_ = RootForm{std::make_shared<const Root>(std::move(root))};
+  return result;
+}
+
 Tensor LinearOperator::solve(const Tensor& b) const {
   TORCH_CHECK(solve_, "natgrad: ", name_,
               " does not know its inverse; use a solver, as natgrad::ConjugateGradient.");
@@ -77,14 +107,25 @@ LinearOperator operator+(const LinearOperator& a, const LinearOperator& b) {
   TORCH_CHECK(
       a.options().dtype() == b.options().dtype() && a.options().device() == b.options().device(),
       "natgrad: cannot add ", a.name(), " and ", b.name(), ": they differ in dtype or device.");
-  return {fmt::format("{} + {}", a.name(), b.name()), a.size(), a.options(),
-          [a, b](const Tensor& v) { return a.multiply(v).add_(b.multiply(v)); }, Columns::Together};
+  const LinearOperator sum(
+      fmt::format("{} + {}", a.name(), b.name()), a.size(), a.options(),
+      [a, b](const Tensor& v) { return a.multiply(v).add_(b.multiply(v)); }, Columns::Together);
+  if (!a.inner_ && !b.inner_) return sum;
+  return sum.with_inner(
+      [a, b](const auto& columns) { return a.inner(columns) + b.inner(columns); });
 }
 
 LinearOperator operator+(const LinearOperator& a, double lambda) {
-  const LinearOperator sum(
+  LinearOperator sum(
       fmt::format("{} + {:g} I", a.name(), lambda), a.size(), a.options(),
       [a, lambda](const Tensor& v) { return a.multiply(v).add_(v, lambda); }, Columns::Together);
+  if (a.inner_) {
+    sum.inner_ = [a, lambda](const auto& columns) {
+      return a.inner(columns) + lambda * dot_products(columns, columns);
+    };
+  }
+  sum.root_form_ = a.root_form_;
+  if (sum.root_form_) sum.root_form_->shift += lambda;
   if (!a.has_solve()) return sum;
   return sum.with_solve([solve = a.solve_, lambda](double shift, const Tensor& b) {
     return solve(shift + lambda, b);
@@ -92,9 +133,15 @@ LinearOperator operator+(const LinearOperator& a, double lambda) {
 }
 
 LinearOperator operator*(double c, const LinearOperator& a) {
-  const LinearOperator multiple(
+  LinearOperator multiple(
       fmt::format("{:g} ({})", c, a.name()), a.size(), a.options(),
       [a, c](const Tensor& v) { return a.multiply(v).mul_(c); }, Columns::Together);
+  if (a.inner_) multiple.inner_ = [a, c](const auto& columns) { return c * a.inner(columns); };
+  if (c > 0) multiple.root_form_ = a.root_form_;
+  if (multiple.root_form_) {
+    multiple.root_form_->scale *= c;
+    multiple.root_form_->shift *= c;
+  }
   if (!a.has_solve() || c == 0) return multiple;
   return multiple.with_solve(
       [solve = a.solve_, c](double shift, const Tensor& b) { return solve(shift / c, b).div_(c); });

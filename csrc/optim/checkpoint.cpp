@@ -1,4 +1,6 @@
+#include <fmt/format.h>
 #include <natgrad/optim/natural_gradient.h>
+#include <natgrad/optim/trainable.h>
 #include <torch/torch.h>
 
 namespace natgrad {
@@ -7,7 +9,7 @@ using torch::Tensor;
 
 namespace {
 
-constexpr int64_t kVersion = 2;
+constexpr int64_t kVersion = 3;
 constexpr const char* kVersionKey = "natgrad_version";
 
 /// Shapes, so that the state of another model is recognised.
@@ -32,6 +34,29 @@ void write(torch::serialize::OutputArchive& archive, const std::string& key, con
   archive.write(key, value, /*is_buffer=*/true);
 }
 
+void write_list(torch::serialize::OutputArchive& archive, const std::string& key,
+                const std::vector<Tensor>& values) {
+  write(archive, key, torch::tensor(static_cast<int64_t>(values.size())));
+  for (size_t i = 0; i < values.size(); ++i)
+    write(archive, fmt::format("{}_{}", key, i), values[i]);
+}
+
+std::vector<Tensor> read_list(torch::serialize::InputArchive& archive, const std::string& key) {
+  std::vector<Tensor> values(read(archive, key).item<int64_t>());
+  for (size_t i = 0; i < values.size(); ++i)
+    values[i] = read(archive, fmt::format("{}_{}", key, i));
+  return values;
+}
+
+std::vector<Tensor> preconditioner_state(const Learned& learned) {
+  return learned.preconditioner ? learned.preconditioner->state() : std::vector<Tensor>();
+}
+
+std::vector<double> numbers_of(const Tensor& state) {
+  const auto* numbers = state.data_ptr<double>();
+  return {numbers, numbers + state.numel()};
+}
+
 }  // namespace
 
 void NaturalGradient::save(torch::serialize::OutputArchive& archive) const {
@@ -43,7 +68,9 @@ void NaturalGradient::save(torch::serialize::OutputArchive& archive) const {
   write(archive, "sizes", sizes_of(all_parameters()));
   write(archive, "rates", torch::tensor(rates, torch::kDouble));
   write(archive, "accepted_steps", torch::tensor(accepted_steps_));
-  write(archive, "damping", torch::tensor(damping_->state(), torch::kDouble));
+  write(archive, "damping", torch::tensor(learned_.damping->state(), torch::kDouble));
+  write(archive, "step_rule", torch::tensor(learned_.step_rule->state(), torch::kDouble));
+  write_list(archive, "preconditioner", preconditioner_state(learned_));
   // Of all parameters, so that others may require a gradient when it is loaded.
   const ParameterLayout layout(all_parameters());
   const auto delta = last_step_.delta(layout);
@@ -63,6 +90,8 @@ void NaturalGradient::load(torch::serialize::InputArchive& archive) {
   const auto rates = read(archive, "rates");
   const auto steps = read(archive, "accepted_steps").item<int64_t>();
   const auto damping_state = read(archive, "damping");
+  const auto rule_state = read(archive, "step_rule");
+  auto preconditioner_state = read_list(archive, "preconditioner");
   const auto delta = read(archive, "delta"), before = read(archive, "before");
   TORCH_CHECK(rates.numel() == 2 * static_cast<int64_t>(param_groups_.size()),
               "natgrad: the archive was saved for ", rates.numel() / 2,
@@ -76,16 +105,23 @@ void NaturalGradient::load(torch::serialize::InputArchive& archive) {
                 ", but the parameters are ", dtype, "; convert the model first.");
     last_step = LastStep(layout, before.to(device), delta.to(device));
   }
-  auto damping = damping_->clone();
-  const auto* numbers = damping_state.data_ptr<double>();
-  damping->set_state({numbers, numbers + damping_state.numel()});
+  Learned learned = learned_;
+  learned.damping->set_state(numbers_of(damping_state));
+  learned.step_rule->set_state(numbers_of(rule_state));
+  TORCH_CHECK(learned.preconditioner || preconditioner_state.empty(),
+              "natgrad: the archive holds the state of a preconditioner, but this optimizer has "
+              "none; construct it with the same options.");
+  if (learned.preconditioner) {
+    for (auto& tensor : preconditioner_state) tensor = tensor.to(all_parameters().front().device());
+    learned.preconditioner->set_state(preconditioner_state);
+  }
 
   check_new_parameters();  // now, or the next step would take them for a reason to forget δ
   for (size_t i = 0; i < param_groups_.size(); ++i) {
     auto& options = static_cast<NaturalGradientOptions&>(param_groups_[i].options());
     options.lr(rates[2 * i].item<double>()).weight_decay(rates[2 * i + 1].item<double>());
   }
-  damping_ = std::move(damping);
+  learned_ = std::move(learned);
   last_step_ = std::move(last_step);
   accepted_steps_ = steps;
 }

@@ -1,14 +1,14 @@
-#include <natgrad/curvature/penalty_hessian.h>
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/walk.h>
 #include <natgrad/linalg/norm.h>
-#include <natgrad/linalg/random.h>
+#include <natgrad/optim/closure_trials.h>
 #include <natgrad/optim/natural_gradient.h>
 #include <natgrad/optim/transaction.h>
-#include <natgrad/solvers/direct.h>
+#include <natgrad/solvers/known_inverse.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 namespace natgrad {
@@ -16,6 +16,8 @@ namespace natgrad {
 using torch::Tensor;
 
 namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 /// Whether a loss of NaN comes from the data: some outputs are finite, as far as they can be known.
 bool is_fault_of_data(const Tensor& loss, const Trainable& trainable, const Curvature& curvature) {
@@ -27,9 +29,13 @@ bool is_fault_of_data(const Tensor& loss, const Trainable& trainable, const Curv
   }
 }
 
-/// Solves at once where the matrix knows its inverse, else by the solver.
-Solution solve(const Solver& solver, const LinearSystem& system) {
-  return system.matrix.has_solve() ? solve_directly(system) : solver.solve(system);
+/// Solves at once where the matrix knows its inverse, and nothing but the solution is asked for;
+/// else by the solver.
+Solution solve(const NaturalGradientOptions& options, const LinearSystem& system) {
+  const bool is_plain = std::isinf(system.radius) && !options.step_rule().needs_basis() &&
+                        !options.solver().needs_preconditioner();
+  return is_plain && system.matrix.has_solve() ? solve_directly(system)
+                                               : options.solver().solve(system);
 }
 
 /// Whether the solution may be used: the last sound iterate of a solve that made at least one.
@@ -42,10 +48,40 @@ bool is_usable(const Solution& solution, const Tensor& gradient) {
   return summary.iterations > 0 || summary.termination == Termination::Converged;
 }
 
-/// c δ_prev; undefined if there is none.
-Tensor centre_of(const Damping& damping, const Tensor& previous) {
-  const double share = damping.centre();
-  return share > 0 && previous.defined() ? share * previous : Tensor();
+/// M(δ) - h = ∇hᵀδ + ½ δᵀCδ: what the model promises, without the damping.
+double promised(const Tensor& g, const LinearOperator& C, const Tensor& delta) {
+  return g.dot(delta).item<double>() + 0.5 * C.inner({delta}).item<double>();
+}
+
+/// ρ of the step's proposal; none where promise and decrease are both no more than h's rounding,
+/// and their ratio says nothing.
+void measure_ratio(const Step& step, const Tensor& g, const LinearOperator& C, TrialLosses& trials,
+                   StepSummary& report) {
+  const bool proposed = step.proposal.defined();
+  const auto& proposal = proposed ? step.proposal : step.displacement;
+  const auto known = proposed ? step.proposal_loss : step.loss;
+  const double promise = promised(g, C, proposal), start = trials.start();
+  const double reached = known ? *known : trials.at(proposal);
+  if (!proposed) report.trial_loss = reached;
+  const bool is_rounding =
+      std::abs(promise) <= trials.rounding() && std::abs(reached - start) <= trials.rounding();
+  if (!is_rounding) report.ratio = promise < 0 ? (reached - start) / promise : kNaN;
+}
+
+/// Whether the trust region's boundary stopped the solver.
+bool is_at_the_edge(const LinearSystem& system, const Solution& solution) {
+  const auto termination = solution.summary.termination;
+  return std::isfinite(system.radius) &&
+         (termination == Termination::Boundary || termination == Termination::NegativeCurvature);
+}
+
+/// Whether the step is one down: as the rule's own trials found, else as ρ tells, else on trust.
+bool is_better(const Step& step, std::optional<ClosureTrials>& trials, const StepRule& rule,
+               StepSummary& report) {
+  if (step.loss) report.trial_loss = step.loss;
+  if (!step.found) return false;
+  if (step.loss) return *step.loss <= trials->start() + trials->rounding();
+  return rule.needs_trials() || !report.ratio || *report.ratio > 0;
 }
 
 /// Sets a flag for as long as it lives.
@@ -66,10 +102,14 @@ NaturalGradient::NaturalGradient(const std::vector<torch::optim::OptimizerParamG
                                  NaturalGradientOptions defaults)
     : Optimizer(groups, std::make_unique<NaturalGradientOptions>(defaults)),
       system_(std::move(defaults)),
-      damping_(system_.damping().clone()) {
+      learned_(system_) {
   // The base has replaced the groups' options by the defaults.
   for (size_t i = 0; i < groups.size(); ++i) param_groups_[i].set_options(options_for(groups[i]));
   check_groups();
+  const bool decays =
+      std::any_of(param_groups_.begin(), param_groups_.end(),
+                  [](const auto& group) { return options_of(group).weight_decay() > 0; });
+  system_.check_combination(decays);
 }
 
 NaturalGradient::NaturalGradient(std::vector<Tensor> parameters, NaturalGradientOptions defaults)
@@ -77,17 +117,20 @@ NaturalGradient::NaturalGradient(std::vector<Tensor> parameters, NaturalGradient
                       std::move(defaults)) {}
 
 Tensor NaturalGradient::step(const Tensor& loss) {
-  return attempt([&] { return loss; });
+  return attempt({Batch(1, [&](int64_t) { return loss; })}, /*can_try=*/false);
 }
 
 Tensor NaturalGradient::step(LossClosure closure) {
-  TORCH_CHECK(
-      closure != nullptr,
-      "natgrad: step needs the loss: step(loss), or step(closure) with a closure that returns it.");
-  return attempt(closure);
+  return attempt({Batch(std::move(closure))}, /*can_try=*/true);
 }
 
-Tensor NaturalGradient::attempt(const LossClosure& evaluate) {
+Tensor NaturalGradient::step(int64_t chunks, Batch::Loss closure) {
+  return attempt({Batch(chunks, std::move(closure))}, /*can_try=*/true);
+}
+
+Tensor NaturalGradient::step(const Batches& batches) { return attempt(batches, /*can_try=*/true); }
+
+Tensor NaturalGradient::attempt(const Batches& batches, bool can_try) {
   TORCH_CHECK(!stepping_, "natgrad: step was called from within a step's closure.");
   TORCH_CHECK(
       !c10::InferenceMode::is_enabled(),
@@ -101,12 +144,14 @@ Tensor NaturalGradient::attempt(const LossClosure& evaluate) {
   bool diverged = false;
   {
     Transaction transaction(all_parameters(), system_.module());
-    loss = evaluate();
-    check_loss(loss);
-    const auto trainable = trainable_of(param_groups_);
-    const auto report = advance(loss, trainable);
-    diverged = report.outcome == StepOutcome::NonFiniteLoss &&
-               !(std::isnan(report.loss) && is_fault_of_data(loss, trainable, system_.curvature()));
+    StepData data(batches, all_parameters(), param_groups_, system_,
+                  static_cast<uint64_t>(accepted_steps_), can_try);
+    loss = data.evaluate();
+    const auto report = advance(data);
+    const auto& faulty = data.faulty_loss();
+    diverged =
+        faulty.defined() && !(std::isnan(faulty.item<double>()) &&
+                              is_fault_of_data(faulty, data.h().trainable(), system_.curvature()));
     if (report.outcome == StepOutcome::Accepted || report.outcome == StepOutcome::ZeroGradient) {
       transaction.commit();
     }
@@ -115,7 +160,7 @@ Tensor NaturalGradient::attempt(const LossClosure& evaluate) {
   if (diverged) take_back_last_step();
   summary_.step = accepted_steps_;
   warn_once();
-  return loss.detach();
+  return loss;
 }
 
 /// A loop that never looks at the summary would otherwise stand still without a word.
@@ -125,127 +170,128 @@ void NaturalGradient::warn_once() {
       TORCH_WARN("natgrad: ", summary_.message(), " (Said once; see optimizer.summary().)");
     }
   };
-  if (summary_.outcome == StepOutcome::SolverFailed) return say(warned_of_failure_);
+  if (summary_.outcome == StepOutcome::SolverFailed ||
+      summary_.outcome == StepOutcome::DampingExhausted) {
+    return say(warned_of_failure_);
+  }
   if (summary_.solver.termination == Termination::NegativeCurvature) say(warned_of_curvature_);
 }
 
-StepSummary NaturalGradient::advance(const Tensor& loss, const Trainable& trainable) {
+StepSummary NaturalGradient::advance(StepData& data) {
+  auto& objective = data.h();
   StepSummary report;
-  report.outcome = StepOutcome::Accepted;
-  report.loss = loss.item<double>();
-  if (!std::isfinite(report.loss)) {
-    report.outcome = StepOutcome::NonFiniteLoss;
-    return report;
-  }
-
-  // h and its terms on this batch, ∇h, and the curvature C; penalties and weight decay are part of
-  // all three.
-  auto generator = make_generator(system_.seed(), static_cast<uint64_t>(accepted_steps_));
-  const auto& curvature = system_.curvature();
-  const LossGraph graph(system_.maximize() ? -loss : loss, trainable.parameters, generator,
-                        curvature.needs_terms() ? Terms::Required : Terms::WhenAsked);
+  report.loss = data.faulty_loss().defined() ? data.faulty_loss().item<double>()
+                                             : objective.loss().item<double>();
+  report.outcome = StepOutcome::NonFiniteLoss;
+  if (data.faulty_loss().defined()) return report;
   const torch::NoGradGuard no_grad;
-  const auto& layout = graph.parameters();
+  const auto& layout = objective.parameters();
+
+  // h, ∇h, and the curvature C; penalties and weight decay are part of all three.
   const Tensor theta = layout.values();
-  Tensor g = graph.gradient();
-  if (system_.fill_grad()) write_gradients(trainable, layout, system_.maximize() ? -g : g);
-  if (curvature.needs_terms()) report.negative_weights = graph.negative_weights();
-  LinearOperator C = curvature.at(graph);
-  if (curvature.needs_penalties() && graph.is_readable() && graph.has_penalties()) {
-    C = C + penalty_hessian(graph);
+  Tensor g = objective.gradient();
+  if (system_.fill_grad()) {
+    write_gradients(objective.trainable(), layout, system_.maximize() ? -g : g);
   }
-  if (const auto w = weight_decay(trainable, layout); w.defined()) {
-    g = g + w * theta;
-    C = C + natgrad::diagonal(w);
-  }
+  if (objective.weight_decay().defined()) g = g + objective.weight_decay() * theta;
   report.gradient_norm = norm_in_double(g);
-  if (!std::isfinite(report.gradient_norm)) report.outcome = StepOutcome::NonFiniteGradient;
-  if (report.gradient_norm == 0) report.outcome = StepOutcome::ZeroGradient;
-  if (report.outcome != StepOutcome::Accepted) return report;
+  report.outcome = StepOutcome::NonFiniteGradient;
+  if (!std::isfinite(report.gradient_norm)) return report;
+  report.outcome = StepOutcome::ZeroGradient;
+  if (report.gradient_norm == 0) return report;
+  const LinearOperator C = data.of_curvature().matrix();
 
-  // λ and the centre c δ_prev.
-  auto damping = damping_->clone();
-  if (damping->needs_noise())
-    damping->observe_noise(curvature.noise(graph, generator).item<double>());
-  const double lambda = report.lambda = damping->lambda();
-  const Tensor centre = centre_of(*damping, last_step_.delta(layout));
-
-  // (C + λI) δ = -∇h + λ c δ_prev.
-  const auto solution =
-      solve(system_.solver(), {C + lambda, centre.defined() ? lambda * centre - g : -g, centre});
-  graph.verify();
+  // (C + λD) δ = -∇h + λ c D δ_prev.
+  auto learned = learned_;
+  const auto system = damped_system(data, g, C, learned, report);
+  const auto solution = solve(system_, system);
+  data.of_curvature().graph().verify();
   report.solver = solution.summary;
-  if (!is_usable(solution, g)) {
-    report.outcome = StepOutcome::SolverFailed;
-    return report;
-  }
+  report.outcome = StepOutcome::SolverFailed;
+  const bool at_the_edge = is_at_the_edge(system, solution);
+  if (!is_usable(solution, g)) return failed(report, at_the_edge);
 
-  // θ ← θ + r α δ.
-  report.step_norm = move_parameters(trainable, layout, damping->rate() * solution.x);
-  last_step_ = LastStep(layout, theta, solution.x);
-  damping->accepted();
-  damping_ = std::move(damping);
+  // How far: θ ← θ + d, unless trials tell that it is no better.
+  auto trials = trials_of(data);
+  const auto step = learned.step_rule->choose(
+      {objective.value(), g, system.matrix, solution, last_step_.delta(layout),
+       [&](const Tensor& v) { return at_rates(objective.trainable(), v, learned.damping->rate()); },
+       trials ? &*trials : nullptr});
+  if (learned.damping->needs_ratio()) measure_ratio(step, g, C, *trials, report);
+  report.outcome = StepOutcome::Rejected;
+  if (!is_better(step, trials, *learned.step_rule, report)) {
+    if (trials) trials->check();
+    return failed(report, at_the_edge);
+  }
+  if (report.ratio) learned.damping->observe_ratio(*report.ratio, at_the_edge);
+  if (trials) closure_is_checked_ = closure_is_checked_ || trials->is_checked();
+  move_parameters(layout, step.displacement);
+  report.outcome = StepOutcome::Accepted;
+  report.step_norm = norm_in_double(step.displacement);
+  last_step_ = LastStep(layout, theta, step.kept);
+  learned.damping->accepted();
+  learned_ = std::move(learned);
   ++accepted_steps_;
+  return report;
+}
+
+LinearSystem NaturalGradient::damped_system(StepData& data, const Tensor& g,
+                                            const LinearOperator& C, Learned& learned,
+                                            StepSummary& report) const {
+  auto& damping = *learned.damping;
+  const auto& graph = data.of_curvature().graph();
+  if (damping.needs_noise()) damping.observe_noise(data.h().noise());
+  if (system_.curvature().needs_terms()) report.negative_weights = graph.negative_weights();
+  const double lambda = report.lambda = damping.lambda();
+  report.radius = damping.radius();
+  const auto* D = system_.damping_matrix();
+  const auto weighted = D ? std::optional(lambda * D->at(graph)) : std::nullopt;  // λD
+
+  const double share = damping.centre() > 0 ? damping.centre() : system_.warm_start();
+  const Tensor previous = share > 0 ? last_step_.delta(data.h().parameters()) : Tensor();
+  const Tensor start = previous.defined() ? share * previous : Tensor();
+  Tensor b = -g;
+  if (damping.centre() > 0 && start.defined()) {
+    b = (weighted ? weighted->multiply(start) : lambda * start) - g;
+  }
+  LinearSystem system{weighted ? C + *weighted : C + lambda, b, start};
+  system.radius = damping.radius();
+  if (learned.preconditioner) {
+    const auto& w = data.h().weight_decay();
+    const double shift = lambda + (w.defined() ? w.mean().item<double>() : 0);
+    learned.preconditioner->observe(graph, shift);
+    system.preconditioner = learned.preconditioner->at(graph, shift);
+  }
+  return system;
+}
+
+/// Trial losses, where a part asks for them.
+std::optional<ClosureTrials> NaturalGradient::trials_of(StepData& data) const {
+  const bool rule = learned_.step_rule->needs_trials();
+  if (!rule && !learned_.damping->needs_ratio()) return std::nullopt;
+  TORCH_CHECK(data.can_try(),
+              "natgrad: ", rule ? learned_.step_rule->describe() : learned_.damping->describe(),
+              " judges a step by the loss at other parameters, which step(loss) cannot evaluate. "
+              "Call step(closure) with a closure that returns the loss.");
+  const auto known = data.has_trial_batch() ? std::nullopt : std::optional(data.h().value());
+  return ClosureTrials(data.trial_batch(), data.h().parameters(), data.h().weight_decay(),
+                       system_.maximize(), known, !closure_is_checked_);
+}
+
+/// The parameters stay; a damping that judges steps is told, and after trials that were no better
+/// nothing starts from the last step: the same step would only fail again.
+StepSummary NaturalGradient::failed(StepSummary report, bool at_the_edge) {
+  learned_.damping->observe_ratio(report.ratio.value_or(kNaN), at_the_edge);
+  if (report.outcome != StepOutcome::Rejected) return report;
+  last_step_.forget_delta();
+  if (learned_.damping->is_exhausted()) report.outcome = StepOutcome::DampingExhausted;
   return report;
 }
 
 void NaturalGradient::take_back_last_step() {
   if (!last_step_.take_back()) return;
-  damping_->rejected();
+  learned_.damping->rejected();
   summary_.restored = true;
-}
-
-std::vector<Tensor> NaturalGradient::all_parameters() const {
-  std::vector<Tensor> parameters;
-  for (const auto& group : param_groups_) {
-    parameters.insert(parameters.end(), group.params().begin(), group.params().end());
-  }
-  return parameters;
-}
-
-void NaturalGradient::add_param_group(const torch::optim::OptimizerParamGroup& group) {
-  auto options = options_for(group);
-  auto parameters = all_parameters();
-  parameters.insert(parameters.end(), group.params().begin(), group.params().end());
-  check_parameters(parameters);
-  Optimizer::add_param_group(group);
-  param_groups_.back().set_options(std::move(options));
-}
-
-std::unique_ptr<NaturalGradientOptions> NaturalGradient::options_for(
-    const torch::optim::OptimizerParamGroup& given) const {
-  auto options = std::make_unique<NaturalGradientOptions>(system_);
-  if (!given.has_options()) return options;
-  const NaturalGradientOptions untouched;
-  const auto& wanted = options_of(given);
-  TORCH_CHECK(wanted.same_system(system_) || wanted.same_system(untouched),
-              "natgrad: a parameter group asks for ", wanted.describe_system(),
-              ", but the optimizer's one system has ", system_.describe_system(),
-              ". Only lr and weight_decay may differ by group.");
-  options->lr(wanted.lr()).weight_decay(wanted.weight_decay());
-  options->check();
-  return options;
-}
-
-void NaturalGradient::check_groups() {
-  for (const auto& group : param_groups_) {
-    options_of(group).check();
-    TORCH_CHECK(options_of(group).same_system(system_),
-                "natgrad: the options of a parameter group were changed to ",
-                options_of(group).describe_system(), ", but the optimizer's one system has ",
-                system_.describe_system(),
-                ". Only lr and weight_decay can change while it runs; make a new optimizer.");
-  }
-  check_new_parameters();
-}
-
-void NaturalGradient::check_new_parameters() {
-  // The base class's ways of adding parameters cannot be overridden, only noticed.
-  const auto parameters = all_parameters();
-  if (checked_parameters_ > 0 && checked_parameters_ == parameters.size()) return;
-  check_parameters(parameters);
-  checked_parameters_ = parameters.size();
-  last_step_.forget_delta();
 }
 
 }  // namespace natgrad

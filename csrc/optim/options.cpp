@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <cmath>
+#include <tuple>
 
 namespace natgrad {
 
@@ -21,23 +22,55 @@ NaturalGradientOptions& NaturalGradientOptions::damping(const Damping& damping) 
   return *this;
 }
 
+NaturalGradientOptions& NaturalGradientOptions::damping_matrix(const Curvature& matrix) {
+  damping_matrix_ = matrix.clone();
+  return *this;
+}
+
+NaturalGradientOptions& NaturalGradientOptions::preconditioner(
+    const Preconditioner& preconditioner) {
+  preconditioner_ = preconditioner.clone();
+  return *this;
+}
+
+NaturalGradientOptions& NaturalGradientOptions::step_rule(const StepRule& rule) {
+  step_rule_ = rule.clone();
+  return *this;
+}
+
 void NaturalGradientOptions::check() const {
   TORCH_CHECK(lr_ >= 0 && std::isfinite(lr_), "natgrad: lr is a finite number >= 0, but is ", lr_,
               ".");
   TORCH_CHECK(weight_decay_ >= 0 && std::isfinite(weight_decay_),
               "natgrad: weight_decay is a finite number >= 0, but is ", weight_decay_, ".");
+  TORCH_CHECK(warm_start_ >= 0 && warm_start_ <= 1,
+              "natgrad: warm_start is a share of the last solution, in [0, 1], but is ",
+              warm_start_, ".");
+  TORCH_CHECK(curvature_chunks_ >= 0,
+              "natgrad: curvature_chunks is a number of chunks, or 0 for all, but is ",
+              curvature_chunks_, ".");
 }
 
 std::string NaturalGradientOptions::describe_system() const {
-  return fmt::format("{}, {}, {}, seed={}, maximize={}, fill_grad={}", curvature_->describe(),
-                     solver_->describe(), damping_->describe(), seed_, maximize_, fill_grad_);
+  const auto described = [](const auto* part, const char* otherwise) {
+    return part ? part->describe() : otherwise;
+  };
+  return fmt::format(
+      "{}, {}, {}, damping_matrix={}, preconditioner={}, {}, warm_start={}, curvature_chunks={}, "
+      "seed={}, maximize={}, fill_grad={}",
+      curvature_->describe(), solver_->describe(), damping_->describe(),
+      described(damping_matrix_.get(), "identity"), described(preconditioner_.get(), "none"),
+      step_rule_->describe(), warm_start_, curvature_chunks_, seed_, maximize_, fill_grad_);
 }
 
 bool NaturalGradientOptions::same_system(const NaturalGradientOptions& other) const {
-  const bool same_objects = curvature_ == other.curvature_ && solver_ == other.solver_ &&
-                            damping_ == other.damping_ && seed_ == other.seed_ &&
-                            maximize_ == other.maximize_ && fill_grad_ == other.fill_grad_;
-  return module_ == other.module_ && (same_objects || describe_system() == other.describe_system());
+  const auto parts = [](const NaturalGradientOptions& o) {
+    return std::tie(o.curvature_, o.solver_, o.damping_, o.damping_matrix_, o.preconditioner_,
+                    o.step_rule_, o.warm_start_, o.curvature_chunks_, o.seed_, o.maximize_,
+                    o.fill_grad_);
+  };
+  return module_ == other.module_ &&
+         (parts(*this) == parts(other) || describe_system() == other.describe_system());
 }
 
 }  // namespace natgrad

@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <natgrad/optim/step_summary.h>
 
+#include <cmath>
+
 namespace natgrad {
 
 const char* to_string(StepOutcome outcome) {
@@ -18,6 +20,10 @@ const char* to_string(StepOutcome outcome) {
       return "NonFiniteGradient";
     case StepOutcome::SolverFailed:
       return "SolverFailed";
+    case StepOutcome::Rejected:
+      return "Rejected";
+    case StepOutcome::DampingExhausted:
+      return "DampingExhausted";
   }
   TORCH_CHECK(false, "natgrad: not a StepOutcome: ", static_cast<int>(outcome));
 }
@@ -50,6 +56,15 @@ std::string solver_hint(Termination termination, int64_t negative_weights) {
   }
 }
 
+std::string damping_text(double lambda, double radius) {
+  return std::isfinite(radius) ? fmt::format("radius {:.3g}", radius)
+                               : fmt::format("lambda {:.3g}", lambda);
+}
+
+std::string ratio_text(const std::optional<double>& ratio) {
+  return ratio ? fmt::format(", rho {:.3g}", *ratio) : "";
+}
+
 }  // namespace
 
 std::string StepSummary::message() const {
@@ -72,12 +87,22 @@ std::string StepSummary::message() const {
     case StepOutcome::SolverFailed:
       return fmt::format("{} ({}), {}, lambda {:.3g}; {}", start, to_string(solver.termination),
                          gradient, lambda, solver_hint(solver.termination, negative_weights));
+    case StepOutcome::Rejected:
+      return fmt::format("{}, {}, {}{}; no better step was found: the parameters stay as they are",
+                         start, gradient, damping_text(lambda, radius), ratio_text(ratio));
+    case StepOutcome::DampingExhausted:
+      return fmt::format(
+          "{}, {}, {}{}; no better step was found, and the damping is as strong "
+          "as it can be: the loss has reached what its rounding allows, or is not "
+          "smooth here, or the closure changes between calls",
+          start, gradient, damping_text(lambda, radius), ratio_text(ratio));
     case StepOutcome::Accepted:
       break;
   }
   return fmt::format(
-      "{}, {}, lambda {:.3g}, |step| {:.3g}, {} iterations ({}){}", start, gradient, lambda,
-      step_norm, solver.iterations, to_string(solver.termination),
+      "{}, {}, {}{}, |step| {:.3g}, {} iterations ({}){}", start, gradient,
+      damping_text(lambda, radius), ratio_text(ratio), step_norm, solver.iterations,
+      to_string(solver.termination),
       negative_weights > 0 ? fmt::format(", {} negative weights", negative_weights) : "");
 }
 

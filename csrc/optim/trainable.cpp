@@ -1,9 +1,7 @@
-#include <natgrad/linalg/norm.h>
 #include <natgrad/optim/trainable.h>
 #include <torch/torch.h>
 
 #include <algorithm>
-#include <cmath>
 
 namespace natgrad {
 
@@ -46,6 +44,14 @@ Tensor weight_decay(const Trainable& trainable, const ParameterLayout& layout) {
   return layout.flatten(pieces);
 }
 
+std::optional<double> common_weight_decay(const Trainable& trainable) {
+  const double first = trainable.groups.front().options->weight_decay();
+  const bool alike =
+      std::all_of(trainable.groups.begin(), trainable.groups.end(),
+                  [first](const auto& group) { return group.options->weight_decay() == first; });
+  return alike ? std::optional(first) : std::nullopt;
+}
+
 void write_gradients(const Trainable& trainable, const ParameterLayout& layout,
                      const Tensor& gradient) {
   const auto pieces = layout.views(gradient);
@@ -54,22 +60,27 @@ void write_gradients(const Trainable& trainable, const ParameterLayout& layout,
   }
 }
 
-double move_parameters(const Trainable& trainable, const ParameterLayout& layout,
-                       const Tensor& delta) {
-  const auto pieces = layout.views(delta);
-  double squares = 0;
+Tensor at_rates(const Trainable& trainable, const Tensor& v, double rate) {
+  const auto alpha = [](const Trainable::Group& group) { return group.options->lr(); };
+  const auto& groups = trainable.groups;
+  const bool alike = std::all_of(groups.begin(), groups.end(), [&](const Trainable::Group& group) {
+    return alpha(group) == alpha(groups.front());
+  });
+  if (alike) return v * (rate * alpha(groups.front()));
+  auto scaled = v.clone();
   int64_t offset = 0;
-  for (const auto& group : trainable.groups) {
-    const double alpha = group.options->lr();
-    const int64_t start = offset;
-    for (size_t i = group.begin; i < group.end; ++i) {
-      Tensor(trainable.parameters[i]).add_(pieces[i], alpha);
-      offset += pieces[i].numel();
-    }
-    const auto of_group = delta.narrow(0, start, offset - start);
-    squares += std::pow(alpha * norm_in_double(of_group), 2);
+  for (const auto& group : groups) {
+    int64_t length = 0;
+    for (size_t i = group.begin; i < group.end; ++i) length += trainable.parameters[i].numel();
+    scaled.narrow(0, offset, length).mul_(rate * alpha(group));
+    offset += length;
   }
-  return std::sqrt(squares);
+  return scaled;
+}
+
+void move_parameters(const ParameterLayout& layout, const Tensor& displacement) {
+  const auto pieces = layout.views(displacement);
+  for (size_t i = 0; i < pieces.size(); ++i) Tensor(layout.tensors()[i]).add_(pieces[i]);
 }
 
 }  // namespace natgrad

@@ -9,45 +9,17 @@ namespace {
 
 Tensor copy_of(const Tensor& t) { return t.defined() ? t.detach().clone() : t; }
 
-/// The default generators that a closure may draw from: the CPU's, and that of the parameters'
-/// device.
-std::vector<at::Generator> default_generators(const torch::Device& device) {
-  std::vector<at::Generator> generators = {at::globalContext().defaultGenerator(torch::kCPU)};
-  if (!device.is_cpu()) generators.push_back(at::globalContext().defaultGenerator(device));
-  return generators;
-}
-
-Tensor state_of(at::Generator& generator) {
-  const std::lock_guard<std::mutex> lock(generator.mutex());
-  return generator.get_state();
-}
-
-/// Writing invalidates graphs that saved the tensor: only where something has changed.
-void put_back(Tensor& tensor, const Tensor& value) {
-  const bool alike = tensor.sizes() == value.sizes() && tensor.dtype() == value.dtype() &&
-                     tensor.device() == value.device();
-  if (!alike) {
-    tensor.set_data(value);  // as model->to() does
-  } else if (!torch::equal(tensor, value)) {
-    tensor.copy_(value);
-  }
-}
-
 }  // namespace
 
 Transaction::Transaction(std::vector<Tensor> parameters, std::shared_ptr<torch::nn::Module> module)
-    : parameters_(std::move(parameters)) {
+    : parameters_(std::move(parameters)),
+      random_state_(parameters_.front().device()),
+      module_state_(module) {
   for (const auto& parameter : parameters_) {
     values_.push_back(copy_of(parameter));
     requires_grad_.push_back(parameter.requires_grad());
     gradients_.push_back({parameter.grad(), copy_of(parameter.grad())});
   }
-  for (auto& generator : default_generators(parameters_.front().device())) {
-    generators_.push_back({generator, state_of(generator)});
-  }
-  if (!module) return;
-  for (const auto& part : module->modules()) modules_.push_back({part, part->is_training()});
-  for (const auto& buffer : module->buffers()) buffers_.push_back({buffer, copy_of(buffer)});
 }
 
 Transaction::~Transaction() {
@@ -65,14 +37,8 @@ void Transaction::restore() {
     if (gradient.defined()) put_back(gradient, value);
     parameter.mutable_grad() = gradient;
   }
-  for (auto& [generator, state] : generators_) {
-    const std::lock_guard<std::mutex> lock(generator.mutex());
-    generator.set_state(state);
-  }
-  for (auto& [module, training] : modules_) module->train(training);
-  for (auto& [buffer, value] : buffers_) {
-    if (buffer.defined()) put_back(buffer, value);
-  }
+  random_state_.restore();
+  module_state_.restore();
 }
 
 }  // namespace natgrad

@@ -26,10 +26,12 @@ bool are_of_the_same(const KroneckerFactors& a, const KroneckerFactors& b) {
                     [](const auto& x, const auto& y) { return are_of_the_same(x, y); });
 }
 
+/// The entries of a sum of squares r rᵀ are finite where its diagonal is.
 bool is_finite(const KroneckerFactors& factors) {
   auto sum = factors.diagonal.sum();
+  const auto trace = [](const Tensor& factor) { return factor.diagonal(0, 1, 2).sum(); };
   for (const auto& block : factors.blocks) {
-    sum = sum + block.activations.sum() + block.gradients.sum();
+    sum = sum + trace(block.activations) + trace(block.gradients);
   }
   return sum.isfinite().item<bool>();
 }
@@ -66,10 +68,26 @@ void KroneckerFactored::average_in(const KroneckerFactors& batch) {
   averages_.diagonal = mean(averages_.diagonal, batch.diagonal);
 }
 
+bool KroneckerFactored::is_of(const ParameterLayout& parameters) const {
+  const auto& tensors = parameters.tensors();
+  return parameters_.empty() ||
+         std::equal(parameters_.begin(), parameters_.end(), tensors.begin(), tensors.end(),
+                    [](const auto& a, const auto& b) { return a.is_same(b); });
+}
+
+void KroneckerFactored::forget() {
+  averages_ = inverse_ = {};
+  parameters_.clear();
+  calls_ = batches_ = 0;
+  inverse_lambda_ = 0;
+}
+
 void KroneckerFactored::observe(const LossGraph& graph, double lambda) {
   const torch::NoGradGuard no_grad;
   check_options();
   check_lambda(*this, lambda);
+  if (!is_of(graph.parameters())) forget();
+  parameters_ = graph.parameters().tensors();
   const auto is_of_this_model = [&] {
     return averages_.diagonal.defined() && averages_.diagonal.numel() == graph.parameters().size();
   };
@@ -112,9 +130,7 @@ std::vector<Tensor> KroneckerFactored::state() const {
 
 void KroneckerFactored::set_state(const std::vector<Tensor>& state) {
   auto loaded = KroneckerFactored(*this);
-  loaded.averages_ = loaded.inverse_ = {};
-  loaded.calls_ = loaded.batches_ = 0;
-  loaded.inverse_lambda_ = 0;
+  loaded.forget();
   if (!state.empty()) {
     FactorReader reader(describe(), state);
     const auto numbers = reader.next_numbers(3);

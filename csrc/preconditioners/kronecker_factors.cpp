@@ -82,19 +82,21 @@ Rows rows_of(const Layer& layer, const Tensor& delta, const KroneckerBlock& bloc
   return {torch::cat({a, torch::ones({a.size(0), a.size(1), 1}, a.options())}, 2), d};
 }
 
-Tensor second_moment(const Tensor& rows) { return rows.transpose(1, 2).matmul(rows); }
+/// sum += rᵀ r of each group; in one pass over matrices that are larger than their rows.
+void add_second_moment(Tensor& sum, const Tensor& rows) {
+  const auto transposed = rows.transpose(1, 2);
+  if (sum.defined()) {
+    sum.baddbmm_(transposed, rows);
+  } else {
+    sum = transposed.bmm(rows);
+  }
+}
 
 /// Sums of one block, over its layers and the draws.
 class BlockSums {
  public:
   BlockSums(PlannedBlock plan, const ParameterLayout& parameters)
-      : plan_(std::move(plan)), weight_(parameters.tensors()[plan_.block.weight].detach()) {
-    const auto zeros = [&](int64_t size) {
-      return torch::zeros({plan_.groups, size, size}, parameters.options());
-    };
-    activations_ = zeros(plan_.activations);
-    gradients_ = zeros(plan_.gradients);
-  }
+      : plan_(std::move(plan)), weight_(parameters.tensors()[plan_.block.weight].detach()) {}
 
   void add(const std::vector<Layer>& layers, const std::vector<Tensor>& deltas, double share,
            at::Generator& generator) {
@@ -106,8 +108,8 @@ class BlockSums {
   /// A = mean a aᵀ, G = Σ δ δᵀ, the mean over the draws.
   KroneckerBlock block(int64_t samples) const {
     auto block = plan_.block;
-    block.activations = activations_ / static_cast<double>(std::max<int64_t>(count_, 1));
-    block.gradients = gradients_ / static_cast<double>(samples);
+    block.activations = mean_of(activations_, std::max<int64_t>(count_, 1), plan_.activations);
+    block.gradients = mean_of(gradients_, samples, plan_.gradients);
     return block;
   }
 
@@ -124,10 +126,16 @@ class BlockSums {
     }
     layer.input = layer.input.to(dtype);
     const auto rows = rows_of(layer, delta.to(dtype), plan_.block, weight_);
-    activations_ += second_moment(rows.activations);
-    gradients_.add_(second_moment(rows.gradients),
-                    static_cast<double>(all) / static_cast<double>(kept));
+    const double weight = static_cast<double>(all) / static_cast<double>(kept);
+    add_second_moment(activations_, rows.activations);
+    add_second_moment(gradients_, kept < all ? std::sqrt(weight) * rows.gradients : rows.gradients);
     count_ += rows.activations.size(1);
+  }
+
+  /// Undefined sums are of no rows.
+  Tensor mean_of(const Tensor& sum, int64_t count, int64_t size) const {
+    if (!sum.defined()) return torch::zeros({plan_.groups, size, size}, weight_.options());
+    return count == 1 ? sum : sum / static_cast<double>(count);
   }
 
   PlannedBlock plan_;

@@ -21,15 +21,26 @@ Tensor bias_column(const KroneckerBlock& block, const Tensor& bias) {
   return bias.view({block.gradients.size(0), block.gradients.size(1), 1});
 }
 
-/// product ← G V A, in the places of the block's parameters.
+/// product ← G V A, in the places of the block's parameters. The bias is the last column of V, and
+/// is multiplied apart: [W, b] would be a copy.
 void multiply_block(const KroneckerBlock& block, const std::vector<Tensor>& v,
                     const std::vector<Tensor>& product) {
-  auto matrix = output_by_input(block, v[block.weight]);
-  if (block.bias) matrix = torch::cat({matrix, bias_column(block, v[*block.bias])}, 2);
-  const auto result = block.gradients.matmul(matrix).matmul(block.activations);
-  const auto in = result.size(2) - (block.bias ? 1 : 0);
-  output_by_input(block, product[block.weight]).copy_(result.narrow(2, 0, in));
-  if (block.bias) bias_column(block, product[*block.bias]).copy_(result.narrow(2, in, 1));
+  const auto& G = block.gradients;
+  const auto& A = block.activations;
+  const auto GW = G.bmm(output_by_input(block, v[block.weight]));
+  auto W = output_by_input(block, product[block.weight]);
+  if (!block.bias) {
+    torch::bmm_out(W, GW, A);
+    return;
+  }
+  const auto in = W.size(2);
+  const auto Gb = G.bmm(bias_column(block, v[*block.bias]));
+  const auto last_row = A.narrow(1, in, 1);
+  torch::bmm_out(W, GW, A.narrow(1, 0, in).narrow(2, 0, in));
+  W.baddbmm_(Gb, last_row.narrow(2, 0, in));
+  auto b = bias_column(block, product[*block.bias]);
+  torch::bmm_out(b, GW, A.narrow(1, 0, in).narrow(2, in, 1));
+  b.baddbmm_(Gb, last_row.narrow(2, in, 1));
 }
 
 /// tr/dim of each group's matrix, [groups, 1, 1].
@@ -52,9 +63,10 @@ Tensor inverse_by_eigenvalues(const Tensor& damped, double shift) {
   return (vectors / positive.unsqueeze(1)).matmul(vectors.transpose(1, 2)).to(damped.dtype());
 }
 
-/// (S + shift·I)⁻¹ of each group.
-Tensor shifted_inverse(const Tensor& S, double shift) {
-  const auto damped = S + shift * torch::eye(S.size(1), S.options());
+/// (s S + shift·I)⁻¹ of each group.
+Tensor shifted_inverse(const Tensor& S, const Tensor& s, double shift) {
+  const auto damped = s * S;
+  damped.diagonal(0, 1, 2).add_(shift);
   const auto [factor, info] = torch::linalg_cholesky_ex(damped);
   if (info.ne(0).any().item<bool>()) return inverse_by_eigenvalues(damped, shift);
   return torch::cholesky_inverse(factor);
@@ -65,11 +77,11 @@ Tensor shifted_inverse(const Tensor& S, double shift) {
 KroneckerBlock damped_inverse(KroneckerBlock block, double lambda) {
   const auto a = mean_eigenvalue(block.activations), g = mean_eigenvalue(block.gradients);
   const auto m = (a * g).sqrt();
-  const auto to_mean = [&](const Tensor& factor, const Tensor& mean) {
-    return factor * torch::where(mean > 0, m / mean, torch::zeros_like(mean));
+  const auto to_mean = [&](const Tensor& mean) {
+    return torch::where(mean > 0, m / mean, torch::zeros_like(mean));
   };
-  block.activations = shifted_inverse(to_mean(block.activations, a), std::sqrt(lambda));
-  block.gradients = shifted_inverse(to_mean(block.gradients, g), std::sqrt(lambda));
+  block.activations = shifted_inverse(block.activations, to_mean(a), std::sqrt(lambda));
+  block.gradients = shifted_inverse(block.gradients, to_mean(g), std::sqrt(lambda));
   return block;
 }
 

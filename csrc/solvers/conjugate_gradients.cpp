@@ -56,6 +56,21 @@ Termination termination_of(int status) {
   }
 }
 
+/// Whether iteration i is ⌈γᵏ⌉ for some k ≥ 0.
+bool is_snapshot(double growth, int64_t iteration) {
+  if (growth == 0) return false;
+  const auto i = static_cast<double>(iteration);
+  if (i * (growth - 1) <= 1) return true;  // there, powers are less than one apart
+  const double k = std::floor(std::log(i) / std::log(growth));  // or the next, with the ceiling
+  return std::ceil(std::pow(growth, k)) == i || std::ceil(std::pow(growth, k + 1)) == i;
+}
+
+/// x at an iteration.
+struct Snapshot {
+  int64_t iteration;
+  Tensor x;
+};
+
 /// The system divided by `scale`, so that no product of its numbers over- or underflows.
 struct ScaledSystem {
   const LinearOperator& matrix;
@@ -77,17 +92,19 @@ class Recurrence {
         r_(system_.residual),
         epsilon_(rounding_of(r_.options())),
         threshold_(options.tolerance() * system_.b.norm().item<double>()),
+        floor_(epsilon_ * epsilon_ * system_.b.norm().item<double>()),
         check_interval_(check_interval) {
     start();
     largest_rayleigh_ = 0.0 * rz_;
   }
 
-  SolverSummary solve() {
+  Solution solve() {
     int status = run();
     double believed = std::numeric_limits<double>::infinity();
     while (status == kSmallResidual && !fresh_) {
       // The recurrence says that the residual is small: only the residual itself is believed.
       started_ = scalars_.iterations();  // those after the stop did not count
+      keep_snapshots_until(started_);
       r_ = system_.b - multiply(system_.x);
       start();
       const double residual = scalars_.value(r_norm_);
@@ -95,7 +112,11 @@ class Recurrence {
       believed = residual;
       status = scalars_.status() == kRunning && stagnates ? kNoCurvature : run();
     }
-    return summarise(status);
+    const auto summary = summarise(status);
+    keep_snapshots_until(summary.iterations - 1);  // the last x is the solution
+    Solution solution{system_.x, summary};
+    for (const auto& snapshot : snapshots_) solution.snapshots.push_back(snapshot.x);
+    return solution;
   }
 
  private:
@@ -144,6 +165,14 @@ class Recurrence {
     scalars_.xpby(p_, z_, beta);
     p_weight_ = rz + beta * beta * p_weight_;  // pᵀM⁻¹p
     rz_ = rz;
+    if (is_snapshot(options_.snapshot_growth(), started_)) {
+      snapshots_.push_back({started_, system_.x.clone()});
+    }
+  }
+
+  /// After a stop, iterations may have been started that moved nothing.
+  void keep_snapshots_until(int64_t iteration) {
+    std::erase_if(snapshots_, [&](const Snapshot& s) { return s.iteration > iteration; });
   }
 
   Tensor multiply(const Tensor& v) {
@@ -171,6 +200,9 @@ class Recurrence {
   void stop_by_rules(const Scalar& rz) {
     scalars_.stop_if(scalars_.not_finite(r_norm_), kNonFinite);
     scalars_.stop_if(r_norm_ <= threshold_, kSmallResidual);
+    // The recurrence's own r, far below rounding: nothing is left to gain, and rᵀMr would
+    // underflow.
+    scalars_.stop_if(r_norm_ <= floor_, kNoCurvature);
     if (system_.preconditioner) {
       scalars_.stop_if(scalars_.not_finite(rz), kIndefinitePreconditioner);
       scalars_.stop_if(rz <= 0.0, kIndefinitePreconditioner);
@@ -214,10 +246,20 @@ class Recurrence {
   Tensor r_, z_, p_;
   Scalar rz_{}, r_norm_{}, p_weight_{}, quadratic_{}, largest_rayleigh_{};
   std::vector<Scalar> history_;  // φ since the last start
-  double epsilon_, threshold_;
+  std::vector<Snapshot> snapshots_;
+  double epsilon_, threshold_, floor_;
   int64_t check_interval_, started_ = 0, products_ = 0;
   bool fresh_ = false;  // no iteration since r was computed as b - A x
 };
+
+/// From the scaled system's units to the given one's.
+void multiply_by(double scale, Solution& solution) {
+  solution.x.mul_(scale);
+  for (auto& snapshot : solution.snapshots) snapshot.mul_(scale);
+  solution.summary.residual *= scale;
+  solution.summary.right_hand_side *= scale;
+  solution.summary.quadratic *= scale * scale;
+}
 
 void check_settings(const ConjugateGradient& options) {
   TORCH_CHECK(options.max_iterations() >= 1,
@@ -232,6 +274,11 @@ void check_settings(const ConjugateGradient& options) {
   TORCH_CHECK(options.check_interval() >= 0,
               "natgrad: ConjugateGradient's check_interval is >= 0, but is ",
               options.check_interval(), ".");
+  const double growth = options.snapshot_growth();
+  TORCH_CHECK(growth == 0 || (growth > 1 && std::isfinite(growth)),
+              "natgrad: ConjugateGradient's snapshot_growth is a finite number > 1, or 0 for no "
+              "snapshots, but is ",
+              growth, ".");
 }
 
 }  // namespace
@@ -242,30 +289,29 @@ Solution ConjugateGradient::solve(const LinearSystem& system) const {
   check_sizes(system);
   const Tensor& b = system.right_hand_side;
   const bool warm = system.initial.defined();
-  SolverSummary summary;
+  SolverSummary nothing_done;
   const double largest = largest_entry(b);
   if (largest == 0) {
-    summary.termination = Termination::Converged;
-    return {torch::zeros_like(b), summary};
+    nothing_done.termination = Termination::Converged;
+    return {torch::zeros_like(b), nothing_done};
   }
   Tensor x = warm ? system.initial.clone() : torch::zeros_like(b);
   const Tensor residual = warm ? b - system.matrix.multiply(x) : b;
   const double scale = warm ? std::max(largest, largest_entry(residual)) : largest;
   if (!std::isfinite(scale)) {
-    summary.termination = Termination::NonFinite;
-    return {x, summary};
+    nothing_done.termination = Termination::NonFinite;
+    return {x, nothing_done};
   }
 
   const auto every = check_interval_ ? check_interval_ : b.is_cpu() ? 1 : kDeviceCheckInterval;
   const ScaledSystem scaled{system.matrix, system.preconditioner, b / scale, x.div_(scale),
                             residual / scale};
-  summary = every == 1 ? Recurrence(*this, scaled, HostScalars(), every).solve()
-                       : Recurrence(*this, scaled, DeviceScalars(b.device()), every).solve();
-  summary.products += warm;
-  summary.residual *= scale;
-  summary.right_hand_side = scaled.b.norm().item<double>() * scale;
-  summary.quadratic *= scale * scale;
-  return {x.mul_(scale), summary};
+  auto solution = every == 1 ? Recurrence(*this, scaled, HostScalars(), every).solve()
+                             : Recurrence(*this, scaled, DeviceScalars(b.device()), every).solve();
+  solution.summary.products += warm;
+  solution.summary.right_hand_side = scaled.b.norm().item<double>();
+  multiply_by(scale, solution);
+  return solution;
 }
 
 Solution ConjugateGradient::solve(const LinearOperator& matrix,
@@ -275,8 +321,9 @@ Solution ConjugateGradient::solve(const LinearOperator& matrix,
 
 std::string ConjugateGradient::describe() const {
   return fmt::format(
-      "ConjugateGradient(max_iterations={}, tolerance={}, relative_progress={}, check_interval={})",
-      max_iterations_, tolerance_, relative_progress_, check_interval_);
+      "ConjugateGradient(max_iterations={}, tolerance={}, relative_progress={}, check_interval={}, "
+      "snapshot_growth={})",
+      max_iterations_, tolerance_, relative_progress_, check_interval_, snapshot_growth_);
 }
 
 std::shared_ptr<const Solver> ConjugateGradient::clone() const {

@@ -1,33 +1,26 @@
-#include <natgrad/linalg/norm.h>
+#include <fmt/format.h>
+#include <natgrad/solvers/cholesky.h>
 #include <natgrad/solvers/direct.h>
-#include <torch/torch.h>
-
-#include <cmath>
+#include <natgrad/solvers/dual.h>
 
 namespace natgrad {
 
-namespace {
-
-Termination termination_of(double residual, double curvature) {
-  if (!std::isfinite(residual)) return Termination::NonFinite;
-  return curvature < 0 ? Termination::NegativeCurvature : Termination::Converged;
+Solution Direct::solve(const LinearSystem& system) const {
+  TORCH_CHECK(limit_ >= 1, "natgrad: Direct needs limit >= 1, but got ", limit_, ".");
+  const auto& A = system.matrix;
+  const bool dual = has_dual(A) && A.root_form()->root->rows < A.size();
+  return dual ? Dual().limit(limit_).solve(system) : Cholesky().limit(limit_).solve(system);
 }
 
-}  // namespace
+Solution Direct::solve(const LinearOperator& matrix, const torch::Tensor& right_hand_side) const {
+  return solve({matrix, right_hand_side});
+}
 
-Solution solve_directly(const LinearSystem& system) {
-  const auto& b = system.right_hand_side;
-  const auto x = system.matrix.solve(b);
-  const auto product = system.matrix.multiply(x);
-  const auto in_double = [](const torch::Tensor& v) { return v.to(torch::kDouble); };
-  Solution solution{x, {}};
-  auto& summary = solution.summary;
-  summary.products = 1;
-  summary.right_hand_side = norm_in_double(b);
-  summary.residual = norm_in_double(b - product);
-  summary.quadratic = in_double(x).dot(in_double(0.5 * product - b)).item<double>();
-  summary.termination = termination_of(summary.residual, x.dot(product).item<double>());
-  return solution;
+std::string Direct::describe() const { return fmt::format("Direct(limit={})", limit_); }
+
+std::shared_ptr<const Solver> Direct::clone() const {
+  TORCH_CHECK(limit_ >= 1, "natgrad: Direct needs limit >= 1, but got ", limit_, ".");
+  return std::make_shared<Direct>(*this);
 }
 
 }  // namespace natgrad

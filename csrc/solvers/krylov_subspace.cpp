@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
+#include <utility>
 
 #include "linear_system.h"
 
@@ -71,7 +73,10 @@ class GrowingBasis {
 };
 
 KrylovBasis build(const LinearSystem& system, int64_t dimension) {
-  const auto& [A, b, previous, M] = system;
+  const auto& A = system.matrix;
+  const auto& b = system.right_hand_side;
+  const auto& previous = system.initial;
+  const auto& M = system.preconditioner;
   GrowingBasis basis(A, dimension + previous.defined());
   const double largest = largest_entry(b);
   Tensor next = largest > 0 ? b / largest : b;
@@ -138,6 +143,16 @@ Termination reason(const KrylovBasis& basis, const Range& eigenvalues, bool conv
   return eigenvalues.largest > 0 ? Termination::IterationLimit : Termination::Breakdown;
 }
 
+std::shared_ptr<const KrylovBasis> empty_basis(const Tensor& b) {
+  return std::make_shared<const KrylovBasis>(
+      KrylovBasis{b.new_empty({b.numel(), 0}), torch::empty({0, 0}, torch::kDouble)});
+}
+
+Solution with_basis(Solution solution, std::shared_ptr<const KrylovBasis> basis) {
+  solution.basis = std::move(basis);
+  return solution;
+}
+
 /// y = Ĥ⁻¹ b̄.
 Tensor minimise(const Tensor& projected, const Tensor& b, double floor) {
   const auto factor = torch::linalg_cholesky(floor_eigenvalues(projected, floor));
@@ -173,16 +188,22 @@ Solution KrylovSubspace::solve(const LinearSystem& system) const {
   torch::NoGradGuard no_grad;
   check_settings(*this);
   check_sizes(system);
-  if (auto known = solution_without_products(system)) return *known;
-  const auto& [A, b, previous, M] = system;
-  if (previous.defined() && !previous.isfinite().all().item<bool>()) {
-    return zero_solution(system, Termination::NonFinite);
+  if (auto known = solution_without_products(system)) {
+    return with_basis(*known, empty_basis(system.right_hand_side));
   }
-  const auto basis = build(system, dimension_);
+  const auto& A = system.matrix;
+  const auto& b = system.right_hand_side;
+  const auto& previous = system.initial;
+  if (previous.defined() && !previous.isfinite().all().item<bool>()) {
+    return with_basis(zero_solution(system, Termination::NonFinite), empty_basis(b));
+  }
+  const auto built = std::make_shared<const KrylovBasis>(build(system, dimension_));
+  const auto& basis = *built;
   const double rounding = rounding_of(b.options()), scale = largest_entry(b);
   const Range eigenvalues(basis.projected, rounding);
   if (!(eigenvalues.largest > 0)) {
-    return zero_solution(system, reason(basis, eigenvalues, false), basis.products);
+    return with_basis(zero_solution(system, reason(basis, eigenvalues, false), basis.products),
+                      built);
   }
 
   const auto scaled = b / scale;
@@ -199,7 +220,7 @@ Solution KrylovSubspace::solve(const LinearSystem& system) const {
   summary.products = basis.products + 1;
   const bool converged = summary.residual <= tolerance_ * summary.right_hand_side;
   summary.termination = reason(basis, eigenvalues, converged);
-  return {x * scale, summary};
+  return with_basis({x * scale, summary}, built);
 }
 
 Solution KrylovSubspace::solve(const LinearOperator& matrix, const Tensor& right_hand_side) const {

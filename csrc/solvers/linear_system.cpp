@@ -2,8 +2,8 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cmath>
-#include <limits>
 
 namespace natgrad {
 
@@ -38,8 +38,10 @@ std::optional<Solution> solution_without_products(const LinearSystem& system) {
 }
 
 double largest_entry(const Tensor& v) {
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  return v.numel() ? torch::linalg_vector_norm(v, kInfinity).item<double>() : 0;
+  if (v.numel() == 0) return 0;
+  const auto [least, most] = torch::aminmax(v);  // NaN if some number is
+  const double low = -least.item<double>(), high = most.item<double>();
+  return std::isnan(low) ? low : std::max(low, high);
 }
 
 void check_preconditioned(double rMr) {

@@ -11,6 +11,8 @@ const char* to_string(Termination termination) {
       return "RelativeProgress";
     case Termination::IterationLimit:
       return "IterationLimit";
+    case Termination::Boundary:
+      return "Boundary";
     case Termination::NegativeCurvature:
       return "NegativeCurvature";
     case Termination::Breakdown:

@@ -28,6 +28,11 @@ double distance_to_boundary(double radius, double x_norm, double p_norm, double 
   return (along > 0 ? square / (along + root) : root - along) / p_norm;
 }
 
+/// Δ: the system's radius, or the options' own where the system has none.
+double radius_of(const SteihaugConjugateGradient& options, const LinearSystem& system) {
+  return std::isfinite(system.radius) ? system.radius : options.radius();
+}
+
 /// The iteration for the system divided by the size of b.
 class TruncatedIteration {
  public:
@@ -36,7 +41,7 @@ class TruncatedIteration {
       : options_(options),
         A_(system.matrix),
         M_(system.preconditioner),
-        radius_(options.radius() / scale),
+        radius_(radius_of(options, system) / scale),
         b_(system.right_hand_side / scale),
         x_(torch::zeros_like(b_)),
         r_(b_.clone()),
@@ -82,8 +87,7 @@ class TruncatedIteration {
     if (pAp <= 0 || alpha >= reach) {
       advance(reach, Ap, pAp);
       on_boundary_ = true;
-      return stop(is_negative(rayleigh) ? Termination::NegativeCurvature
-                                        : Termination::IterationLimit);
+      return stop(is_negative(rayleigh) ? Termination::NegativeCurvature : Termination::Boundary);
     }
     advance(alpha, Ap, pAp);
     turn();
@@ -161,12 +165,19 @@ void check_settings(const SteihaugConjugateGradient& options) {
               options.tolerance(), ".");
 }
 
+void check_radius(double radius) {
+  TORCH_CHECK(radius > 0,
+              "natgrad: the radius of a linear system is > 0, and infinite for none, but is ",
+              radius, ".");
+}
+
 }  // namespace
 
 TrustRegionSolution SteihaugConjugateGradient::solve_in_region(const LinearSystem& system) const {
   torch::NoGradGuard no_grad;
   check_settings(*this);
   check_sizes(system);
+  check_radius(system.radius);
   if (auto known = solution_without_products(system)) return {*known, false, 0};
   const double scale = largest_entry(system.right_hand_side);
   auto solution = TruncatedIteration(*this, system, scale).run();

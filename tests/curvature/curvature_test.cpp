@@ -130,10 +130,18 @@ TEST_P(CurvatureProperties, AStepIsTheDenseSolution) {
   const LossGraph graph(problem.loss, problem.network.parameters, make_generator(7, 0));
   const auto matrix =
       dense(curvature.at(graph)) + lambda * torch::eye(layout.size(), torch::kDouble);
+  const auto expected = torch::linalg_solve(matrix, -graph.gradient());
   NaturalGradient optimizer(problem.network.parameters, options);
   optimizer.step(problem.loss);
-  const auto expected = torch::linalg_solve(matrix, -graph.gradient());
   EXPECT_LT(relative_error(layout.values() - theta, expected), kSolved);
+}
+
+TEST_P(CurvatureProperties, InnerProductsAreThoseOfTheMatrix) {
+  const LossGraph graph(problem.loss, problem.network.parameters);
+  const auto C = curvature.at(graph);
+  const std::vector<Tensor> columns = {randn({C.size()}, 1), randn({C.size()}, 2)};
+  const auto V = torch::stack(columns, 1);
+  EXPECT_LT(relative_error(C.inner(columns), V.t().mm(dense(C)).mm(V)), kSolved);
 }
 
 TEST_P(CurvatureProperties, TheDefaultDampingTakesIt) {

@@ -1,4 +1,5 @@
 #include <natgrad/graph/loss_graph.h>
+#include <natgrad/graph/marks.h>
 
 #include "support/dense_oracles.h"
 #include "support/graph_readings.h"
@@ -55,11 +56,12 @@ TEST_P(Reading, GradientsOfTheTermsAddUp) {
 }
 
 TEST_P(Reading, LeavesTheGraphAndGradToTheUser) {
+  const auto gradient = graph.gradient();
   for (const auto& output : z) EXPECT_FALSE(output.grad().defined());
   loss.backward();
   std::vector<Tensor> gradients;
   for (const auto& output : z) gradients.push_back(output.grad());
-  EXPECT_LT(relative_error(graph.gradient(), flat(gradients)), kRounding);
+  EXPECT_LT(relative_error(gradient, flat(gradients)), kRounding);
 }
 
 TEST_P(Reading, ScalesWithTheLoss) {
@@ -151,6 +153,56 @@ TEST(LossGraphTest, GradientIsZeroForUnusedParameters) {
   const auto of_unused = graph.gradient().narrow(0, graph.gradient().numel() - 3, 3);
   EXPECT_TRUE(identical(of_unused, torch::zeros({3}, torch::kDouble)));
   EXPECT_LT(relative_error(graph.gradient(), gradient_of(loss, parameters)), kRounding);
+}
+
+/// How often a gradient passes it.
+struct Counted : torch::autograd::Function<Counted> {
+  static inline int64_t passes = 0;
+  static Tensor forward(torch::autograd::AutogradContext*, const Tensor& x) { return x.clone(); }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*,
+                                                 const torch::autograd::variable_list& gradients) {
+    ++passes;
+    return gradients;
+  }
+};
+
+TEST(LossGraphTest, GradientIsOnePassThroughTheNetworkWhenFirstAskedFor) {
+  const auto x = parameter({4, 3}, 1);
+  const auto z = Counted::apply(x.tanh());
+  Counted::passes = 0;
+  const auto loss = torch::mse_loss(z, randn({4, 3}, 2));
+  const LossGraph graph(loss, {x}), copy = graph;
+  EXPECT_EQ(Counted::passes, 0);
+  EXPECT_TRUE(identical(graph.gradient(), copy.gradient()));
+  EXPECT_EQ(Counted::passes, 1);
+  EXPECT_LT(relative_error(graph.gradient(), gradient_of(loss, {x})), kRounding);
+}
+
+TEST(LossGraphTest, GradientIsThatOfTheForwardPassOrThrows) {
+  const auto w = parameter({3, 2}, 1);
+  const auto z = randn({4, 3}, 2).mm(w).tanh();
+  const auto loss = z.square().mean();
+  const auto expected = gradient_of(loss, {w});
+  const LossGraph graph(loss, {w}, Terms::WhenAsked);
+  {
+    const torch::NoGradGuard no_grad;
+    w.mul_(2);  // what a step does
+  }
+  EXPECT_TRUE(identical(graph.gradient(), expected));  // nothing of w is needed
+  const LossGraph squared(w.square().sum(), {w}, Terms::WhenAsked);
+  {
+    const torch::NoGradGuard no_grad;
+    w.mul_(2);
+  }
+  expect_error([&] { squared.gradient(); }, "changed in place");
+}
+
+TEST(LossGraphTest, FreedGraphThrowsAtTheGradient) {
+  const auto w = parameter({3, 2}, 1);
+  const auto loss = natgrad::outputs(randn({4, 3}, 2).mm(w).tanh()).sum();
+  loss.backward();
+  expect_error_naming([&] { LossGraph(loss, {w}).gradient(); },
+                      {"freed", "loss.backward()", "retain_graph"});
 }
 
 TEST(LossGraphTest, DoesNotDisturbTheUsersGenerator) {

@@ -1,5 +1,7 @@
 #include <natgrad/linalg/linear_operator.h>
 
+#include <stdexcept>
+
 #include "support/oracles.h"
 
 namespace natgrad::testing {
@@ -159,6 +161,32 @@ TEST(LinearOperatorTest, OtherDtypesAndDevicesThrow) {
   expect_error([&] { map.multiply(torch::ones({kSize}, torch::kLong)); }, "dense matrix");
   expect_error([&] { map.multiply(torch::ones({kSize}, map.options().device(torch::kMeta))); },
                "meta");
+}
+
+/// An operator whose products are forbidden where VᵀA V is asked for.
+LinearOperator knowing_inner_products(const Tensor& matrix) {
+  const LinearOperator A("A", matrix.size(0), matrix.options(), [](const Tensor&) -> Tensor {
+    throw std::logic_error("a product was not needed");
+  });
+  return A.with_inner([matrix](const std::vector<Tensor>& columns) {
+    const auto V = torch::stack(columns, 1);
+    return V.t().mm(matrix).mm(V);
+  });
+}
+
+TEST(LinearOperatorTest, InnerProductsAreThoseOfTheMatrix) {
+  const auto a = matrix_a(), d = randn({kSize}, 4).abs();
+  const std::vector<Tensor> columns = {randn({kSize}, 5), randn({kSize}, 6)};
+  const auto V = torch::stack(columns, 1);
+  const auto expected = [&](const Tensor& matrix) { return V.t().mm(matrix).mm(V); };
+  const auto I = torch::eye(kSize, torch::kDouble);
+  EXPECT_LE(relative_error(from_dense(a).inner(columns), expected(a)), kRounding);
+  const auto A = knowing_inner_products(a);
+  EXPECT_LE(relative_error(A.inner(columns), expected(a)), kRounding);
+  EXPECT_LE(relative_error((2 * (A + 0.5)).inner(columns), expected(2 * a + I)), kRounding);
+  const auto sum = A + natgrad::diagonal(d), reversed = natgrad::diagonal(d) + A;
+  EXPECT_LE(relative_error(sum.inner(columns), expected(a + torch::diag(d))), kRounding);
+  EXPECT_LE(relative_error(reversed.inner(columns), expected(a + torch::diag(d))), kRounding);
 }
 
 TEST(LinearOperatorTest, SumsOfDifferentSpacesThrow) {

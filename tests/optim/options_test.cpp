@@ -20,7 +20,19 @@ TEST(OptionsTest, DefaultsAreTheProximalMethod) {
   EXPECT_EQ(options.curvature().describe(), FisherOrGaussNewton().describe());
   EXPECT_EQ(options.damping().describe(), Proximal().momentum(0.95).noise_decay(0.95).describe());
   EXPECT_EQ(options.solver().describe(),
-            ConjugateGradient().max_iterations(10).tolerance(1e-2).describe());
+            DualOrConjugateGradient()
+                .iterative(ConjugateGradient().max_iterations(10).tolerance(1e-2))
+                .describe());
+  EXPECT_EQ(options.step_rule().describe(), LearningRate().describe());
+  EXPECT_EQ(options.preconditioner(), nullptr);
+  EXPECT_EQ(options.damping_matrix(), nullptr);
+}
+
+TEST(OptionsTest, SharesAndCountsOutOfRangeThrow) {
+  for (const double share : {-0.1, 1.1, std::nan("")}) {
+    expect_error([&] { NaturalGradientOptions().warm_start(share).check(); }, "warm_start");
+  }
+  expect_error([] { NaturalGradientOptions().curvature_chunks(-3).check(); }, "curvature_chunks");
 }
 
 TEST(OptionsTest, PartsAreReadBackAsTheyWereGiven) {

@@ -57,17 +57,26 @@ TEST(TrainableTest, WithoutWeightDecayThereIsNoVector) {
   EXPECT_FALSE(weight_decay(trainable, ParameterLayout(trainable.parameters)).defined());
 }
 
-TEST(TrainableTest, EachGroupMovesByItsOwnRate) {
+TEST(TrainableTest, EachGroupHasItsOwnRate) {
   const auto a = parameter({1}), c = parameter({3, 4});
   const std::vector<OptimizerParamGroup> groups = {group_of({a}, NaturalGradientOptions(0.5)),
                                                    group_of({c}, NaturalGradientOptions(0.25))};
   const auto trainable = trainable_of(groups);
-  torch::NoGradGuard no_grad;
+  const torch::NoGradGuard no_grad;
   const auto delta = torch::tensor({6.0, 4.0, 16.0}, torch::kDouble);
-  const double norm = move_parameters(trainable, ParameterLayout(trainable.parameters), delta);
-  EXPECT_EQ(a.item<double>(), 4);
-  EXPECT_TRUE(torch::equal(c, torch::tensor({4.0, 8.0}, torch::kDouble)));
-  EXPECT_DOUBLE_EQ(norm, std::sqrt(9.0 + 1.0 + 16.0));
+  const auto displacement = at_rates(trainable, delta, 0.5);
+  EXPECT_TRUE(torch::equal(displacement, torch::tensor({1.5, 0.5, 2.0}, torch::kDouble)));
+  EXPECT_TRUE(torch::equal(delta, torch::tensor({6.0, 4.0, 16.0}, torch::kDouble)));
+  move_parameters(ParameterLayout(trainable.parameters), displacement);
+  EXPECT_EQ(a.item<double>(), 2.5);
+  EXPECT_TRUE(torch::equal(c, torch::tensor({3.5, 6.0}, torch::kDouble)));
+}
+
+TEST(TrainableTest, OneRateForAllIsTheSame) {
+  const auto a = parameter({1}), c = parameter({3, 4});
+  const std::vector<OptimizerParamGroup> groups = {group_of({a, c}, NaturalGradientOptions(0.5))};
+  const auto delta = torch::tensor({6.0, 4.0, 16.0}, torch::kDouble);
+  EXPECT_TRUE(torch::equal(at_rates(trainable_of(groups), delta, 0.5), 0.25 * delta));
 }
 
 }  // namespace

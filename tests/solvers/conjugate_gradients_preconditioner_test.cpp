@@ -28,7 +28,7 @@ Tensor badly_scaled(int64_t n) {
 TEST(PreconditionedCgTest, TheExactInverseTakesOneIteration) {
   const auto a = random_spd(15, 1e3, 1);
   const auto b = randn({15}, 2);
-  const auto [x, summary] = solve_with(tight(), a, b, torch::linalg_inv(a));
+  const auto [x, summary, snapshots, basis] = solve_with(tight(), a, b, torch::linalg_inv(a));
   EXPECT_EQ(summary.termination, Termination::Converged);
   EXPECT_EQ(summary.iterations, 1);
   EXPECT_LT(relative_error(x, torch::linalg_solve(a, b)), kProjection);
@@ -38,7 +38,8 @@ TEST(PreconditionedCgTest, IteratesMinimiseOverThePreconditionedKrylovSubspaces)
   const auto a = random_spd(20, 100, 1), m = random_spd(20, 10, 2);
   const auto b = randn({20}, 3), x0 = randn({20}, 4);
   for (int64_t k = 1; k <= 8; ++k) {
-    const auto [x, summary] = iterations(k).solve({from_dense(a), b, x0, from_dense(m)});
+    const auto [x, summary, snapshots, basis] =
+        iterations(k).solve({from_dense(a), b, x0, from_dense(m)});
     EXPECT_LT(relative_error(x, krylov_minimiser(a, b, k, x0, m)), kProjection) << "k = " << k;
     EXPECT_NEAR(summary.residual, residual_norm(a, b, x), kProjection * summary.right_hand_side);
     const double phi = quadratic(a, b, x);
@@ -82,7 +83,7 @@ TEST(PreconditionedCgTest, ConvergenceIsOfTheTrueResidual) {
   const auto b = randn({20}, 2);
   for (const double condition : {1.0, 1e3, 1e6}) {
     const auto m = random_spd(20, condition, 3);
-    const auto [x, summary] = solve_with(tight(), a, b, m);
+    const auto [x, summary, snapshots, basis] = solve_with(tight(), a, b, m);
     EXPECT_EQ(summary.termination, Termination::Converged);
     EXPECT_LE(residual_norm(a, b, x), 1.001e-10 * b.norm().item<double>());
   }
@@ -101,7 +102,8 @@ TEST(PreconditionedCgTest, IntervalsBetweenLooksDoNotChangeTheResult) {
 
 TEST(PreconditionedCgTest, AZeroRightHandSideIsNotAFaultOfThePreconditioner) {
   const auto zero = torch::zeros({4}, torch::kDouble);
-  const auto [x, summary] = solve_with(tight(), random_spd(4, 10, 1), zero, random_spd(4, 10, 2));
+  const auto [x, summary, snapshots, basis] =
+      solve_with(tight(), random_spd(4, 10, 1), zero, random_spd(4, 10, 2));
   EXPECT_EQ(summary.termination, Termination::Converged);
   EXPECT_EQ(x.abs().max().item<double>(), 0);
 }
@@ -149,6 +151,22 @@ TEST_P(PreconditionerFaults, OtherSizesAndDtypesThrow) {
 
 INSTANTIATE_TEST_SUITE_P(Intervals, PreconditionerFaults, ::testing::Values(1, 4, 7),
                          ::testing::PrintToStringParamName());
+
+TEST(ConjugateGradientPreconditionerTest, ARecurrenceBelowRoundingIsNoIndefinitePreconditioner) {
+  // A ≈ 1e4 I: solved in a few iterations, after which rᵀMr underflows in float32.
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    const auto R = randn({8, 30}, seed).to(torch::kFloat);
+    const auto A = from_dense(R.t().mm(R) / 8 + 1e4 * torch::eye(30));
+    const auto M = natgrad::diagonal(torch::full({30}, std::pow(1e4f, -0.75f)));
+    const auto b = randn({30}, 100 + seed).to(torch::kFloat);
+    for (const double progress : {0., 5e-4}) {
+      const auto solver =
+          ConjugateGradient().tolerance(0).relative_progress(progress).max_iterations(250);
+      const auto x = solver.solve({A, b, {}, M}).x;
+      EXPECT_LT((A.multiply(x) - b).norm().item<double>(), 1e-5 * b.norm().item<double>());
+    }
+  }
+}
 
 }  // namespace
 }  // namespace natgrad::testing

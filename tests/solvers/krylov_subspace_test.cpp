@@ -136,10 +136,36 @@ TEST(KrylovBasisTest, EndsBeforeAProductThatIsNotFinite) {
     EXPECT_EQ(basis.vectors.size(1), 2);
     EXPECT_LT(length(basis.projected - basis.vectors.t().mm(a).mm(basis.vectors)), kRounding);
     count = 0;
-    const auto [x, summary] = of_dimension(6).solve(spoiled, b);
+    const auto [x, summary, snapshots, subspace] = of_dimension(6).solve(spoiled, b);
     EXPECT_EQ(summary.termination, Termination::NonFinite);
     EXPECT_LT(relative_error(x, krylov_minimiser(a, b, 2)), kProjection);
   }
+}
+
+TEST(KrylovSubspaceTest, TheSolutionComesWithItsBasis) {
+  const auto a = random_spd(20, 100, 1), m = random_spd(20, 10, 3);
+  const auto b = randn({20}, 2), previous = randn({20}, 4);
+  const LinearSystem system{from_dense(a), b, previous, from_dense(m)};
+  const auto solution = of_dimension(5).solve(system);
+  const auto expected = natgrad::krylov_basis(from_dense(a), b, 5, previous, from_dense(m));
+  ASSERT_TRUE(solution.basis);
+  EXPECT_TRUE(identical(solution.basis->vectors, expected.vectors));
+  EXPECT_TRUE(identical(solution.basis->projected, expected.projected));
+  EXPECT_LT(outside(solution.basis->vectors, solution.x), kRounding);
+}
+
+TEST(KrylovSubspaceTest, WithoutAStepThereIsABasisAllTheSame) {
+  const auto a = random_spd(5, 10, 2);
+  const auto b = randn({5}, 1), zero = torch::zeros({5}, torch::kDouble);
+  const double nan = std::nan("");
+  const auto columns = [](const LinearSystem& system) {
+    const auto basis = of_dimension(3).solve(system).basis;
+    return basis ? basis->vectors.size(1) : -1;
+  };
+  EXPECT_EQ(columns({from_dense(-a), b}), 3);
+  EXPECT_EQ(columns({from_dense(a), zero}), 0);
+  EXPECT_EQ(columns({from_dense(a), nan * b}), 0);
+  EXPECT_EQ(columns({from_dense(a), b, nan * b}), 0);
 }
 
 TEST(KrylovSubspaceTest, IsAsManyIterationsOfConjugateGradients) {
@@ -147,7 +173,7 @@ TEST(KrylovSubspaceTest, IsAsManyIterationsOfConjugateGradients) {
     const auto a = random_spd(20, condition, 1);
     const auto b = randn({20}, 2);
     for (const int64_t k : {1, 2, 5, 8}) {
-      const auto [x, summary] = of_dimension(k).solve(from_dense(a), b);
+      const auto [x, summary, snapshots, basis] = of_dimension(k).solve(from_dense(a), b);
       EXPECT_LT(relative_error(x, iterations(k).solve(from_dense(a), b).x), kProjection)
           << condition << ", " << k;
       EXPECT_LT(relative_error(x, krylov_minimiser(a, b, k)), kProjection);
@@ -186,7 +212,8 @@ TEST(KrylovSubspaceTest, ThePreviousDirectionNeverMakesItWorse) {
 TEST(KrylovSubspaceTest, TheSolutionAsPreviousDirectionIsFound) {
   const auto a = random_spd(30, 1e3, 1);
   const auto exact = randn({30}, 2);
-  const auto [x, summary] = of_dimension(1).solve({from_dense(a), a.mv(exact), -0.1 * exact});
+  const auto [x, summary, snapshots, basis] =
+      of_dimension(1).solve({from_dense(a), a.mv(exact), -0.1 * exact});
   EXPECT_EQ(summary.termination, Termination::Converged);
   EXPECT_LT(relative_error(x, exact), 10 * kProjection);
 }
@@ -195,7 +222,7 @@ TEST(KrylovSubspaceTest, OfTheWholeSpaceItSolves) {
   const auto a = random_spd(12, 1e3, 1);
   const auto exact = randn({12}, 2);
   const auto b = a.mv(exact);
-  const auto [x, summary] = of_dimension(50).solve(from_dense(a), b);
+  const auto [x, summary, snapshots, basis] = of_dimension(50).solve(from_dense(a), b);
   EXPECT_EQ(summary.termination, Termination::Converged);
   EXPECT_EQ(summary.iterations, 12);
   EXPECT_LT(relative_error(x, exact), 1e3 * kRounding);
@@ -218,7 +245,8 @@ TEST(KrylovSubspaceTest, EigenvaluesBelowTheFloorAreRaisedToIt) {
   const std::vector<Tensor> matrices = {random_spd(12, 1e6, 1), indefinite};
   for (const auto& a : matrices) {
     for (const double floor : {1e-4, 1e-2, 0.3}) {
-      const auto [x, summary] = of_dimension(12).floor(floor).solve(from_dense(a), b);
+      const auto [x, summary, snapshots, basis] =
+          of_dimension(12).floor(floor).solve(from_dense(a), b);
       const auto expected = floored_solution(a, b, floor);
       EXPECT_LT(relative_error(x, expected), 1e-2 * kProjection / floor) << floor;
       EXPECT_LT(summary.quadratic, 0);
@@ -292,7 +320,7 @@ TEST(KrylovSubspaceTest, TheSizeOfTheProblemDoesNotMatterInFloat32) {
   const auto plain = of_dimension(6).solve({from_dense(a), b, previous}).x;
   for (const double size : {1e-25, 1.0, 1e25}) {
     const auto narrow = [&](const Tensor& t) { return (size * t).to(torch::kFloat); };
-    const auto [x, summary] =
+    const auto [x, summary, snapshots, basis] =
         of_dimension(6).solve({from_dense(a.to(torch::kFloat)), narrow(b), narrow(previous)});
     EXPECT_EQ(x.scalar_type(), torch::kFloat);
     EXPECT_EQ(summary.iterations, 7);
@@ -313,7 +341,7 @@ TEST(KrylovSubspaceTest, TheSizeOfTheVectorsDoesNotMatter) {
 
 TEST(KrylovSubspaceTest, AZeroRightHandSideTakesNoProduct) {
   const auto zero = torch::zeros({5}, torch::kDouble);
-  const auto [x, summary] =
+  const auto [x, summary, snapshots, basis] =
       KrylovSubspace().solve({from_dense(random_spd(5, 10, 1)), zero, randn({5}, 2)});
   EXPECT_EQ(summary.termination, Termination::Converged);
   EXPECT_EQ(summary.products, 0);

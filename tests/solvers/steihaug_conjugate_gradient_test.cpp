@@ -75,7 +75,7 @@ TEST_P(SteihaugProblems, GoToTheBoundaryAndLowerTheModelByHalfOfWhatIsPossible) 
     const double best = quadratic(a_, b_, exact_minimiser(a_, b_, radius));
     const double slack = kRounding * std::abs(best);
     EXPECT_TRUE(solution.on_boundary) << share;
-    EXPECT_EQ(solution.summary.termination, Termination::IterationLimit);
+    EXPECT_EQ(solution.summary.termination, Termination::Boundary);
     EXPECT_NEAR(length(solution.x), radius, kRounding * radius);
     EXPECT_NEAR(solution.norm, radius, kRounding * radius);
     EXPECT_LE(phi, cauchy_decrease(a_, b_, radius) + slack);
@@ -87,7 +87,7 @@ TEST_P(SteihaugProblems, GoToTheBoundaryAndLowerTheModelByHalfOfWhatIsPossible) 
 TEST_P(SteihaugProblems, SummaryNumbersAreTheTrueOnes) {
   for (const double share : {0.3, 1.5}) {
     const double radius = share * length(exact_) + 1e-300;
-    const auto [x, summary] = within(radius).solve({from_dense(a_), b_});
+    const auto [x, summary, snapshots, basis] = within(radius).solve({from_dense(a_), b_});
     const double size = length(a_) * length(x);
     EXPECT_NEAR(summary.residual, residual_norm(a_, b_, x), kRounding * (size + length(b_)));
     EXPECT_NEAR(summary.right_hand_side, length(b_), kRounding * length(b_));
@@ -100,7 +100,7 @@ TEST_P(SteihaugProblems, SummaryNumbersAreTheTrueOnes) {
 class IllConditionedSteihaugProblems : public SteihaugProblems {};
 TEST_P(IllConditionedSteihaugProblems, ConvergeToTheToleranceOfTheTrueResidual) {
   const auto solver = within(10 * length(exact_) + 1).max_iterations(20000);
-  const auto [x, summary] = solver.solve({from_dense(a_), b_});
+  const auto [x, summary, snapshots, basis] = solver.solve({from_dense(a_), b_});
   EXPECT_EQ(summary.termination, Termination::Converged) << to_string(summary.termination);
   EXPECT_LE(residual_norm(a_, b_, x), kTolerance * length(b_) + kRounding * length(x));
 }
@@ -137,7 +137,7 @@ TEST(SteihaugTest, ThePathIsThatOfConjugateGradientsCutAtTheRadius) {
 TEST(SteihaugTest, ASmallRadiusGivesTheDirectionOfSteepestDescent) {
   const auto a = random_spd(20, 100, 1);
   const auto b = randn({20}, 2);
-  const auto [x, summary] = within(1e-6).solve({from_dense(a), b});
+  const auto [x, summary, snapshots, basis] = within(1e-6).solve({from_dense(a), b});
   EXPECT_LT(relative_error(x, 1e-6 * b / b.norm()), kRounding);
   EXPECT_EQ(summary.products, 1);
 }
@@ -179,7 +179,7 @@ TEST(SteihaugTest, AnInconsistentSingularSystemEndsOnTheBoundary) {
   const auto b = randn({8}, 2);
   const auto solution = within(10).solve_in_region({from_dense(u.mm(u.t())), b});
   EXPECT_TRUE(solution.on_boundary);
-  EXPECT_EQ(solution.summary.termination, Termination::IterationLimit);
+  EXPECT_EQ(solution.summary.termination, Termination::Boundary);
   EXPECT_NEAR(length(solution.x), 10, 10 * kRounding);
 }
 
@@ -230,9 +230,34 @@ TEST(SteihaugTest, TheExactInverseAsPreconditionerTakesOneIteration) {
   const auto a = random_spd(15, 1e3, 1);
   const auto b = randn({15}, 2);
   const auto inverse = torch::linalg_inv(a);
-  const auto [x, summary] = within(1e6).solve({from_dense(a), b, {}, from_dense(inverse)});
+  const auto [x, summary, snapshots, basis] =
+      within(1e6).solve({from_dense(a), b, {}, from_dense(inverse)});
   EXPECT_EQ(summary.iterations, 1);
   EXPECT_LT(relative_error(x, torch::linalg_solve(a, b)), kPath);
+}
+
+TEST(SteihaugTest, TheSystemsOwnRadiusGoesBeforeTheSolvers) {
+  const auto a = random_spd(20, 100, 1);
+  const auto b = randn({20}, 2);
+  const double full = length(torch::linalg_solve(a, b));
+  for (const double share : {0.2, 0.7}) {
+    const auto expected = within(share * full).solve({from_dense(a), b});
+    for (const double own : {0.1 * full, 0.9 * full, 1e6}) {
+      LinearSystem system{from_dense(a), b};
+      system.radius = share * full;
+      const auto solution = within(own).solve_in_region(system);
+      EXPECT_TRUE(identical(solution.x, expected.x)) << own;
+      EXPECT_EQ(solution.summary.termination, Termination::Boundary);
+    }
+  }
+}
+
+TEST(SteihaugTest, ASystemsRadiusIsPositive) {
+  LinearSystem system{from_dense(torch::eye(3, torch::kDouble)), torch::ones({3}, torch::kDouble)};
+  for (const double bad : {0.0, -1.0, std::nan("")}) {
+    system.radius = bad;
+    expect_error([&] { within(1).solve(system); }, "radius of a linear system");
+  }
 }
 
 TEST(SteihaugTest, LimitOfIterationsIsNotTheBoundary) {
@@ -251,7 +276,7 @@ TEST(SteihaugTest, ASmallerToleranceThanRoundingEnds) {
   const auto a = random_spd(20, 1e8, 1);
   const auto b = a.mv(randn({20}, 2));
   const auto solver = SteihaugConjugateGradient().radius(1e6).max_iterations(100000).tolerance(0);
-  const auto [x, summary] = solver.solve({from_dense(a), b});
+  const auto [x, summary, snapshots, basis] = solver.solve({from_dense(a), b});
   EXPECT_LT(summary.iterations, 1000);
   EXPECT_LE(residual_norm(a, b, x), 100 * kRounding * length(x));
 }
@@ -265,7 +290,7 @@ TEST(SteihaugTest, ConvergedIsNeverFalse) {
       const auto a = random_spd(6, condition, seed);
       const auto b = randn({6}, seed + 50);
       const auto solver = within(1e20).tolerance(kLoose).max_iterations(400);
-      const auto [x, summary] = solver.solve({from_dense(a), b});
+      const auto [x, summary, snapshots, basis] = solver.solve({from_dense(a), b});
       const bool met = residual_norm(a, b, x) <= 1.01 * kLoose * length(b);
       EXPECT_EQ(summary.termination == Termination::Converged, met)
           << to_string(summary.termination) << " at condition " << condition;
@@ -293,7 +318,7 @@ TEST(SteihaugTest, AProductThatIsNotFiniteKeepsTheLastSoundIterate) {
       if (++count == 4) product[1] = bad;
       return product;
     });
-    const auto [x, summary] = within(1e6).solve({spoiled, b});
+    const auto [x, summary, snapshots, basis] = within(1e6).solve({spoiled, b});
     EXPECT_EQ(summary.termination, Termination::NonFinite);
     EXPECT_EQ(summary.iterations, 3);
     EXPECT_LT(relative_error(x, krylov_minimiser(a, b, 3)), kPath);
@@ -312,7 +337,7 @@ TEST(SteihaugTest, AResidualThatIsNotFiniteIsSaidToBe) {
   const LinearOperator identity("spoiled", 4, b.options(), [&](const Tensor& v) {
     return ++count == 2 ? v * std::nan("") : v.clone();
   });
-  const auto [x, summary] = within(1e6).solve({identity, b});
+  const auto [x, summary, snapshots, basis] = within(1e6).solve({identity, b});
   EXPECT_EQ(summary.termination, Termination::NonFinite) << to_string(summary.termination);
   EXPECT_LT(relative_error(x, b), kRounding);
 }

@@ -23,7 +23,10 @@ struct Training {
   /// The loss of the k-th batch.
   torch::Tensor loss(int64_t k);
   /// A step on the next batch.
-  void good_step() { optimizer->step(loss(batches++)); }
+  void good_step() {
+    const auto k = batches++;
+    optimizer->step([this, k] { return loss(k); });
+  }
 
   torch::Tensor outputs(int64_t k) { return model->forward(inputs(k)); }
   std::vector<torch::Tensor> parameters() const { return model->parameters(); }

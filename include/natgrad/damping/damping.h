@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,10 +10,11 @@ namespace natgrad {
 /// How the quadratic model is kept where it can be trusted. A damping is told outcomes and answers
 /// numbers; it never sees the network. The optimizer solves
 ///
-///     (C + λI) δ = -∇h + λ c δ_prev,  from δ = c δ_prev,   θ ← θ + r α δ,
+///     (C + λD) δ = -∇h + λ c D δ_prev,  ‖δ‖ ≤ Δ,   θ ← θ + r α δ,
 ///
-/// with λ = `lambda()`, c = `centre()` and r = `rate()`: δ is the minimiser of
-/// M(δ) + ½λ‖δ - c δ_prev‖².
+/// with λ = `lambda()`, c = `centre()`, Δ = `radius()` and r = `rate()`: δ is the minimiser of
+/// M(δ) + ½λ‖δ - c δ_prev‖²_D in the region. D is the identity unless the optimizer is given
+/// another (`NaturalGradientOptions::damping_matrix`).
 class Damping {
  public:
   virtual ~Damping() = default;
@@ -27,6 +29,20 @@ class Damping {
   virtual double centre() const { return 0; }
   /// The share of the learning rate α that this step takes, in (0, 1].
   virtual double rate() const { return 1; }
+  /// Δ, > 0: how long δ may be.
+  virtual double radius() const { return std::numeric_limits<double>::infinity(); }
+  /// Whether this step's reduction ratio is wanted,
+  ///
+  ///     ρ = (h(θ + δ) - h(θ)) / (M(δ) - M(0)),
+  ///
+  /// with M without the damping: how much of what the model promised has come true. It costs a
+  /// trial loss.
+  virtual bool needs_ratio() const { return false; }
+  /// ρ of this step; NaN or infinite if the trial loss was not finite. `at_the_edge`: ‖δ‖ = Δ.
+  virtual void observe_ratio(double /*rho*/, bool /*at_the_edge*/) {}
+  /// Whether the damping is as strong as it can be, so that a step that fails is not tried again
+  /// with more.
+  virtual bool is_exhausted() const { return false; }
   /// The step was taken; called after it, so that all of the above is of that step.
   virtual void accepted() {}
   /// The last step led to a loss that is not finite and was taken back.

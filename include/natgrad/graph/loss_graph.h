@@ -42,12 +42,14 @@ struct LossTerm {
 ///
 /// h may also hold penalties on θ: they are part of ∇h, and have a Hessian of their own.
 ///
-/// Built by one pass from the loss to its terms and one backward pass for ∇h. `backward()` must not
-/// have freed the graph; `.grad` is not touched. A copy shares the graph.
+/// Built by one pass from the loss to its terms; ∇h costs one backward pass when it is first asked
+/// for. `backward()` must not have freed the graph; `.grad` is not touched. A copy shares the
+/// graph.
 ///
 /// Throws `c10::Error` if the loss is not a real scalar with a graph; and, now or when its terms
 /// are first asked for, if parts of it are no term that natgrad can read (naming the node and the
-/// way out) or it is not linear in its terms.
+/// way out) or it is not linear in its terms. A graph that has been freed throws with the first
+/// pass through what is gone.
 class LossGraph {
  public:
   /// A parameter that is frozen or takes no part counts as constant: its gradient, and its rows of
@@ -65,8 +67,8 @@ class LossGraph {
   /// The outputs' edges; terms with the same z share one.
   const torch::autograd::edge_list& outputs() const { return read().outputs; }
   const ParameterLayout& parameters() const { return state_->parameters; }
-  /// ∇h(θ), [P].
-  const torch::Tensor& gradient() const { return state_->gradient; }
+  /// ∇h(θ) at the parameters of the forward pass, [P]: a backward pass on first use, then kept.
+  const torch::Tensor& gradient() const;
   /// Where a gradient of the loss enters its graph.
   torch::autograd::Edge root() const;
   /// Draws the random probes.
@@ -98,7 +100,7 @@ class LossGraph {
     at::Generator generator;
     torch::autograd::edge_list outputs;
     std::vector<LossTerm> terms;
-    torch::Tensor gradient;
+    torch::Tensor gradient;                   // by one pass, on first use
     std::optional<int64_t> negative_weights;  // counted on first use
     std::unique_ptr<const Linearization> linearization;
     struct {

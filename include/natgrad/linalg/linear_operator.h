@@ -3,7 +3,10 @@
 #include <torch/types.h>
 
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace natgrad {
 
@@ -14,6 +17,28 @@ enum class Columns {
   Together   ///< its function takes a block itself
 };
 
+/// Estimates of work, in multiplications and additions of a matrix product; the calls that small
+/// networks spend their time on are counted as what could be multiplied meanwhile.
+struct RootCosts {
+  double product = 0;  ///< of R v and Rᵀu together
+  double gram = 0;
+};
+
+/// A matrix R of fewer rows than columns, known by its products, and its Gram matrix RRᵀ.
+struct Root {
+  int64_t rows = 0;
+  std::function<torch::Tensor(const torch::Tensor& v)> multiply;             ///< R v, [rows]
+  std::function<torch::Tensor(const torch::Tensor& u)> multiply_transposed;  ///< Rᵀu, [P]
+  std::function<torch::Tensor()> gram;  ///< RRᵀ, [rows, rows]
+  std::function<RootCosts()> costs;     ///< null: those of an explicit R
+};
+
+/// A = scale·RᵀR + shift·I.
+struct RootForm {
+  std::shared_ptr<const Root> root;
+  double scale = 1, shift = 0;
+};
+
 /// A symmetric linear map on parameter space, v ↦ A v, known only by its products.
 ///
 /// The matrix [P, P] is never formed. Operators are values: sums, multiples and shifts (A + λI) are
@@ -22,6 +47,8 @@ class LinearOperator {
  public:
   /// Answers A v for a contiguous v of [P] with a fresh tensor that the caller may overwrite.
   using Multiply = std::function<torch::Tensor(const torch::Tensor& v)>;
+  /// Answers VᵀA V for the columns of V, each of [P]: [K, K], in double on the CPU.
+  using Inner = std::function<torch::Tensor(const std::vector<torch::Tensor>& columns)>;
   /// Answers (A + σI)⁻¹ b for b of [P].
   using ShiftedSolve = std::function<torch::Tensor(double shift, const torch::Tensor& b)>;
 
@@ -33,6 +60,13 @@ class LinearOperator {
   /// Throws if v has another length, dtype or device than the operator.
   torch::Tensor multiply(const torch::Tensor& v) const;
 
+  /// VᵀA V for the columns of V, each of [P]: [K, K], in double on the CPU. For JᵀH J it takes J v
+  /// alone, half of a product's cost.
+  torch::Tensor inner(const std::vector<torch::Tensor>& columns) const;
+  /// The same operator, knowing a cheaper way to VᵀA V than products; sums, multiples and shifts
+  /// use it too.
+  LinearOperator with_inner(Inner inner) const;
+
   /// The same operator, knowing how to solve with itself and its shifts; A + λI and c·A know it
   /// then too.
   LinearOperator with_solve(ShiftedSolve solve) const;
@@ -40,11 +74,16 @@ class LinearOperator {
   /// A⁻¹ b. Throws unless `has_solve`.
   torch::Tensor solve(const torch::Tensor& b) const;
 
+  /// The same operator, knowing that it is RᵀR; A + λI and c·A with c > 0 know their form then too.
+  LinearOperator with_root(Root root) const;
+  const std::optional<RootForm>& root_form() const { return root_form_; }
+
   int64_t size() const { return size_; }
   const torch::TensorOptions& options() const { return options_; }
   const std::string& name() const { return name_; }
 
  private:
+  friend LinearOperator operator+(const LinearOperator& a, const LinearOperator& b);
   friend LinearOperator operator+(const LinearOperator& a, double lambda);
   friend LinearOperator operator*(double c, const LinearOperator& a);
 
@@ -57,7 +96,9 @@ class LinearOperator {
   torch::TensorOptions options_;
   Multiply multiply_;
   Columns columns_;
+  Inner inner_;
   ShiftedSolve solve_;
+  std::optional<RootForm> root_form_;
 };
 
 /// A + B. Throws if their sizes, dtypes or devices differ.

@@ -1,9 +1,12 @@
 #pragma once
 
+#include <natgrad/optim/batch.h>
+#include <natgrad/optim/closure_trials.h>
 #include <natgrad/optim/last_step.h>
+#include <natgrad/optim/learned.h>
 #include <natgrad/optim/options.h>
+#include <natgrad/optim/step_data.h>
 #include <natgrad/optim/step_summary.h>
-#include <natgrad/optim/trainable.h>
 
 #include <memory>
 #include <vector>
@@ -11,15 +14,16 @@
 namespace natgrad {
 
 /// The natural-gradient optimizer (Amari 1998; Martens, "New perspectives on the natural gradient
-/// method"): on each batch it solves the damped system by conjugate gradients and moves along the
-/// solution,
+/// method"): on each batch it solves the damped system, exactly or by conjugate gradients, and
+/// moves along the solution,
 ///
 ///     (C + λI) δ = -∇h + λ μ δ_prev,   θ ← θ + r α δ,
 ///
 /// where C is the batch's Fisher matrix if the distribution of its outputs is known, else its
 /// Gauss-Newton matrix (for softmax, Bernoulli and Gaussian outputs they are one), ∇h and C come
 /// from the same batch (section 11), and λ is that batch's own noise; μ → 1 and r → 0 slowly
-/// (proximal.h), so that the batches' noise is averaged away.
+/// (proximal.h), so that the batches' noise is averaged away. Every part of it is an option, and
+/// `natgrad::presets` has sets of them that belong together (presets.h).
 ///
 ///     natgrad::NaturalGradient optimizer(model->parameters());
 ///     optimizer.step(F::cross_entropy(model->forward(x), y));
@@ -56,13 +60,21 @@ class NaturalGradient : public torch::optim::Optimizer {
   /// The same, on the loss that `closure` returns; it is called once, with gradients enabled.
   /// Should it throw, everything it changed (see `Transaction`) is put back and the exception
   /// passes through.
+  ///
+  /// Parts that judge a step by trial losses (a line search, Levenberg and Marquardt's ρ) call it
+  /// again, at other parameters: it has to use the same data each time, and may skip `backward()`.
   torch::Tensor step(LossClosure closure = nullptr) override;
+  /// The same on a batch that is given in chunks, at the memory of at most two of them: h is the
+  /// mean of what closure(k) returns for k < chunks (see `Batch`).
+  torch::Tensor step(int64_t chunks, Batch::Loss closure);
+  /// The same with batches of their own for the gradient, the curvature and trial losses.
+  torch::Tensor step(const Batches& batches);
 
-  /// `torch::save` and `torch::load` continue to the bit: the previous step, λ's history, the
-  /// number of steps and each group's lr and weight_decay, which override the present ones. All
-  /// other options (curvature, solver, damping, seed, maximize, fill_grad, module) are not saved:
-  /// construct the optimizer as it was. Loading throws `c10::Error`, with nothing changed, for
-  /// another optimizer's or model's archive.
+  /// `torch::save` and `torch::load` continue to the bit: the previous step, what damping,
+  /// preconditioner and step rule have learnt, the number of steps and each group's lr and
+  /// weight_decay, which override the present ones. All other options (the parts themselves, seed,
+  /// maximize, fill_grad, module) are not saved: construct the optimizer as it was. Loading throws
+  /// `c10::Error`, with nothing changed, for another optimizer's or model's archive.
   void save(torch::serialize::OutputArchive& archive) const override;
   void load(torch::serialize::InputArchive& archive) override;
 
@@ -75,8 +87,12 @@ class NaturalGradient : public torch::optim::Optimizer {
   void add_param_group(const torch::optim::OptimizerParamGroup& group);
 
  private:
-  torch::Tensor attempt(const LossClosure& evaluate);
-  StepSummary advance(const torch::Tensor& loss, const Trainable& trainable);
+  torch::Tensor attempt(const Batches& batches, bool can_try);
+  StepSummary advance(StepData& data);
+  LinearSystem damped_system(StepData& data, const torch::Tensor& g, const LinearOperator& C,
+                             Learned& learned, StepSummary& report) const;
+  std::optional<ClosureTrials> trials_of(StepData& data) const;
+  StepSummary failed(StepSummary report, bool at_the_edge);
   void take_back_last_step();
   void warn_once();
 
@@ -86,12 +102,13 @@ class NaturalGradient : public torch::optim::Optimizer {
   void check_groups();
   void check_new_parameters();
 
-  NaturalGradientOptions system_;     // what all groups share
-  std::unique_ptr<Damping> damping_;  // with its state
+  NaturalGradientOptions system_;  // what all groups share
+  Learned learned_;
   LastStep last_step_;
   int64_t accepted_steps_ = 0;
   size_t checked_parameters_ = 0;
   bool stepping_ = false, warned_of_failure_ = false, warned_of_curvature_ = false;
+  bool closure_is_checked_ = false;  // that it answers the same when called again
   StepSummary summary_;
 };
 

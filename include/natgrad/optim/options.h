@@ -2,7 +2,9 @@
 
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/damping/proximal.h>
-#include <natgrad/solvers/conjugate_gradients.h>
+#include <natgrad/preconditioners/preconditioner.h>
+#include <natgrad/solvers/dual_or_conjugate_gradient.h>
+#include <natgrad/step_control/learning_rate.h>
 #include <torch/nn/module.h>
 #include <torch/optim/optimizer.h>
 
@@ -34,6 +36,12 @@ class NaturalGradientOptions
   /// negated by `maximize`, as in LibTorch; zero for a parameter that h does not use. A step never
   /// reads `.grad`.
   TORCH_ARG(bool, fill_grad) = false;
+  /// The share of δ_prev at which an iterative solver starts, in [0, 1], where the damping has no
+  /// centre of its own; Martens & Sutskever (2012, section 20.9) take 0.95. A Krylov subspace takes
+  /// δ_prev in if it is not 0.
+  TORCH_ARG(double, warm_start) = 0;
+  /// How many chunks of a batch the curvature takes, from the first; 0: all. See `Batch`.
+  TORCH_ARG(int64_t, curvature_chunks) = 0;
   /// Of the random probes; two optimizers with the same seed, loss and start take the same steps.
   TORCH_ARG(uint64_t, seed) = 0;
   /// The module whose buffers (BatchNorm statistics) and train/eval modes a failed step puts back
@@ -44,15 +52,32 @@ class NaturalGradientOptions
   /// `FisherOrGaussNewton()` (the default), or any other `Curvature`.
   NaturalGradientOptions& curvature(const Curvature& curvature);
   const Curvature& curvature() const { return *curvature_; }
-  /// `ConjugateGradient()`; by default 10 iterations to a tolerance of 1e-2.
+  /// By default `DualOrConjugateGradient()`: exactly where that is cheap, else 10 iterations of
+  /// conjugate gradients to a tolerance of 1e-2.
   NaturalGradientOptions& solver(const Solver& solver);
   const Solver& solver() const { return *solver_; }
-  /// `Proximal()` (the default) or `Tikhonov(λ)`.
+  /// `Proximal()` (the default), `Tikhonov(λ)`, `LevenbergMarquardt()`, `TrustRegion()`.
   NaturalGradientOptions& damping(const Damping& damping);
   const Damping& damping() const { return *damping_; }
+  /// D of C + λD, positive definite: `MarquardtDiagonal()`, `StructuralDamping(μ)` or any curvature
+  /// of the kind; without one D = I.
+  NaturalGradientOptions& damping_matrix(const Curvature& matrix);
+  /// Null if D = I.
+  const Curvature* damping_matrix() const { return damping_matrix_.get(); }
+  /// `FisherDiagonal()`, `PropagatedDiagonal()`, `LowRank()`, `KroneckerFactored()`; none by
+  /// default.
+  NaturalGradientOptions& preconditioner(const Preconditioner& preconditioner);
+  /// Null if there is none.
+  const Preconditioner* preconditioner() const { return preconditioner_.get(); }
+  /// `LearningRate()` (the default), `InverseTime(c)`, `AdaptiveRate()`, `KLConstrained(c)`,
+  /// `QuadraticModelStep()`, `LineSearch()`, `SubspaceMinimisation()`.
+  NaturalGradientOptions& step_rule(const StepRule& rule);
+  const StepRule& step_rule() const { return *step_rule_; }
 
   /// Throws `c10::Error` for the first value that is out of range.
   void check() const;
+  /// Throws `c10::Error`, saying why, if the parts make no sense together.
+  void check_combination(bool any_group_decays) const;
   /// What groups share, as text.
   std::string describe_system() const;
   /// Whether everything that groups share is the same.
@@ -63,9 +88,11 @@ class NaturalGradientOptions
 
  private:
   std::shared_ptr<const Curvature> curvature_ = std::make_shared<FisherOrGaussNewton>();
-  std::shared_ptr<const Solver> solver_ =
-      ConjugateGradient().max_iterations(10).tolerance(1e-2).clone();
+  std::shared_ptr<const Solver> solver_ = std::make_shared<DualOrConjugateGradient>();
   std::shared_ptr<const Damping> damping_ = std::make_shared<Proximal>();
+  std::shared_ptr<const Curvature> damping_matrix_;
+  std::shared_ptr<const Preconditioner> preconditioner_;
+  std::shared_ptr<const StepRule> step_rule_ = std::make_shared<LearningRate>();
 };
 
 }  // namespace natgrad

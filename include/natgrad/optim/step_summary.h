@@ -2,6 +2,8 @@
 
 #include <natgrad/solvers/solver.h>
 
+#include <limits>
+#include <optional>
 #include <string>
 
 namespace natgrad {
@@ -14,6 +16,8 @@ enum class StepOutcome {
   NonFiniteLoss,      ///< the loss is NaN or infinite
   NonFiniteGradient,  ///< the loss is finite, its gradient is not
   SolverFailed,       ///< no usable solution; `solver.termination` says why
+  Rejected,           ///< no step was found that is better: θ stays, the damping takes note
+  DampingExhausted,   ///< the same, and the damping can become no stronger
 };
 
 /// "Accepted", "ZeroGradient", ...
@@ -28,10 +32,16 @@ struct StepSummary {
   double loss = 0;           ///< h(θ) before the step, weight decay not included
   double gradient_norm = 0;  ///< ‖∇h‖, weight decay included
   double lambda = 0;         ///< λ of the system
+  double radius = std::numeric_limits<double>::infinity();  ///< Δ, if the damping has one
   /// How many of the loss's weights s are negative (as in a policy gradient): Gauss-Newton, and
   /// Fisher with these weights, may then be indefinite.
   int64_t negative_weights = 0;
-  double step_norm = 0;  ///< ‖r α δ‖
+  double step_norm = 0;  ///< how far θ moved
+  /// ρ, the decrease of h over the one that the model promised, where the damping asked for it.
+  std::optional<double> ratio = std::nullopt;
+  /// h after the step on the trial batch, where it was measured: weight decay included, negated
+  /// under `maximize`.
+  std::optional<double> trial_loss = std::nullopt;
   SolverSummary solver;
 
   /// One line for a log: what was computed, and for a step that was not accepted what to look for.

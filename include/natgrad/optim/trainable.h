@@ -3,6 +3,7 @@
 #include <natgrad/linalg/parameters.h>
 #include <natgrad/optim/options.h>
 
+#include <optional>
 #include <vector>
 
 namespace natgrad {
@@ -27,12 +28,17 @@ const NaturalGradientOptions& options_of(const torch::optim::OptimizerParamGroup
 /// The groups' weight decays as a vector of [P]; undefined if all are zero.
 torch::Tensor weight_decay(const Trainable& trainable, const ParameterLayout& layout);
 
+/// The weight decay that all groups share, if they do.
+std::optional<double> common_weight_decay(const Trainable& trainable);
+
 /// Each parameter's `.grad` ← its piece of `gradient`, [P], in a tensor of its own.
 void write_gradients(const Trainable& trainable, const ParameterLayout& layout,
                      const torch::Tensor& gradient);
 
-/// θ ← θ + α δ with each group's α = lr; returns ‖α δ‖.
-double move_parameters(const Trainable& trainable, const ParameterLayout& layout,
-                       const torch::Tensor& delta);
+/// r α v, with each group's α = lr, for v of [P].
+torch::Tensor at_rates(const Trainable& trainable, const torch::Tensor& v, double rate);
+
+/// θ ← θ + d, in place.
+void move_parameters(const ParameterLayout& layout, const torch::Tensor& displacement);
 
 }  // namespace natgrad

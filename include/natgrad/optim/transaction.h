@@ -1,5 +1,7 @@
 #pragma once
 
+#include <natgrad/optim/module_state.h>
+#include <natgrad/optim/random_state.h>
 #include <torch/nn/module.h>
 #include <torch/types.h>
 
@@ -24,26 +26,14 @@ class Transaction {
   struct SavedGradient {
     torch::Tensor tensor, value;
   };
-  struct SavedGenerator {
-    at::Generator generator;
-    torch::Tensor state;
-  };
-  struct SavedModule {
-    std::shared_ptr<torch::nn::Module> module;
-    bool training;
-  };
-  struct SavedBuffer {
-    torch::Tensor buffer, value;
-  };
   void restore();
 
   std::vector<torch::Tensor> parameters_;
   std::vector<torch::Tensor> values_;
   std::vector<bool> requires_grad_;
   std::vector<SavedGradient> gradients_;
-  std::vector<SavedGenerator> generators_;
-  std::vector<SavedModule> modules_;
-  std::vector<SavedBuffer> buffers_;
+  RandomState random_state_;
+  ModuleState module_state_;
   bool committed_ = false;
 };
 

@@ -20,6 +20,7 @@ class FisherDiagonal final : public Preconditioner {
 
  public:
   LinearOperator at(const LossGraph& graph, double lambda) const override;
+  bool approximates_inverse() const override { return exponent_ == 1; }
   std::string describe() const override;
   std::unique_ptr<Preconditioner> clone() const override;
 };

@@ -44,8 +44,12 @@ class KroneckerFactored final : public Preconditioner {
   bool is_due(int64_t interval) const;
   void average_in(const KroneckerFactors& batch);
 
+  bool is_of(const ParameterLayout& parameters) const;
+  void forget();
+
   KroneckerFactors averages_, inverse_;
-  double inverse_lambda_ = 0;  // none yet
+  std::vector<torch::Tensor> parameters_;  // what `averages_` is of; empty: not known
+  double inverse_lambda_ = 0;              // none yet
   int64_t calls_ = 0, batches_ = 0;
 };
 

@@ -27,6 +27,10 @@ class Preconditioner {
   /// other λ.
   virtual LinearOperator at(const LossGraph& graph, double lambda) const = 0;
 
+  /// Whether M is meant as the inverse itself, not as a power of it: then it can stand in for the
+  /// solve.
+  virtual bool approximates_inverse() const { return true; }
+
   /// What `observe` has kept, to continue from later.
   virtual std::vector<torch::Tensor> state() const { return {}; }
   /// Takes up a state that `state` gave. Throws `c10::Error` if it is another preconditioner's.

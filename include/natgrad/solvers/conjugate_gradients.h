@@ -41,7 +41,13 @@ class ConjugateGradient final : public Solver {
   /// elsewhere.
   TORCH_ARG(int64_t, check_interval) = 0;
 
+  /// Growth γ > 1 of the iterations ⌈γᵏ⌉ whose x is kept in `Solution::snapshots`; Martens
+  /// takes 1.3 (2010, section 4.6); 0: none.
+  TORCH_ARG(double, snapshot_growth) = 0;
+
  public:
+  bool uses_initial() const override { return true; }
+  bool uses_preconditioner() const override { return true; }
   Solution solve(const LinearSystem& system) const override;
   /// The same for A x = b given plainly.
   Solution solve(const LinearOperator& matrix, const torch::Tensor& right_hand_side) const;

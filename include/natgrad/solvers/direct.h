@@ -1,12 +1,24 @@
 #pragma once
 
 #include <natgrad/solvers/solver.h>
+#include <torch/arg.h>
 
 namespace natgrad {
 
-/// x = A⁻¹ b for a matrix that knows its inverse (`LinearOperator::has_solve`), without iterations;
-/// one product tells the residual,
-/// and whether xᵀAx < 0: then A is not positive definite.
-Solution solve_directly(const LinearSystem& system);
+/// x = A⁻¹ b by whichever direct method has fewer unknowns: `Dual` for A = c RᵀR + λI with λ > 0
+/// and a known R of fewer rows than A's, else `Cholesky`. Both throw, and report, as they do by
+/// themselves.
+class Direct final : public Solver {
+ public:
+  /// Unknowns at most: 4096 takes 0.3 GB and seconds.
+  TORCH_ARG(int64_t, limit) = 4096;
+
+ public:
+  Solution solve(const LinearSystem& system) const override;
+  /// The same for A x = b given plainly.
+  Solution solve(const LinearOperator& matrix, const torch::Tensor& right_hand_side) const;
+  std::string describe() const override;
+  std::shared_ptr<const Solver> clone() const override;
+};
 
 }  // namespace natgrad

@@ -47,6 +47,8 @@ torch::Tensor floor_eigenvalues(const torch::Tensor& matrix, double floor);
 /// NegativeCurvature if the projected matrix has a negative eigenvalue (x is as above if it also
 /// has a positive one, else 0); Breakdown, x = 0, if it is zero; else IterationLimit.
 ///
+/// `Solution::basis` is V and VᵀA V; of no vectors where b is 0 or not finite.
+///
 /// Cost: m + 1 products, memory for K + 1 vectors of [P]. Throws `c10::Error` for settings out of
 /// range, mismatched sizes, and a preconditioner with bᵀM b ≤ 0.
 class KrylovSubspace final : public Solver {
@@ -59,6 +61,9 @@ class KrylovSubspace final : public Solver {
   TORCH_ARG(double, tolerance) = 1e-6;
 
  public:
+  bool uses_initial() const override { return true; }
+  bool uses_preconditioner() const override { return true; }
+  bool builds_basis() const override { return true; }
   Solution solve(const LinearSystem& system) const override;
   /// The same for A x = b given plainly.
   Solution solve(const LinearOperator& matrix, const torch::Tensor& right_hand_side) const;

@@ -2,9 +2,11 @@
 
 #include <natgrad/linalg/linear_operator.h>
 
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace natgrad {
 
@@ -13,6 +15,7 @@ enum class Termination {
   Converged,          ///< the true residual, recomputed, meets the tolerance
   RelativeProgress,   ///< φ fell by less than the asked share over the last iterations
   IterationLimit,     ///< as many iterations as allowed
+  Boundary,           ///< x lies on the edge of the region ‖x‖ ≤ radius
   NegativeCurvature,  ///< pᵀAp < 0: A is not positive definite; x is the last iterate before
   Breakdown,          ///< pᵀAp is zero to rounding, or the residual no longer falls
   NonFinite,          ///< NaN or infinity in the system or a product
@@ -32,24 +35,42 @@ struct SolverSummary {
 };
 
 /// A x = b. `initial` may be undefined (x₀ = 0); `preconditioner` multiplies by M ≈ A⁻¹, positive
-/// definite.
+/// definite; `radius` bounds ‖x‖ for solvers that honour one.
 struct LinearSystem {
   LinearOperator matrix;
   torch::Tensor right_hand_side;
   torch::Tensor initial = {};
   std::optional<LinearOperator> preconditioner = std::nullopt;
+  double radius = std::numeric_limits<double>::infinity();
 };
+
+struct KrylovBasis;
 
 struct Solution {
   torch::Tensor x;
   SolverSummary summary;
+  /// Earlier iterates, oldest first, where the solver was asked to keep some; x is not among them.
+  std::vector<torch::Tensor> snapshots = {};
+  /// The subspace that x was found in, where the solver builds one explicitly.
+  std::shared_ptr<const KrylovBasis> basis = nullptr;
 };
 
-/// A method for A x = b that needs nothing but products with A.
+/// A method for A x = b. Most need nothing but products with A; what else one needs it says.
 class Solver {
  public:
   virtual ~Solver() = default;
   virtual Solution solve(const LinearSystem& system) const = 0;
+  /// Whether it makes use of the system's `initial`, `preconditioner` and `radius`: what it does
+  /// not use is better not asked for.
+  virtual bool uses_initial() const { return false; }
+  virtual bool uses_preconditioner() const { return false; }
+  virtual bool uses_radius() const { return false; }
+  /// Whether it cannot do without a preconditioner.
+  virtual bool needs_preconditioner() const { return false; }
+  /// Whether it solves (C + λD) x = b also where D is not the identity.
+  virtual bool takes_damping_matrix() const { return true; }
+  /// Whether its solutions come with a `basis`.
+  virtual bool builds_basis() const { return false; }
   /// Name and settings, for summaries and messages; equal text means equal settings.
   virtual std::string describe() const = 0;
   virtual std::shared_ptr<const Solver> clone() const = 0;

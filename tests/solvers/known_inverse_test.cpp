@@ -1,4 +1,4 @@
-#include <natgrad/solvers/direct.h>
+#include <natgrad/solvers/known_inverse.h>
 
 #include "support/oracles.h"
 

@@ -1,0 +1,52 @@
+#include <fmt/format.h>
+#include <natgrad/curvature/diagonals.h>
+#include <natgrad/curvature/fisher.h>
+#include <natgrad/curvature/fisher_or_gauss_newton.h>
+#include <natgrad/curvature/marquardt_diagonal.h>
+#include <natgrad/linalg/hutchinson.h>
+#include <torch/torch.h>
+
+namespace natgrad {
+
+using torch::Tensor;
+
+namespace {
+
+Tensor propagated_diagonal(const LossGraph& graph, int64_t probes) {
+  if (!has_fisher(graph)) {
+    return propagated_gauss_newton_diagonal(graph, probes, graph.generator());
+  }
+  const auto weights =
+      graph.negative_weights() > 0 ? FisherWeights::Uniform : FisherWeights::OfTheLoss;
+  return propagated_fisher_diagonal(graph, probes, graph.generator(), weights);
+}
+
+/// d, at least `floor` of its largest entry; ones if none is positive.
+Tensor floored(const Tensor& d, double floor) {
+  const auto largest = d.max();
+  return torch::where(largest <= 0, torch::ones_like(d), d.maximum(floor * largest));
+}
+
+}  // namespace
+
+LinearOperator MarquardtDiagonal::at(const LossGraph& graph) const {
+  const torch::NoGradGuard no_grad;
+  TORCH_CHECK(floor_ > 0 && floor_ <= 1,
+              "natgrad: Marquardt's diagonal has a floor in (0, 1], a share of its largest entry, "
+              "but got ",
+              floor_, ".");
+  const auto d = exact_ ? exact_diagonal(FisherOrGaussNewton().at(graph))
+                        : propagated_diagonal(graph, probes_);
+  return natgrad::diagonal(floored(d, floor_));
+}
+
+std::string MarquardtDiagonal::describe() const {
+  const auto draws = exact_ ? std::string("exact") : fmt::format("probes={}", probes_);
+  return fmt::format("MarquardtDiagonal({}, floor={:g})", draws, floor_);
+}
+
+std::shared_ptr<const Curvature> MarquardtDiagonal::clone() const {
+  return std::make_shared<MarquardtDiagonal>(*this);
+}
+
+}  // namespace natgrad

@@ -1,0 +1,69 @@
+#include <fmt/format.h>
+#include <natgrad/damping/levenberg_marquardt.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace natgrad {
+
+void LevenbergMarquardt::set_lambda(double lambda) {
+  lambda_ = std::clamp(lambda, least_, largest_);
+}
+
+void LevenbergMarquardt::observe_ratio(double rho, bool /*at_the_edge*/) {
+  if (!std::isfinite(rho) || rho < poor_) {
+    set_lambda(raise_ * lambda());
+  } else if (rho > good_) {
+    set_lambda(lower_ * lambda());
+  }
+}
+
+void LevenbergMarquardt::rejected() { set_lambda(raise_ * lambda()); }
+
+std::vector<double> LevenbergMarquardt::state() const {
+  return {lambda(), static_cast<double>(steps_)};
+}
+
+void LevenbergMarquardt::set_state(const std::vector<double>& state) {
+  TORCH_CHECK(state.size() == 2 && state[0] > 0 && std::isfinite(state[0]) && state[1] >= 0,
+              "natgrad: LevenbergMarquardt's state is λ > 0 and a number of steps, but got ",
+              c10::ArrayRef<double>(state), ".");
+  set_lambda(state[0]);
+  steps_ = static_cast<int64_t>(state[1]);
+}
+
+std::string LevenbergMarquardt::describe() const {
+  return fmt::format(
+      "LevenbergMarquardt(initial={}, raise={}, lower={}, poor={}, good={}, interval={}, least={}, "
+      "largest={})",
+      initial_, raise_, lower_, poor_, good_, interval_, least_, largest_);
+}
+
+void LevenbergMarquardt::check_options() const {
+  TORCH_CHECK(least_ > 0 && least_ <= largest_ && std::isfinite(largest_),
+              "natgrad: LevenbergMarquardt's least and largest λ are finite numbers with 0 < least "
+              "<= largest, but are ",
+              least_, " and ", largest_, ".");
+  TORCH_CHECK(initial_ >= least_ && initial_ <= largest_,
+              "natgrad: LevenbergMarquardt's initial λ lies between its least, ", least_,
+              ", and its largest, ", largest_, ", but is ", initial_, ".");
+  TORCH_CHECK(raise_ > 1 && std::isfinite(raise_),
+              "natgrad: LevenbergMarquardt's raise is a finite factor > 1, but is ", raise_, ".");
+  TORCH_CHECK(lower_ > 0 && lower_ <= 1,
+              "natgrad: LevenbergMarquardt's lower is a factor in (0, 1], but is ", lower_, ".");
+  TORCH_CHECK(poor_ < good_ && std::isfinite(poor_) && std::isfinite(good_),
+              "natgrad: LevenbergMarquardt's poor and good are finite ratios with poor < good, but "
+              "are ",
+              poor_, " and ", good_, ".");
+  TORCH_CHECK(interval_ >= 1,
+              "natgrad: LevenbergMarquardt's interval is a number of steps >= 1, but is ",
+              interval_, ".");
+}
+
+std::unique_ptr<Damping> LevenbergMarquardt::clone() const {
+  check_options();
+  return std::make_unique<LevenbergMarquardt>(*this);
+}
+
+}  // namespace natgrad

@@ -1,0 +1,56 @@
+#include "pull_back_many.h"
+
+#include <natgrad/graph/backward.h>
+#include <natgrad/graph/pass_size.h>
+#include <natgrad/linalg/vmap.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+
+namespace natgrad {
+namespace {
+
+using torch::Tensor;
+
+// Passes at once; in a vmap each takes the memory of a backward pass.
+constexpr int64_t kAtOnce = 32;
+
+Tensor loop(const TensorFunction& f, const std::vector<Tensor>& batches) {
+  std::vector<Tensor> rows;
+  for (int64_t i = 0; i < batches.front().size(0); ++i) {
+    std::vector<Tensor> slices;
+    for (const auto& batch : batches) slices.push_back(batch[i]);
+    rows.push_back(f(slices));
+  }
+  return torch::stack(rows);
+}
+
+}  // namespace
+
+Tensor pull_back_many(const torch::autograd::edge_list& roots, const std::vector<Tensor>& batches,
+                      const torch::autograd::edge_list& inputs, const std::vector<int64_t>& lengths,
+                      const torch::TensorOptions& options) {
+  const TensorFunction pull_back_one = [&](const std::vector<Tensor>& cotangents) {
+    auto arrived = backward(roots, cotangents, inputs);
+    for (size_t k = 0; k < arrived.size(); ++k) {
+      arrived[k] = arrived[k].defined() ? arrived[k].reshape(-1).to(options.dtype())
+                                        : torch::zeros({lengths[k]}, options);
+    }
+    return torch::cat(arrived);
+  };
+  const auto passes = batches.front().size(0);
+  bool at_once = passes > 1 && is_small_pass(roots);
+  std::vector<Tensor> rows;
+  for (int64_t first = 0; first < passes; first += kAtOnce) {
+    std::vector<Tensor> some;
+    for (const auto& batch : batches) {
+      some.push_back(batch.narrow(0, first, std::min(kAtOnce, passes - first)));
+    }
+    const auto all = at_once ? vmap(pull_back_one, some) : std::nullopt;
+    at_once = all.has_value();
+    rows.push_back(all ? *all : loop(pull_back_one, some));
+  }
+  return rows.size() == 1 ? rows.front() : torch::cat(rows);
+}
+
+}  // namespace natgrad

@@ -1,0 +1,106 @@
+#include <natgrad/graph/walk.h>
+#include <natgrad/optim/replayed_batch.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace natgrad {
+
+using torch::Tensor;
+
+namespace {
+
+/// What a replayed call may draw from or write to besides the parameters. While it lives, buffers
+/// and `.grad`s hold copies; then they get their own memory back, unwritten, so that graphs that
+/// saved them stay valid.
+class Bystanders {
+ public:
+  Bystanders(std::vector<Tensor> parameters, const std::shared_ptr<torch::nn::Module>& module)
+      : parameters_(std::move(parameters)), random_(parameters_.front().device()) {
+    for (auto& parameter : parameters_) {
+      gradients_.push_back(parameter.grad());
+      parameter.mutable_grad() = copy_of(parameter.grad());
+    }
+    if (!module) return;
+    for (const auto& part : module->modules()) modes_.emplace_back(part, part->is_training());
+    for (auto& buffer : module->buffers()) {
+      if (!buffer.defined()) continue;
+      buffers_.emplace_back(buffer, buffer.detach());
+      buffer.set_data(copy_of(buffer));
+    }
+  }
+  ~Bystanders() {
+    random_.restore();
+    for (size_t i = 0; i < parameters_.size(); ++i) parameters_[i].mutable_grad() = gradients_[i];
+    for (auto& [buffer, own] : buffers_) buffer.set_data(own);
+    for (auto& [part, training] : modes_) part->train(training);
+  }
+  Bystanders(const Bystanders&) = delete;
+  Bystanders& operator=(const Bystanders&) = delete;
+
+ private:
+  static Tensor copy_of(const Tensor& t) { return t.defined() ? t.detach().clone() : t; }
+
+  std::vector<Tensor> parameters_, gradients_;
+  RandomState random_;
+  std::vector<std::pair<Tensor, Tensor>> buffers_;
+  std::vector<std::pair<std::shared_ptr<torch::nn::Module>, bool>> modes_;
+};
+
+void check_number(const Tensor& loss) {
+  TORCH_CHECK(
+      loss.defined() && loss.numel() == 1 && loss.is_floating_point(),
+      "natgrad: the closure returned no floating-point number when it was called again, for a "
+      "trial loss or a product.");
+}
+
+/// The `.grad`s, and how often each was written to.
+std::vector<std::pair<Tensor, uint32_t>> gradients_of(const std::vector<Tensor>& parameters) {
+  std::vector<std::pair<Tensor, uint32_t>> gradients;
+  for (const auto& parameter : parameters) {
+    const auto& gradient = parameter.grad();
+    gradients.emplace_back(gradient, gradient.defined() ? gradient._version() : 0);
+  }
+  return gradients;
+}
+
+bool are_the_same(const std::vector<std::pair<Tensor, uint32_t>>& a,
+                  const std::vector<std::pair<Tensor, uint32_t>>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), [](const auto& x, const auto& y) {
+    return x.first.is_same(y.first) && x.second == y.second;
+  });
+}
+
+}  // namespace
+
+ReplayedBatch::ReplayedBatch(Batch batch, std::vector<Tensor> parameters,
+                             std::shared_ptr<torch::nn::Module> module)
+    : batch_(std::move(batch)), parameters_(std::move(parameters)), module_(std::move(module)) {
+  TORCH_CHECK(batch_.loss != nullptr,
+              "natgrad: step needs the loss: step(loss), or step(closure) with a closure that "
+              "returns it.");
+  TORCH_CHECK(batch_.chunks >= 1, "natgrad: a batch has at least 1 chunk, but got ", batch_.chunks,
+              ".");
+  before_.resize(batch_.chunks);
+}
+
+Tensor ReplayedBatch::evaluate(int64_t chunk) {
+  if (!before_[chunk]) return evaluate_first(chunk);
+  const Bystanders bystanders(parameters_, module_);
+  before_[chunk]->restore();
+  const auto loss = batch_.loss(chunk);
+  check_number(loss);
+  return loss;
+}
+
+Tensor ReplayedBatch::evaluate_first(int64_t chunk) {
+  const auto gradients = gradients_of(parameters_);
+  before_[chunk].emplace(parameters_.front().device());
+  const auto loss = batch_.loss(chunk);
+  torch::GradMode::is_enabled() ? check_loss(loss) : check_number(loss);
+  runs_backward_ = runs_backward_ || !are_the_same(gradients_of(parameters_), gradients);
+  return loss;
+}
+
+}  // namespace natgrad

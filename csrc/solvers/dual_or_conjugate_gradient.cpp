@@ -1,0 +1,69 @@
+#include <fmt/format.h>
+#include <natgrad/solvers/dual_or_conjugate_gradient.h>
+
+namespace natgrad {
+namespace {
+
+// A vector of [P] read and written by an operation of its own takes about 3 multiply-adds of a
+// matrix product a number: an iteration has some seven of them, the dual some forty, also in
+// double. An entry of the [r, r] matrix is copied, factored and read a few times in double.
+constexpr double kVectorsOfIteration = 20, kVectorsOfDual = 120, kEntriesOfDual = 30;
+
+/// Of an explicit R of [r, P].
+RootCosts explicit_costs(double rows, double parameters) {
+  return {2 * rows * parameters, rows * rows * parameters};
+}
+
+void check_limit(int64_t limit) {
+  TORCH_CHECK(limit >= 0, "natgrad: DualOrConjugateGradient needs limit >= 0, but got ", limit,
+              ".");
+}
+
+}  // namespace
+
+DualOrConjugateGradient& DualOrConjugateGradient::iterative(ConjugateGradient solver) {
+  iterative_ = std::move(solver);
+  return *this;
+}
+
+bool DualOrConjugateGradient::takes_dual(const LinearOperator& matrix) const {
+  if (!has_dual(matrix) || matrix.root_form()->root->rows > limit_) return false;
+  const auto& root = *matrix.root_form()->root;
+  const auto r = static_cast<double>(root.rows), P = static_cast<double>(matrix.size());
+  const auto costs = root.costs ? root.costs() : explicit_costs(r, P);
+  const double dual =
+      costs.gram + r * r * (r / 6 + kEntriesOfDual) + 2 * costs.product + kVectorsOfDual * P;
+  const auto iterations = static_cast<double>(iterative_.max_iterations());
+  return dual <= iterations * (costs.product + kVectorsOfIteration * P);
+}
+
+Solution DualOrConjugateGradient::solve(const LinearSystem& system) const {
+  check_limit(limit_);
+  if (!takes_dual(system.matrix)) return iterative_.solve(system);
+  auto exact = Dual().limit(limit_).solve(system);
+  if (exact.summary.termination == Termination::Converged) return exact;
+  auto iterated = iterative_.solve(system);
+  const auto products = exact.summary.products + iterated.summary.products;
+  // φ tells which is nearer to the solution; one that is not finite is the worse one.
+  auto& better = exact.summary.quadratic <= iterated.summary.quadratic ? exact : iterated;
+  better.summary.products = products;
+  return better;
+}
+
+Solution DualOrConjugateGradient::solve(const LinearOperator& matrix,
+                                        const torch::Tensor& right_hand_side) const {
+  return solve({matrix, right_hand_side});
+}
+
+std::string DualOrConjugateGradient::describe() const {
+  return fmt::format("DualOrConjugateGradient(limit={}, iterative={})", limit_,
+                     iterative_.describe());
+}
+
+std::shared_ptr<const Solver> DualOrConjugateGradient::clone() const {
+  check_limit(limit_);
+  iterative_.clone();  // checks its settings
+  return std::make_shared<DualOrConjugateGradient>(*this);
+}
+
+}  // namespace natgrad

@@ -1,0 +1,33 @@
+#include <natgrad/linalg/norm.h>
+#include <natgrad/solvers/known_inverse.h>
+#include <torch/torch.h>
+
+#include <cmath>
+
+namespace natgrad {
+
+namespace {
+
+Termination termination_of(double residual, double curvature) {
+  if (!std::isfinite(residual)) return Termination::NonFinite;
+  return curvature < 0 ? Termination::NegativeCurvature : Termination::Converged;
+}
+
+}  // namespace
+
+Solution solve_directly(const LinearSystem& system) {
+  const auto& b = system.right_hand_side;
+  const auto x = system.matrix.solve(b);
+  const auto product = system.matrix.multiply(x);
+  const auto in_double = [](const torch::Tensor& v) { return v.to(torch::kDouble); };
+  Solution solution{x, {}};
+  auto& summary = solution.summary;
+  summary.products = 1;
+  summary.right_hand_side = norm_in_double(b);
+  summary.residual = norm_in_double(b - product);
+  summary.quadratic = in_double(x).dot(in_double(0.5 * product - b)).item<double>();
+  summary.termination = termination_of(summary.residual, x.dot(product).item<double>());
+  return solution;
+}
+
+}  // namespace natgrad

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <natgrad/graph/loss_graph.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/saved_variable.h>
+
+#include <vector>
+
+namespace natgrad {
+
+/// How far a hidden state h' is from h: a distance D(h, h') ≥ 0 with D(h, h) = 0, summed over the
+/// units. What counts is its Hessian in h' at h' = h, which is diagonal.
+enum class HiddenDistance {
+  Squared,               ///< ½‖h - h'‖²: H_D = I, for any units
+  LogisticCrossEntropy,  ///< -h log h' - (1-h) log(1-h'), up to a constant: H_D = 1/(h(1-h)), for
+                         ///< units in [0, 1]
+  TanhCrossEntropy       ///< the same of q = (1+h)/2: H_D = 1/(1-h²), for units in [-1, 1]
+};
+
+/// Marks a hidden state for structural damping (see structural_damping.h), in the forward pass:
+///
+///     h = natgrad::hidden(torch::tanh(a), natgrad::HiddenDistance::TanhCrossEntropy);
+///
+/// h: [N, ...], dimension 0 the examples. It is the identity, and changes nothing else: not how the
+/// loss is read, no product, no gradient. Mark each state once, and compute on from what this
+/// returns, not from h. The cross-entropies keep h, which is not to be changed in place afterwards.
+/// Throws `c10::Error` for an h without dimensions.
+torch::Tensor hidden(const torch::Tensor& h, HiddenDistance distance = HiddenDistance::Squared);
+
+/// The node that `hidden` leaves in the graph.
+struct HiddenStateNode final : torch::autograd::Node {
+  torch::autograd::variable_list apply(torch::autograd::variable_list&& gradients) override;
+  void release_variables() override { h.reset_data(); }
+  std::string name() const override { return "natgrad::hidden"; }
+
+  HiddenDistance distance = HiddenDistance::Squared;
+  torch::autograd::SavedVariable h;  // none of a squared distance, which does not need it
+};
+
+/// A marked hidden state, as the graph tells it.
+struct HiddenState {
+  torch::autograd::Edge edge;  ///< of h, [N, ...]
+  /// H_D, which is diagonal, shaped like h; undefined if it is the identity.
+  torch::Tensor distance_hessian;
+};
+
+/// The hidden states that are marked below the loss, those first that were computed first. One walk
+/// down the graph. Throws `c10::Error` if the graph has been freed, if a kept state was changed in
+/// place, or if a state lies outside the range of its distance's units.
+///
+/// Where a unit is saturated to within the rounding ε of its dtype, h(1-h) < ε, H_D takes ε
+/// instead. There dh/da = h(1-h) vanishes faster than H_D grows, a its input: what the unit adds in
+/// a, h(1-h) without the bound, is smaller with it, and zero at the ends.
+std::vector<HiddenState> hidden_states(const LossGraph& graph);
+
+}  // namespace natgrad

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <natgrad/solvers/conjugate_gradients.h>
+#include <natgrad/solvers/dual.h>
+
+namespace natgrad {
+
+/// The optimizer's default: the exact solution by `Dual` where that is estimated to be cheaper than
+/// all the iterations that conjugate gradients may take, else conjugate gradients.
+///
+/// With r rows of R and P parameters, in multiplications and additions,
+///
+///     dual:  Gram matrix + r³/6 + 30 r² + 2 products + 120 P,
+///     conjugate gradients:  max_iterations · (1 product + 20 P),
+///
+/// where the curvature estimates its Gram matrix and products by the sizes of the layers and the
+/// number of calls (`RootCosts`). On one CPU core the constants stand for the measured time. Where
+/// the dual does not converge (λ near the rounding of A in float32), the iterations are tried too,
+/// and the x of the lower φ is taken.
+class DualOrConjugateGradient final : public Solver {
+ public:
+  /// Rows of R above which the iterations are taken whatever they cost: the Gram matrix needs 24 r²
+  /// bytes.
+  TORCH_ARG(int64_t, limit) = 2048;
+
+ public:
+  /// What is done where the dual is not; by default 10 iterations at most to a tolerance of 1e-2.
+  DualOrConjugateGradient& iterative(ConjugateGradient solver);
+  const ConjugateGradient& iterative() const { return iterative_; }
+
+  /// Whether this system is solved by `Dual`. A walk over the graph.
+  bool takes_dual(const LinearOperator& matrix) const;
+
+  bool uses_initial() const override { return iterative_.uses_initial(); }
+  bool uses_preconditioner() const override { return iterative_.uses_preconditioner(); }
+  Solution solve(const LinearSystem& system) const override;
+  /// The same for A x = b given plainly.
+  Solution solve(const LinearOperator& matrix, const torch::Tensor& right_hand_side) const;
+  std::string describe() const override;
+  std::shared_ptr<const Solver> clone() const override;
+
+ private:
+  ConjugateGradient iterative_ = ConjugateGradient().max_iterations(10).tolerance(1e-2);
+};
+
+}  // namespace natgrad

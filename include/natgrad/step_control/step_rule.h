@@ -1,0 +1,71 @@
+#pragma once
+
+#include <natgrad/linalg/linear_operator.h>
+#include <natgrad/solvers/solver.h>
+#include <natgrad/step_control/trial_losses.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace natgrad {
+
+/// What a step is chosen from: the quadratic model M(δ) = h + gᵀδ + ½ δᵀCδ, and what the solver
+/// made of it.
+struct StepProblem {
+  double loss;                    ///< h(θ), as it is minimised
+  const torch::Tensor& gradient;  ///< g = ∇h, [P]
+  const LinearOperator& matrix;   ///< C + λD, with what is added for damping
+  const Solution& solution;       ///< δ
+  torch::Tensor previous;         ///< what the last step kept, [P]; undefined if there is none
+  /// v ↦ r α v: the learning rate of each parameter's group, times the damping's own.
+  std::function<torch::Tensor(const torch::Tensor& v)> at_rate;
+  TrialLosses* trials = nullptr;  ///< null where a step has no closure
+};
+
+/// What a rule has chosen.
+struct Step {
+  torch::Tensor displacement;  ///< θ moves by it, [P]
+  torch::Tensor kept;          ///< the next step's `previous`, [P]
+  /// The displacement that tells how good the model is, where that is not `displacement` itself (as
+  /// before a line search has shortened it), and h there.
+  torch::Tensor proposal = {};
+  std::optional<double> proposal_loss = std::nullopt;
+  std::optional<double> loss = std::nullopt;  ///< h(θ + displacement), where it was measured
+  bool found = true;                          ///< false: trials were made, and none was good enough
+};
+
+/// How far to go along the solution of the damped system, or where to in what the solver has seen
+/// on its way.
+///
+/// A rule is a value. What it learns from step to step changes in `choose` alone, so a step works
+/// on a `clone()` and keeps it if the step is accepted.
+class StepRule {
+ public:
+  virtual ~StepRule() = default;
+  virtual Step choose(const StepProblem& problem) = 0;
+
+  /// Whether it evaluates trial points: `step` then needs a closure.
+  virtual bool needs_trials() const { return false; }
+  /// What it needs from the solver, apart from a solution.
+  virtual bool needs_basis() const { return false; }
+  /// Whether `previous` is to be the last displacement for it to be of use: then it is no warm
+  /// start for a solver.
+  virtual bool keeps_displacement() const { return false; }
+  /// Whether it takes a δ that solves a system centred on the last step; if not, δ = -A⁻¹g.
+  virtual bool takes_centred_solution() const { return !keeps_displacement(); }
+
+  /// What it has learnt from the steps so far, to continue from later.
+  virtual std::vector<double> state() const { return {}; }
+  /// Takes up a state that `state` gave. Throws `c10::Error` if it is another rule's.
+  virtual void set_state(const std::vector<double>& state);
+
+  /// Name and settings; equal text means equal settings.
+  virtual std::string describe() const = 0;
+  /// A copy, state included.
+  virtual std::unique_ptr<StepRule> clone() const = 0;
+};
+
+}  // namespace natgrad

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <torch/types.h>
+
+namespace natgrad {
+
+/// h(θ) and h at trial points θ + d, on the batch that steps are judged by. The parameters are back
+/// at θ after each call, bit for bit, and all calls see one function: random generators are
+/// replayed.
+class TrialLosses {
+ public:
+  virtual ~TrialLosses() = default;
+  /// h(θ).
+  virtual double start() = 0;
+  /// h(θ + d) for d of [P]; may be NaN or infinite. One forward pass.
+  virtual double at(const torch::Tensor& d) = 0;
+  /// The same, and ∇h(θ + d), [P], into `gradient`. One forward and one backward pass.
+  virtual double at(const torch::Tensor& d, torch::Tensor& gradient) = 0;
+  /// What two values of h may differ by in rounding alone.
+  virtual double rounding() { return 0; }
+};
+
+}  // namespace natgrad
