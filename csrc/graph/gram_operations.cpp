@@ -3,6 +3,7 @@
 #include <natgrad/graph/output_gram.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <unordered_set>
 #include <vector>
 
@@ -33,6 +34,16 @@ double arithmetic_of_pass(const LossGraph& graph) {
   return static_cast<double>(graph.examples()) * static_cast<double>(graph.parameters().size());
 }
 
+bool is_convolution(const Layer& layer) { return layer.kind == Layer::Kind::Convolution; }
+
+/// How often a layer's weights are applied to an example: rows, and positions of each.
+double applications(const Layer& layer, double examples) {
+  const auto shape = shape_at(layer.output);
+  const auto positions =
+      is_convolution(layer) ? c10::multiply_integers(shape.begin() + 2, shape.end()) : 1;
+  return static_cast<double>(layer.rows * positions) / examples;
+}
+
 }  // namespace
 
 double product_operations(const LossGraph& graph) {
@@ -45,6 +56,10 @@ double gram_operations(const LossGraph& graph, int64_t directions) {
   const auto D = static_cast<double>(directions), examples = static_cast<double>(graph.examples());
   const double rows = D * examples, nodes = nodes_below(graph);
   double sum = kCall * (nodes + kCallsOfGram) + D * kShareOfProduct * arithmetic_of_pass(graph);
+  // Backward passes through convolutions are not faster many at a time.
+  if (std::any_of(found.layers.begin(), found.layers.end(), is_convolution)) {
+    sum += D * product_operations(graph);
+  }
   std::vector<int> uses(parameters.size());
   for (const auto& layer : found.layers) {
     sum += kCallsOfLayer * kCall;
@@ -58,7 +73,7 @@ double gram_operations(const LossGraph& graph, int64_t directions) {
     const auto width =
         static_cast<double>(c10::multiply_integers(shape_at(layer.output))) / examples;
     sum += rows * rows * (kEntry + (is_plain ? width : numbers / uses[*layer.weight]));
-    if (!is_plain) sum += kCall * D + rows * numbers * static_cast<double>(layer.rows) / examples;
+    if (!is_plain) sum += kCall * D + rows * numbers * applications(layer, examples);
   }
   for (size_t i = 0; i < parameters.size(); ++i) {
     if (found.covers[i]) continue;

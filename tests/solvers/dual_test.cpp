@@ -204,7 +204,7 @@ TEST_F(DualTest, TheChoiceFollowsTheCosts) {
   const auto patient = DualOrConjugateGradient().iterative(ConjugateGradient().max_iterations(500));
   EXPECT_TRUE(patient.takes_dual(from_rows(rows, nullptr, dear) + 1));
   // Without estimates they are those of the explicit rows.
-  EXPECT_TRUE(solver.takes_dual(from_rows(rows) + 1));
+  EXPECT_TRUE(patient.takes_dual(from_rows(rows) + 1));
   EXPECT_FALSE(solver.takes_dual(from_rows(randn({300, kSize}, 8)) + 1));
 }
 

@@ -6,17 +6,16 @@
 namespace natgrad {
 
 /// The optimizer's default: the exact solution by `Dual` where that is estimated to be cheaper than
-/// all the iterations that conjugate gradients may take, else conjugate gradients.
+/// the iterations that conjugate gradients make, else conjugate gradients.
 ///
 /// With r rows of R and P parameters, in multiplications and additions,
 ///
 ///     dual:  Gram matrix + r³/6 + 30 r² + 2 products + 120 P,
-///     conjugate gradients:  max_iterations · (1 product + 20 P),
+///     conjugate gradients:  0.6 max_iterations · (1 product + 20 P),
 ///
 /// where the curvature estimates its Gram matrix and products by the sizes of the layers and the
 /// number of calls (`RootCosts`). On one CPU core the constants stand for the measured time. Where
-/// the dual does not converge (λ near the rounding of A in float32), the iterations are tried too,
-/// and the x of the lower φ is taken.
+/// the dual breaks down the iterations are tried too, and the x of the lower φ is taken.
 class DualOrConjugateGradient final : public Solver {
  public:
   /// Rows of R above which the iterations are taken whatever they cost: the Gram matrix needs 24 r²
