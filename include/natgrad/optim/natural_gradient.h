@@ -42,7 +42,9 @@ namespace natgrad {
 /// first solve that fails or meets negative curvature is also a LibTorch warning. After either,
 /// parameters, gradients, flags, generators and the optimizer's state are as before the call,
 /// except that a loss that is not finite after an accepted step takes that step back (not if the
-/// loss is NaN on finite outputs: then the targets are at fault, as when all are ignored).
+/// loss is NaN on finite outputs: then the targets are at fault, as when all are ignored), and that
+/// a damping which judges steps (Levenberg and Marquardt's, a trust region) is stronger after one
+/// that failed.
 ///
 /// As LibTorch's optimizers it can be moved, between steps, and not copied: for a copy, construct
 /// another with the same options and load what this one saved. One that was moved from has no
