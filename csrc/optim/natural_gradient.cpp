@@ -213,8 +213,10 @@ StepSummary NaturalGradient::advance(StepData& data) {
 
   // How far: θ ← θ + d, unless trials tell that it is no better.
   auto trials = trials_of(data);
+  const auto previous =
+      learned.step_rule->keeps_displacement() ? last_step_.delta(layout) : Tensor();
   const auto step = learned.step_rule->choose(
-      {objective.value(), g, system.matrix, solution, last_step_.delta(layout),
+      {objective.value(), g, system.matrix, solution, previous,
        [&](const Tensor& v) { return at_rates(objective.trainable(), v, learned.damping->rate()); },
        trials ? &*trials : nullptr});
   if (learned.damping->needs_ratio()) measure_ratio(step, g, C, *trials, report);

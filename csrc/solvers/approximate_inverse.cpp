@@ -23,7 +23,7 @@ void fill_residual(const LinearOperator& A, const Tensor& b, const Tensor& x, do
   const Tensor product = A.multiply(x);
   summary.products = 1;
   summary.residual = norm_in_double(b - product) * scale;
-  summary.quadratic = inner_product(x, 0.5 * product - b) * scale * scale;
+  summary.quadratic = quadratic_of(x, product, b) * scale * scale;
 }
 
 }  // namespace

@@ -92,7 +92,7 @@ Solution solve_by(const Inverse& inverse, const LinearSystem& system, const Dual
   summary.products = 2 * (1 + refinements);
   summary.residual = best.size;
   summary.right_hand_side = size;
-  summary.quadratic = in_double(best.x).dot(in_double(0.5 * best.product - b)).item<double>();
+  summary.quadratic = quadratic_of(best.x, best.product, b);
   return solution;
 }
 

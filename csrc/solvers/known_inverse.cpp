@@ -1,8 +1,9 @@
-#include <natgrad/linalg/norm.h>
 #include <natgrad/solvers/known_inverse.h>
 #include <torch/torch.h>
 
 #include <cmath>
+
+#include "linear_system.h"
 
 namespace natgrad {
 
@@ -19,13 +20,12 @@ Solution solve_directly(const LinearSystem& system) {
   const auto& b = system.right_hand_side;
   const auto x = system.matrix.solve(b);
   const auto product = system.matrix.multiply(x);
-  const auto in_double = [](const torch::Tensor& v) { return v.to(torch::kDouble); };
   Solution solution{x, {}};
   auto& summary = solution.summary;
   summary.products = 1;
   summary.right_hand_side = norm_in_double(b);
   summary.residual = norm_in_double(b - product);
-  summary.quadratic = in_double(x).dot(in_double(0.5 * product - b)).item<double>();
+  summary.quadratic = quadratic_of(x, product, b);
   summary.termination = termination_of(summary.residual, x.dot(product).item<double>());
   return solution;
 }

@@ -37,6 +37,10 @@ std::optional<Solution> solution_without_products(const LinearSystem& system) {
   return std::nullopt;
 }
 
+double quadratic_of(const Tensor& x, const Tensor& product, const Tensor& b) {
+  return x.to(torch::kDouble).dot((0.5 * product - b).to(torch::kDouble)).item<double>();
+}
+
 double largest_entry(const Tensor& v) {
   if (v.numel() == 0) return 0;
   const auto [least, most] = torch::aminmax(v);  // NaN if some number is

@@ -16,6 +16,9 @@ Solution zero_solution(const LinearSystem& system, Termination termination, int6
 /// What needs no product: x = 0 where b = 0 (Converged) or b is not finite (NonFinite).
 std::optional<Solution> solution_without_products(const LinearSystem& system);
 
+/// φ(x) = ½ xᵀAx - bᵀx in double, given A x.
+double quadratic_of(const torch::Tensor& x, const torch::Tensor& product, const torch::Tensor& b);
+
 /// The largest |vᵢ|, NaN if some vᵢ is.
 double largest_entry(const torch::Tensor& v);
 
