@@ -35,4 +35,5 @@ file(WRITE "${output}" "${script}")
 
 list(LENGTH tests test_count)
 list(LENGTH suites suite_count)
-message("natgrad_tests: ${test_count} tests in ${suite_count} suites")
+cmake_path(GET program FILENAME name)
+message("${name}: ${test_count} tests in ${suite_count} suites")

@@ -21,10 +21,14 @@ OutputGradients scaled(OutputGradients u, const Tensor& scales) {
   return u;
 }
 
+}  // namespace
+
 void drop(std::vector<bool>& covers, const Layer& layer) {
   if (layer.weight) covers[*layer.weight] = false;
   if (layer.bias) covers[*layer.bias] = false;
 }
+
+namespace {
 
 /// The layers whose order `probe` tells, gradients above them with the examples in dimension 0, of
 /// which `probed` arrives at the layers.

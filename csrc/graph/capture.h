@@ -19,6 +19,9 @@ struct Capture {
   std::vector<bool> covers;  ///< by parameter: whether these layers are all that it takes part in
 };
 
+/// Takes the layer's parameters out of those that are covered.
+void drop(std::vector<bool>& covers, const Layer& layer);
+
 /// Below the outputs of a loss that can be read, given ∂h/∂z.
 Capture capture_below(const OutputGradients& u, const LossGraph& graph);
 

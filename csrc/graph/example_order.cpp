@@ -3,21 +3,16 @@
 #include <natgrad/linalg/random.h>
 #include <torch/torch.h>
 
+#include "rounding_through_network.h"
+
 namespace natgrad {
 namespace {
 
 using torch::Tensor;
 
-// Rounding of a row's δ through a deep network, relative to the row and, a thousand times smaller,
-// to the layer's longest. All of a layer's rows fit by chance only if their examples' scales are
-// as close as that.
-constexpr double kToleranceDouble = 1e-9, kToleranceFloat = 1e-3, kToleranceHalf = 1e-1;
+// A row's δ is compared relative to the row and, a thousand times smaller, to the layer's longest.
+// All of a layer's rows fit by chance only if their examples' scales are as close as that.
 constexpr double kOfTheLongest = 1e-3;
-
-double tolerance_for(torch::ScalarType type) {
-  if (type == torch::kDouble) return kToleranceDouble;
-  return type == torch::kFloat ? kToleranceFloat : kToleranceHalf;
-}
 
 }  // namespace
 
@@ -44,7 +39,7 @@ std::optional<ExampleOrder> order_of(const Layer& layer, const Tensor& delta,
     const auto error = (by_example(scaled, examples, order) - expected).norm(2, {2});
     const auto length = expected.norm(2, {2});
     const auto allowed = length + kOfTheLongest * length.max();
-    if ((error <= tolerance_for(delta.scalar_type()) * allowed).all().item<bool>()) return order;
+    if ((error <= rounding_through_network(delta.scalar_type()) * allowed).all().item<bool>()) return order;
   }
   return std::nullopt;
 }

@@ -8,11 +8,6 @@ namespace {
 
 using torch::Tensor;
 
-/// [M, groups, positions, R] as [N, groups, rows of the example · positions, R].
-Tensor gather_rows(const Tensor& factor, int64_t examples, ExampleOrder order) {
-  return by_example(factor, examples, order).transpose(1, 2).flatten(2, 3);
-}
-
 /// rows += Σ_k left_k ⊗ right_k in each example and group.
 void add_products(const Tensor& rows, const Tensor& left, const Tensor& right) {
   const auto sum = rows.unflatten(1, {left.size(1), left.size(3), right.size(3)});
@@ -26,6 +21,10 @@ void add_products(const Tensor& rows, const Tensor& left, const Tensor& right) {
 }
 
 }  // namespace
+
+Tensor gather_rows(const Tensor& factor, int64_t examples, ExampleOrder order) {
+  return by_example(factor, examples, order).transpose(1, 2).flatten(2, 3);
+}
 
 void add_weight_rows(const Tensor& rows, Layer layer, const Tensor& delta, ExampleOrder order,
                      torch::IntArrayRef shape) {

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "depth_first.h"
+#include "rounding_through_network.h"
 
 namespace natgrad {
 namespace {
@@ -23,20 +24,13 @@ using torch::autograd::edge_list;
 using torch::autograd::Node;
 using torch::autograd::variable_list;
 
-// Of |u·Jv - v·Jᵀu| against |u||Jv| + |v||Jᵀu|: rounding through a deep network stays below; the
-// gradient that an op loses does not.
-constexpr double kToleranceDouble = 1e-9, kToleranceFloat = 1e-3, kToleranceHalf = 5e-2;
-// The same for one op, where nothing accumulates: what it loses is a good part of the whole.
+// Of |u·Jv - v·Jᵀu| against |u||Jv| + |v||Jᵀu| for one op, where nothing accumulates: what it loses
+// is a good part of the whole.
 constexpr double kToleranceOneOp = 1e-3;
 // float32's smallest normal number over its rounding.
 constexpr double kEdgeOfRange = 1e-31;
 // Where a look at the device costs a wait.
 constexpr size_t kVerifyInterval = 10;
-
-double tolerance_for(torch::ScalarType type) {
-  if (type == torch::kDouble) return kToleranceDouble;
-  return type == torch::kFloat ? kToleranceFloat : kToleranceHalf;
-}
 
 /// That of the lowest precision in the graph below `output`: mixed precision and autocast compute
 /// there.
@@ -46,7 +40,7 @@ double coarsest_tolerance(const Edge& output) {
     for (uint32_t i = 0; i < node.num_inputs(); ++i) {
       const auto& metadata = node.input_metadata(i);
       if (metadata.was_default_constructed()) continue;
-      tolerance = std::max(tolerance, tolerance_for(c10::typeMetaToScalarType(metadata.dtype())));
+      tolerance = std::max(tolerance, rounding_through_network(c10::typeMetaToScalarType(metadata.dtype())));
     }
     return true;
   });

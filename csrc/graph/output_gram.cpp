@@ -16,7 +16,7 @@ namespace {
 using torch::Tensor;
 
 // Numbers of rows that are turned into double at once: 32 MiB.
-constexpr int64_t kAtOnce = int64_t{1} << 22;
+constexpr int64_t kNumbersInDouble = int64_t{1} << 22;
 
 /// u with the examples in dimension 1, below D directions.
 struct Directions {
@@ -62,11 +62,6 @@ std::vector<Tensor> with_probe(const Directions& u, const Probe& probe) {
     blocks.push_back(torch::cat({block, scale_examples(mixed, probe.scales).unsqueeze(0)}));
   }
   return blocks;
-}
-
-void drop(std::vector<bool>& covers, const Layer& layer) {
-  if (layer.weight) covers[*layer.weight] = false;
-  if (layer.bias) covers[*layer.bias] = false;
 }
 
 /// The layers whose rows belong to examples in a known order, with δ of all directions, [D, *s]:
@@ -147,7 +142,7 @@ void add_factors(const Capture& captured, const std::vector<bool>& plain, const 
 
 /// K += rows rowsᵀ.
 void add_rows(const Tensor& K, const Tensor& rows) {
-  const auto width = std::max<int64_t>(1, kAtOnce / std::max<int64_t>(rows.size(0), 1));
+  const auto width = std::max<int64_t>(1, kNumbersInDouble / std::max<int64_t>(rows.size(0), 1));
   for (int64_t begin = 0; begin < rows.size(1); begin += width) {
     const auto part =
         rows.narrow(1, begin, std::min(width, rows.size(1) - begin)).to(torch::kDouble);

@@ -13,7 +13,7 @@ namespace {
 using torch::Tensor;
 
 // Examples whose single u are held at once.
-constexpr int64_t kAtOnce = 32;
+constexpr int64_t kExamplesAtOnce = 32;
 
 /// u of the examples `first` to `first + count`, one by one: [count, N, ...].
 std::vector<Tensor> single_examples(const OutputGradients& u, int64_t first, int64_t count) {
@@ -37,8 +37,8 @@ Tensor pull_back_examples(const OutputGradients& u, int64_t examples,
   std::vector<int64_t> lengths;
   for (const auto& parameter : parameters) lengths.push_back(parameter.numel());
   std::vector<Tensor> rows;
-  for (int64_t first = 0; first < examples; first += kAtOnce) {
-    const auto singles = single_examples(u, first, std::min(kAtOnce, examples - first));
+  for (int64_t first = 0; first < examples; first += kExamplesAtOnce) {
+    const auto singles = single_examples(u, first, std::min(kExamplesAtOnce, examples - first));
     rows.push_back(pull_back_many(u.edges, singles, edges_of(parameters), lengths,
                                   parameters.front().options().requires_grad(false)));
   }

@@ -13,7 +13,7 @@ namespace {
 using torch::Tensor;
 
 // Passes at once; in a vmap each takes the memory of a backward pass.
-constexpr int64_t kAtOnce = 32;
+constexpr int64_t kPassesAtOnce = 32;
 
 Tensor loop(const TensorFunction& f, const std::vector<Tensor>& batches) {
   std::vector<Tensor> rows;
@@ -41,10 +41,10 @@ Tensor pull_back_many(const torch::autograd::edge_list& roots, const std::vector
   const auto passes = batches.front().size(0);
   bool at_once = passes > 1 && is_small_pass(roots);
   std::vector<Tensor> rows;
-  for (int64_t first = 0; first < passes; first += kAtOnce) {
+  for (int64_t first = 0; first < passes; first += kPassesAtOnce) {
     std::vector<Tensor> some;
     for (const auto& batch : batches) {
-      some.push_back(batch.narrow(0, first, std::min(kAtOnce, passes - first)));
+      some.push_back(batch.narrow(0, first, std::min(kPassesAtOnce, passes - first)));
     }
     const auto all = at_once ? vmap(pull_back_one, some) : std::nullopt;
     at_once = all.has_value();

@@ -6,6 +6,7 @@
 
 #include <natgrad/graph/coupled_examples.h>
 #include "capture.h"
+#include "example_rows.h"
 #include "pull_back_examples.h"
 
 namespace natgrad {
@@ -15,7 +16,7 @@ using torch::Tensor;
 using torch::autograd::edge_list;
 
 // Gradients of a parameter that are formed at once, in numbers: 64 MiB in float32.
-constexpr int64_t kAtOnce = int64_t{1} << 24;
+constexpr int64_t kGradientsAtOnce = int64_t{1} << 24;
 
 /// The share of a layer in Σ wᵢ γᵢ of all examples has to be whole before it is squared: only a
 /// parameter's single layer can be squared by itself.
@@ -26,11 +27,6 @@ bool has_one_layer(const Capture& captured, size_t parameter, bool as_weight) {
          });
 }
 
-/// [M, groups, positions, R] as [N, groups, rows of the example · positions, R].
-Tensor gather_rows(const Tensor& factor, int64_t examples, ExampleOrder order) {
-  return by_example(factor, examples, order).transpose(1, 2).flatten(2, 3);
-}
-
 /// left, right: [N, groups, K, R] and [N, groups, K, C]; answers [groups, R, C].
 Tensor sum_of_squared_products(const Tensor& left, const Tensor& right, const Tensor& weights) {
   const auto w = weights.view({-1, 1, 1, 1});
@@ -39,7 +35,7 @@ Tensor sum_of_squared_products(const Tensor& left, const Tensor& right, const Te
     return rows(left).transpose(1, 2).matmul(rows(right) * weights.view({1, -1, 1}));
   }
   const auto size = left.size(1) * left.size(3) * right.size(3);
-  const auto chunk = std::max<int64_t>(1, kAtOnce / std::max<int64_t>(size, 1));
+  const auto chunk = std::max<int64_t>(1, kGradientsAtOnce / std::max<int64_t>(size, 1));
   auto sum = torch::zeros({left.size(1), left.size(3), right.size(3)}, left.options());
   for (int64_t begin = 0; begin < left.size(0); begin += chunk) {
     const auto count = std::min(chunk, left.size(0) - begin);

@@ -16,7 +16,7 @@ using torch::Tensor;
 
 namespace {
 
-const std::string kName = "ExpLoss: exp(-L)";
+const std::string kIntegrand = "ExpLoss: exp(-L)";
 constexpr int64_t kChecked = 16;
 // Relative differences of Z: the quadrature's five digits, with room.
 constexpr double kConstant = 1e-4;
@@ -58,7 +58,7 @@ ExpLoss::ExpLoss(Tensor outputs, Loss loss, Domain domain)
   text_ = fmt::format("ExpLoss(y in {}, ", domain_.describe());
   if (checked_.numel() == 0) return;
   const LogDensity f = [this](const Tensor& y, const Tensor& z) { return log_density(y, z); };
-  const auto [level, r] = converge(f, checked_, domain_, kName);
+  const auto [level, r] = converge(f, checked_, domain_, kIntegrand);
   level_ = level;
   check_fixed(loss_(r.nodes, checked_.unsqueeze(1).expand_as(r.nodes)), "the loss of an ExpLoss");
   check_constant(r.log_normaliser, checked_);
@@ -90,7 +90,7 @@ Tensor ExpLoss::compute_score(const Tensor& y) const {
 
 ExpLoss::Tables ExpLoss::tables_at(const Tensor& z) const {
   const auto f = [this](const Tensor& y, const Tensor& z) { return log_density(y, z); };
-  const auto density = evaluate(f, z, domain_, std::max(level_, kDrawLevel), kName);
+  const auto density = evaluate(f, z, domain_, std::max(level_, kDrawLevel), kIntegrand);
   return {density.fisher(), std::make_shared<const InverseDistribution>(density, domain_)};
 }
 
@@ -137,7 +137,7 @@ Tensor ExpLoss::sample(std::optional<at::Generator> generator) const {
 bool ExpLoss::hessian_is_fisher() const {
   if (checked_.numel() == 0) return false;
   const auto f = [this](const Tensor& y, const Tensor& z) { return log_density(y, z); };
-  return natgrad::hessian_is_fisher(f, checked_, domain_, level_, kName);
+  return natgrad::hessian_is_fisher(f, checked_, domain_, level_, kIntegrand);
 }
 
 }  // namespace natgrad

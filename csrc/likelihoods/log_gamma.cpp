@@ -17,7 +17,7 @@ constexpr std::array kBernoulli = {1. / 6, -1. / 30, 1. / 42, -1. / 30, 5. / 66}
 
 // From here on the series' next term is below 3e-14 of the excess, and below the direct difference
 // loses at most that.
-constexpr double kSeries = 16;
+constexpr double kStirlingFrom = 16;
 
 /// Σ_k B₂ₖ coefficient(2k) x^(-2k).
 template <class Coefficient>
@@ -35,7 +35,7 @@ template <class Direct, class Series>
 Tensor evaluate(const Tensor& t, Direct direct, Series series) {
   const auto x = t.to(torch::kDouble);
   const auto value =
-      torch::where(x < kSeries, direct(x.clamp_max(kSeries)), series(x.clamp_min(kSeries)));
+      torch::where(x < kStirlingFrom, direct(x.clamp_max(kStirlingFrom)), series(x.clamp_min(kStirlingFrom)));
   return value.to(t.scalar_type());
 }
 

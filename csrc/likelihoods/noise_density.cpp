@@ -14,7 +14,7 @@ using torch::Tensor;
 
 namespace {
 
-const std::string kName = "NoiseDensity: the density of y - z";
+const std::string kNoise = "NoiseDensity: the density of y - z";
 // Draws are from a density that is linear between steps of 1/256 in the rule's variable.
 constexpr int kTableLevel = 8;
 // |E[score]| by the score's standard deviation; the quadrature's five digits, with room.
@@ -43,9 +43,9 @@ NoiseDensity::NoiseDensity(Function log_density, std::vector<double> kinks) {
   check_fixed(log_density(origin() + 1), "the logarithm of a noise's density");
   const auto domain = Domain::real_line(kinks);
   const auto f = at_residual(log_density);
-  const auto [level, density] = converge(f, origin(), domain, kName);
+  const auto [level, density] = converge(f, origin(), domain, kNoise);
   check_mean_score(density);
-  const auto table = evaluate(f, origin(), domain, std::max(level, kTableLevel), kName);
+  const auto table = evaluate(f, origin(), domain, std::max(level, kTableLevel), kNoise);
   state_ = std::make_shared<const State>(
       State{std::move(log_density), domain.kinks, level, density.fisher().item<double>(),
             density.log_normaliser.item<double>(),
@@ -71,7 +71,7 @@ Tensor NoiseDensity::quantile(const Tensor& uniform) const {
 
 bool NoiseDensity::is_gaussian() const {
   return hessian_is_fisher(at_residual(state_->log_density), origin(),
-                           Domain::real_line(state_->kinks), state_->level, kName);
+                           Domain::real_line(state_->kinks), state_->level, kNoise);
 }
 
 }  // namespace natgrad

@@ -14,10 +14,10 @@ namespace {
 
 // log Γ(x + ½) - log Γ(x), from where on by its asymptotic series, whose next term is x⁻⁵/640: the
 // two logarithms, of order x log x, cancel.
-constexpr double kSeries = 200;
+constexpr double kAsymptoticFrom = 200;
 
 double log_gamma_step(double x) {
-  if (x < kSeries) return std::lgamma(x + 0.5) - std::lgamma(x);
+  if (x < kAsymptoticFrom) return std::lgamma(x + 0.5) - std::lgamma(x);
   return 0.5 * std::log(x) - (1 - 1 / (24 * x * x)) / (8 * x);
 }
 

@@ -28,8 +28,6 @@ enum Stop : int {
 // A restart from the recomputed residual has to lower it at least by this factor; else the accuracy
 // that the arithmetic allows is reached.
 constexpr double kRestartGain = 0.5;
-// Rounding of a product with A, in units of the arithmetic's epsilon.
-constexpr double kProductRounding = 10;
 constexpr int64_t kDeviceCheckInterval = 5;
 
 // Martens 2010, section 4.4: k = max(10, i/10).

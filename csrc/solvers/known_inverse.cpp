@@ -9,7 +9,7 @@ namespace natgrad {
 
 namespace {
 
-Termination termination_of(double residual, double curvature) {
+Termination termination_by_curvature(double residual, double curvature) {
   if (!std::isfinite(residual)) return Termination::NonFinite;
   return curvature < 0 ? Termination::NegativeCurvature : Termination::Converged;
 }
@@ -26,7 +26,7 @@ Solution solve_directly(const LinearSystem& system) {
   summary.right_hand_side = norm_in_double(b);
   summary.residual = norm_in_double(b - product);
   summary.quadratic = quadratic_of(x, product, b);
-  summary.termination = termination_of(summary.residual, x.dot(product).item<double>());
+  summary.termination = termination_by_curvature(summary.residual, x.dot(product).item<double>());
   return solution;
 }
 

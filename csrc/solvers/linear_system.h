@@ -7,6 +7,9 @@
 
 namespace natgrad {
 
+/// Rounding of a product with A, and of ‖b - A x‖, in units of the arithmetic's epsilon.
+inline constexpr double kProductRounding = 10;
+
 /// Throws where the vectors or the preconditioner of a system are not of its matrix' size.
 void check_sizes(const LinearSystem& system);
 

@@ -7,16 +7,12 @@
 #include <optional>
 
 #include "linear_system.h"
+#include "scalars.h"
 
 namespace natgrad {
 namespace {
 
 using torch::Tensor;
-
-// Rounding of a product with A, and of ‖b - A x‖, in units of the arithmetic's epsilon.
-constexpr double kProductRounding = 10;
-
-double inner_product(const Tensor& a, const Tensor& b) { return a.dot(b).item<double>(); }
 
 /// t ≥ 0 with ‖x + t p‖ = radius, given ‖x‖ ≤ radius, ‖p‖ and xᵀp in one inner product; in the form
 /// of the root that does not cancel.
@@ -63,7 +59,7 @@ class TruncatedIteration {
     }
     summary_.residual = norm_in_double(r_);
     summary_.right_hand_side = b_norm_;
-    return {{x_, summary_}, on_boundary_, std::sqrt(inner_product(x_, Mx_))};
+    return {{x_, summary_}, on_boundary_, std::sqrt(HostScalars::dot(x_, Mx_))};
   }
 
  private:
@@ -75,12 +71,12 @@ class TruncatedIteration {
 
   void iterate() {
     const Tensor Ap = multiply(p_);
-    const double pAp = inner_product(p_, Ap);
+    const double pAp = HostScalars::dot(p_, Ap);
     if (!std::isfinite(pAp)) return stop(Termination::NonFinite);
     ++summary_.iterations;
-    const double p_norm = std::sqrt(inner_product(p_, Mp_));
-    const double reach = distance_to_boundary(radius_, std::sqrt(inner_product(x_, Mx_)), p_norm,
-                                              inner_product(x_, Mp_));
+    const double p_norm = std::sqrt(HostScalars::dot(p_, Mp_));
+    const double reach = distance_to_boundary(radius_, std::sqrt(HostScalars::dot(x_, Mx_)), p_norm,
+                                              HostScalars::dot(x_, Mp_));
     const double rayleigh = pAp / p_norm / p_norm;
     largest_rayleigh_ = std::max(largest_rayleigh_, std::abs(rayleigh));
     const double alpha = rz_ / pAp;
@@ -112,7 +108,7 @@ class TruncatedIteration {
   /// z = M r and rᵀz.
   Tensor precondition() {
     const Tensor z = M_ ? M_->multiply(r_) : r_;
-    rz_ = inner_product(r_, z);
+    rz_ = HostScalars::dot(r_, z);
     if (M_ && norm_in_double(r_) > 0) check_preconditioned(rz_);
     return z;
   }

@@ -6,7 +6,7 @@
 #include "support/dense_oracles.h"
 #include "support/graph_readings.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::block_diagonal_test {
 namespace {
 
 // Sums of products in double, in another order.
@@ -76,4 +76,4 @@ TEST_F(BlockDiagonalTest, TextTellsThePartition) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::block_diagonal_test

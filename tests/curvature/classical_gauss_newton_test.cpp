@@ -4,7 +4,7 @@
 #include "support/dense_oracles.h"
 #include "support/graph_readings.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::classical_gauss_newton_test {
 namespace {
 
 // Theory's bar for a matrix in double.
@@ -43,4 +43,4 @@ INSTANTIATE_TEST_SUITE_P(Cases, ClassicalMatrix, ::testing::ValuesIn(curvature_c
                          ByName());
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::classical_gauss_newton_test

@@ -8,7 +8,7 @@
 
 // Every curvature of the table against what any of them must be.
 
-namespace natgrad::testing {
+namespace natgrad::testing::curvature_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -169,4 +169,4 @@ INSTANTIATE_TEST_SUITE_P(Curvatures, CurvatureProperties, ::testing::ValuesIn(cu
                          ByName());
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::curvature_test

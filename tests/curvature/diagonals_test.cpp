@@ -5,7 +5,7 @@
 #include "support/dense_oracles.h"
 #include "support/example_gradients.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::diagonals_test {
 namespace {
 
 // Theory's bar in double.
@@ -102,4 +102,4 @@ TEST(DiagonalsTest, WithoutProbesThrow) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::diagonals_test

@@ -8,7 +8,7 @@
 #include "support/dense_oracles.h"
 #include "support/example_gradients.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::empirical_fisher_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -181,4 +181,4 @@ TEST(EmpiricalFisherTest, TextTellsTheSettings) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::empirical_fisher_test

@@ -9,7 +9,7 @@
 #include "support/dense_oracles.h"
 #include "support/graph_readings.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::equivalence_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -53,4 +53,4 @@ TEST(EquivalenceTest, TheEmpiricalFisherIsAnotherMatrix) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::equivalence_test

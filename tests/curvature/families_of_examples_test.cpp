@@ -9,7 +9,7 @@
 // What is asked of single examples, of every family of the table: its outputs are the parameters
 // themselves, so that each example's gradient is its own entries of the whole.
 
-namespace natgrad::testing {
+namespace natgrad::testing::families_of_examples_test {
 namespace {
 
 // Sums of a few numbers in double.
@@ -68,4 +68,4 @@ INSTANTIATE_TEST_SUITE_P(Families, FamiliesOfExamples,
                          ::testing::ValuesIn(cases_with_examples_first()), likelihood_case_name);
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::families_of_examples_test

@@ -4,7 +4,7 @@
 #include "support/dense_oracles.h"
 #include "support/graph_readings.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::fisher_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -114,4 +114,4 @@ TEST(FisherTest, OptionAnswersTheSameOperator) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::fisher_test

@@ -13,7 +13,7 @@
 #include "support/dense_oracles.h"
 #include "support/graph_readings.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::fisher_weights_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -167,4 +167,4 @@ TEST_F(FisherApartFromTheLoss, LossesWithoutCurvatureCanBeTrainedByANamedDistrib
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::fisher_weights_test

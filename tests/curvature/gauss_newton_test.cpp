@@ -6,7 +6,7 @@
 #include "support/dense_oracles.h"
 #include "support/graph_readings.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::gauss_newton_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -185,4 +185,4 @@ TEST(GaussNewtonTest, RejectsVectorsThatDoNotFit) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::gauss_newton_test

@@ -6,7 +6,7 @@
 #include "support/dense_oracles.h"
 #include "support/graph_readings.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::gradient_noise_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -152,4 +152,4 @@ TEST(GradientNoiseTest, IsZeroWhereTheModelIsCertain) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::gradient_noise_test

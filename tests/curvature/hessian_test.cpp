@@ -7,7 +7,7 @@
 #include "support/dense_oracles.h"
 #include "support/graph_readings.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::hessian_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -104,4 +104,4 @@ TEST(HessianTest, NegativeCurvatureIsReported) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::hessian_test

@@ -12,7 +12,7 @@
 // Products with many columns at once against products with each, for every curvature on every
 // network and loss of the tables.
 
-namespace natgrad::testing {
+namespace natgrad::testing::many_columns_test {
 namespace {
 
 // Both compute the same sums in double, in another order.
@@ -56,4 +56,4 @@ INSTANTIATE_TEST_SUITE_P(Cases, ManyColumns, ::testing::ValuesIn(curvature_cases
                          ByName());
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::many_columns_test

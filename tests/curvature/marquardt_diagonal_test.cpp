@@ -8,7 +8,7 @@
 #include "support/networks.h"
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::marquardt_diagonal_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -122,4 +122,4 @@ TEST(MarquardtDiagonalTest, DescribesAndCopiesItself) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::marquardt_diagonal_test

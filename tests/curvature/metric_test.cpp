@@ -9,7 +9,7 @@
 #include "support/oracles.h"
 #include "support/training.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::metric_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -293,4 +293,4 @@ TEST(MetricTest, AMetricOfAnotherSpaceThrows) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::metric_test

@@ -8,7 +8,7 @@
 #include "support/dense_oracles.h"
 #include "support/graph_readings.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::monte_carlo_fisher_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -161,4 +161,4 @@ TEST(MonteCarloFisherTest, UnusableSettingsThrow) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::monte_carlo_fisher_test

@@ -3,7 +3,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::noise_of_heads_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -51,4 +51,4 @@ TEST_F(NoiseOfHeads, OfOneExampleWithoutABatchDimensionCountsOneExample) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::noise_of_heads_test

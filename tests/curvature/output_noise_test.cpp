@@ -4,7 +4,7 @@
 
 #include "support/graph_readings.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::output_noise_test {
 namespace {
 
 constexpr int kDraws = 4000;
@@ -43,4 +43,4 @@ TEST(OutputNoiseTest, OfNegativeWeightsThrows) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::output_noise_test

@@ -15,7 +15,7 @@
 
 // The roots that curvatures know, C = RᵀR, and the dual solve by them against dense references.
 
-namespace natgrad::testing {
+namespace natgrad::testing::output_root_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -208,4 +208,4 @@ TEST_F(RootsTest, TheGramMatrixIsKept) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::output_root_test

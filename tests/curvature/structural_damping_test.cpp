@@ -7,7 +7,7 @@
 #include "support/networks.h"
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::structural_damping_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -187,4 +187,4 @@ TEST(StructuralDampingTest, DescribesAndCopiesItself) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::structural_damping_test

@@ -12,7 +12,7 @@
 #include "support/quadrature.h"
 #include "support/training.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::tanh_unit_test {
 namespace {
 
 // Theory's bar for the closed form is 1.7e-13, seen against three-dimensional quadrature.
@@ -231,4 +231,4 @@ TEST(TanhUnitTest, MalformedUnitsThrow) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::tanh_unit_test

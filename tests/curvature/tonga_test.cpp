@@ -6,7 +6,7 @@
 
 #include "support/example_gradients.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::tonga_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -66,4 +66,4 @@ TEST_F(TongaTest, WithoutDampingThrowsAndSaysWhy) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::tonga_test

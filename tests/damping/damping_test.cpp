@@ -3,7 +3,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::damping_test {
 namespace {
 
 TEST(DampingTest, OneWithoutAStateTakesNoOther) {
@@ -22,4 +22,4 @@ TEST(DampingTest, TheDefaultsAreNoCentreNoNoiseAndTheWholeRate) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::damping_test

@@ -4,7 +4,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::levenberg_marquardt_test {
 namespace {
 
 /// Factors that are exact in binary.
@@ -199,4 +199,4 @@ TEST(LevenbergMarquardtTest, TextTellsEverySettingApartAndIgnoresTheState) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::levenberg_marquardt_test

@@ -4,7 +4,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::proximal_test {
 namespace {
 
 // A running mean of a few numbers of order one: some roundings of 1e-16 each.
@@ -212,4 +212,4 @@ TEST(ProximalTest, TextIgnoresTheMeasuredNoise) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::proximal_test

@@ -4,7 +4,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::tikhonov_test {
 namespace {
 
 TEST(TikhonovTest, KeepsItsLambdaWhateverHappens) {
@@ -44,4 +44,4 @@ TEST(TikhonovTest, TextIsEqualExactlyForEqualSettings) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::tikhonov_test

@@ -4,7 +4,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::trust_region_test {
 namespace {
 
 constexpr bool kInside = false, kAtTheEdge = true;
@@ -162,4 +162,4 @@ TEST(TrustRegionTest, TextTellsEverySettingApartAndIgnoresTheState) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::trust_region_test

@@ -8,7 +8,7 @@
 #include "support/dense_oracles.h"
 #include "support/graph_readings.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::adaptive_softmax_test {
 namespace {
 
 constexpr double kRounding = 1e-12;
@@ -54,4 +54,4 @@ TEST_F(AdaptiveSoftmax, TailsWithoutALabelAreLeftOut) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::adaptive_softmax_test

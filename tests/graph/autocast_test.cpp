@@ -8,7 +8,7 @@
 
 #include "support/graph_readings.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::autocast_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -86,4 +86,4 @@ TEST_F(MixedPrecision, OutputsInHalfPrecisionAreTakenAsTheyAre) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::autocast_test

@@ -6,7 +6,7 @@
 #include "support/dense_oracles.h"
 #include "support/graph_readings.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::backward_test {
 namespace {
 
 using torch::autograd::edge_list;
@@ -101,4 +101,4 @@ TEST_F(Backward, OtherErrorsPassThroughAsTheyAre) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::backward_test

@@ -6,7 +6,7 @@
 #include "support/dense_oracles.h"
 #include "support/graph_readings.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::difference_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -93,4 +93,4 @@ TEST(DifferenceTest, L1OfABroadcastColumnIsRefused) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::difference_test

@@ -3,7 +3,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::frozen_parameters_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -35,4 +35,4 @@ TEST_F(FrozenParameters, ThatAreAllThereIsThrow) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::frozen_parameters_test

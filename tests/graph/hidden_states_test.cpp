@@ -9,7 +9,7 @@
 #include "support/networks.h"
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::hidden_states_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -169,4 +169,4 @@ TEST_F(HiddenStates, WithoutExamplesThrow) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::hidden_states_test

@@ -5,7 +5,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::hooks_test {
 namespace {
 
 struct Hooks : ::testing::Test {
@@ -49,4 +49,4 @@ TEST_F(Hooks, RetainGradWorksAgainAfterwards) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::hooks_test

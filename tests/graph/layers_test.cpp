@@ -7,7 +7,7 @@
 #include "support/example_networks.h"
 #include "support/graph_readings.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::layers_test {
 namespace {
 
 // Sums of a few hundred products, in another order than the engine's.
@@ -142,4 +142,4 @@ TEST(LayersTest, CastsArePassed) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::layers_test

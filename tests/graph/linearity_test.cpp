@@ -8,7 +8,7 @@
 #include "support/dense_oracles.h"
 #include "support/graph_readings.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::linearity_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -106,4 +106,4 @@ const std::vector<HeadedLoss> kLinear = {
 INSTANTIATE_TEST_SUITE_P(Losses, Linear, ::testing::ValuesIn(kLinear), ByName());
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::linearity_test

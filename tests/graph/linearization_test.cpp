@@ -7,7 +7,7 @@
 #include "support/graph_readings.h"
 #include "support/opaque_ops.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::linearization_test {
 namespace {
 
 using torch::autograd::impl::gradient_edge;
@@ -221,4 +221,4 @@ TEST(LinearizationTest, CdistIsANamedError) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::linearization_test

@@ -5,7 +5,7 @@
 #include "support/graph_readings.h"
 #include "support/losses.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::loss_graph_test {
 namespace {
 
 // A few dozen sums of numbers near one, in double.
@@ -214,4 +214,4 @@ TEST(LossGraphTest, DoesNotDisturbTheUsersGenerator) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::loss_graph_test

@@ -8,7 +8,7 @@
 #include "support/dense_oracles.h"
 #include "support/graph_readings.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::marks_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -112,4 +112,4 @@ TEST_F(Marks, NllOfNothingThrows) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::marks_test

@@ -8,7 +8,7 @@
 #include "support/dense_oracles.h"
 #include "support/graph_readings.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::nested_terms_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -194,4 +194,4 @@ TEST_P(NestedTerms, GaussNewtonSumsOverAllTerms) {
 INSTANTIATE_TEST_SUITE_P(Losses, NestedTerms, ::testing::ValuesIn(kCases), ByName());
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::nested_terms_test

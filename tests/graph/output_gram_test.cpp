@@ -9,7 +9,7 @@
 
 // The Gram matrix of rows Jᵢᵀu against that of the explicit rows, of a Jacobian by plain autograd.
 
-namespace natgrad::testing {
+namespace natgrad::testing::output_gram_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -111,4 +111,4 @@ TEST_F(GramTest, OfOutputsWithoutExamplesInDimensionZeroIsRefused) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::output_gram_test

@@ -3,7 +3,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::pass_size_test {
 namespace {
 
 bool is_small(int64_t units, int64_t examples) {
@@ -27,4 +27,4 @@ TEST(PassSizeTest, SmallPassesShareTheirCalls) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::pass_size_test

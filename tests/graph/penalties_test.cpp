@@ -8,7 +8,7 @@
 #include "support/dense_oracles.h"
 #include "support/graph_readings.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::penalties_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -165,4 +165,4 @@ TEST_F(PenaltyReading, OnlyPenaltiesAreNoLoss) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::penalties_test

@@ -12,7 +12,7 @@
 #include "support/graph_readings.h"
 #include "support/opaque_ops.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::per_example_gradients_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -424,4 +424,4 @@ TEST(PerExampleGradientsTest, ActivationsChangedInPlaceAreExplained) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::per_example_gradients_test

@@ -5,7 +5,7 @@
 
 #include "support/graph_readings.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::reading_errors_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -231,4 +231,4 @@ TEST_F(ReadingErrors, MseOfBroadcastTargets) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::reading_errors_test

@@ -7,7 +7,7 @@
 #include "support/example_networks.h"
 #include "support/graph_readings.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::squared_example_gradients_test {
 namespace {
 
 // Sums of a few hundred products, in another order.
@@ -41,4 +41,4 @@ TEST(SquaredExampleGradientsTest, NeedAWeightForEachExample) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::squared_example_gradients_test

@@ -10,7 +10,7 @@
 
 // Weights and Hessians of whole losses are in loss_graph_test.cpp; here, one node at a time.
 
-namespace natgrad::testing {
+namespace natgrad::testing::term_readers_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -152,4 +152,4 @@ TEST_F(TermReaders, ReadableLossesNamesThemAll) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::term_readers_test

@@ -6,7 +6,7 @@
 
 #include "support/graph_readings.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::walk_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -114,4 +114,4 @@ TEST_F(Walk, CheckLossAcceptsOneNumberOfEitherShape) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::walk_test

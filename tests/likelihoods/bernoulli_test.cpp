@@ -4,7 +4,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::bernoulli_test {
 namespace {
 
 // A few roundings of relative size 1e-16.
@@ -155,4 +155,4 @@ TEST(BernoulliTest, IntegerTargetsThrowAndSayHowToConvert) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::bernoulli_test

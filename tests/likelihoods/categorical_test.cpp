@@ -4,7 +4,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::categorical_test {
 namespace {
 
 // A few roundings of relative size 1e-16 in each entry.
@@ -235,4 +235,4 @@ TEST(CategoricalTest, NoExamplesKeepTheirShapes) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::categorical_test

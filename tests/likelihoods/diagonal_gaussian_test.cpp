@@ -7,7 +7,7 @@
 #include "support/dense_oracles.h"
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::diagonal_gaussian_test {
 namespace {
 
 // A few roundings of relative size 1e-16.
@@ -120,4 +120,4 @@ TEST(DiagonalGaussianTest, TargetsThatAreNotFiniteAreNamedWithTheirPosition) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::diagonal_gaussian_test

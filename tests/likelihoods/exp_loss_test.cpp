@@ -7,7 +7,7 @@
 #include "support/dense_oracles.h"
 #include "support/user_losses.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::exp_loss_test {
 namespace {
 
 constexpr double kPi = std::numbers::pi;
@@ -265,4 +265,4 @@ TEST(ExpLossTest, TextTellsLossesApart) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::exp_loss_test

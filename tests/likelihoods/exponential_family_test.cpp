@@ -16,7 +16,7 @@
 // The general family against the closed forms of those that have a header of their own, and of Beta
 // and von Mises.
 
-namespace natgrad::testing {
+namespace natgrad::testing::exponential_family_test {
 namespace {
 
 // Sums of a few terms of order one, some of which cancel, in double.
@@ -315,4 +315,4 @@ TEST(ExponentialFamilyTest, TargetsOutsideTheSupportAreNamed) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::exponential_family_test

@@ -6,7 +6,7 @@
 #include "support/dense_oracles.h"
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::exponential_test {
 namespace {
 
 // A few roundings of relative size 1e-16.
@@ -95,4 +95,4 @@ TEST(ExponentialTest, TimesThatAreNegativeOrNotFiniteAreNamed) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::exponential_test

@@ -7,7 +7,7 @@
 #include "support/dense_oracles.h"
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::full_gaussian_test {
 namespace {
 
 // A few roundings of relative size 1e-16.
@@ -148,4 +148,4 @@ TEST(FullGaussianTest, AlignPutsAnExamplesNumberOverItsOutputs) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::full_gaussian_test

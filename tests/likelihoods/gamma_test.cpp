@@ -9,7 +9,7 @@
 #include "support/dense_oracles.h"
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::gamma_test {
 namespace {
 
 // A few roundings of relative size 1e-16.
@@ -131,4 +131,4 @@ TEST(GammaTest, TargetsThatAreNotPositiveAreNamed) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::gamma_test

@@ -5,7 +5,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::gaussian_test {
 namespace {
 
 // A few roundings of relative size 1e-16.
@@ -109,4 +109,4 @@ TEST(GaussianTest, TextTellsVariancesApart) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::gaussian_test

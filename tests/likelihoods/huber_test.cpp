@@ -8,7 +8,7 @@
 #include "support/dense_oracles.h"
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::huber_test {
 namespace {
 
 // A few roundings of relative size 1e-16.
@@ -139,4 +139,4 @@ TEST(HuberTest, TextTellsParametersApart) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::huber_test

@@ -13,7 +13,7 @@
 #include "support/dense_oracles.h"
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::independent_product_test {
 namespace {
 
 using Part = IndependentProduct::Part;
@@ -155,4 +155,4 @@ TEST(IndependentProductTest, TextNamesPartsAndTheirOutputs) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::independent_product_test

@@ -6,7 +6,7 @@
 #include "support/dense_oracles.h"
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::laplace_test {
 namespace {
 
 // A few roundings of relative size 1e-16.
@@ -79,4 +79,4 @@ TEST(LaplaceTest, TextTellsScalesApart) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::laplace_test

@@ -4,7 +4,7 @@
 
 // Every family at outputs up to ±1e4 in both precisions, and every family's refusals.
 
-namespace natgrad::testing {
+namespace natgrad::testing::likelihood_faults_test {
 namespace {
 
 class LikelihoodFaults : public ::testing::TestWithParam<LikelihoodCase> {
@@ -119,4 +119,4 @@ TEST(CheckSupportTest, NamesTheValueOfAScalar) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::likelihood_faults_test

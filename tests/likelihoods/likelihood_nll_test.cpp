@@ -7,7 +7,7 @@
 
 // Every family as a loss: `nll` with a weight for each observation, read back off the graph.
 
-namespace natgrad::testing {
+namespace natgrad::testing::likelihood_nll_test {
 namespace {
 
 // Sums of a few terms of order one in double.
@@ -62,4 +62,4 @@ INSTANTIATE_TEST_SUITE_P(Families, LikelihoodNll, ::testing::ValuesIn(likelihood
                          likelihood_case_name);
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::likelihood_nll_test

@@ -5,7 +5,7 @@
 // Every family's sampling: from the given generator, and from the distribution that `score` and
 // `fisher_multiply` speak of.
 
-namespace natgrad::testing {
+namespace natgrad::testing::likelihood_sampling_test {
 namespace {
 
 // A mean over draws lies beyond this many of its standard deviations once in 1.7 million trials;
@@ -115,4 +115,4 @@ INSTANTIATE_TEST_SUITE_P(Families, LikelihoodSampling, ::testing::ValuesIn(likel
                          likelihood_case_name);
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::likelihood_sampling_test

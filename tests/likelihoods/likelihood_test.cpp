@@ -6,7 +6,7 @@
 // 8). Matrices are over all entries of z at once, so that they also show that observations are
 // independent.
 
-namespace natgrad::testing {
+namespace natgrad::testing::likelihood_test {
 namespace {
 
 // Sums of a few terms of order one in double; the 24 quadrature weights are known to 1e-12.
@@ -192,4 +192,4 @@ INSTANTIATE_TEST_SUITE_P(Families, LikelihoodProperties, ::testing::ValuesIn(lik
                          likelihood_case_name);
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::likelihood_test

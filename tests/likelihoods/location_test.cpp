@@ -13,7 +13,7 @@
 #include "support/dense_oracles.h"
 #include "support/user_losses.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::location_test {
 namespace {
 
 constexpr double kPi = std::numbers::pi;
@@ -204,4 +204,4 @@ TEST(LocationTest, TargetsThatAreNotFiniteAreNamedWithTheirPosition) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::location_test

@@ -6,7 +6,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::log_gamma_test {
 namespace {
 
 // A few roundings of relative size 1e-16, and the last term of the series.
@@ -91,4 +91,4 @@ TEST(LogGammaTest, Float32HasAllItsDigits) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::log_gamma_test

@@ -7,7 +7,7 @@
 #include "support/dense_oracles.h"
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::log_std_gaussian_test {
 namespace {
 
 // A few roundings of relative size 1e-16.
@@ -87,4 +87,4 @@ TEST(LogStdGaussianTest, TargetsThatAreNotFiniteAreNamedWithTheirPosition) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::log_std_gaussian_test

@@ -5,7 +5,7 @@
 #include "support/dense_oracles.h"
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::logistic_test {
 namespace {
 
 // A few roundings of relative size 1e-16.
@@ -69,4 +69,4 @@ TEST(LogisticTest, TextTellsScalesApart) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::logistic_test

@@ -5,7 +5,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::multinomial_test {
 namespace {
 
 // A few roundings of relative size 1e-16 in each entry.
@@ -130,4 +130,4 @@ TEST(MultinomialTest, ExamplesAreCountedPastTheClasses) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::multinomial_test

@@ -8,7 +8,7 @@
 #include "support/dense_oracles.h"
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::natural_full_gaussian_test {
 namespace {
 
 // A few roundings of relative size 1e-16 times the conditions, up to a hundred.
@@ -173,4 +173,4 @@ TEST(NaturalFullGaussianTest, ProductsFollowOutputsChangedInPlace) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::natural_full_gaussian_test

@@ -7,7 +7,7 @@
 #include "support/dense_oracles.h"
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::natural_gaussian_test {
 namespace {
 
 // A few roundings of relative size 1e-16.
@@ -124,4 +124,4 @@ TEST(NaturalGaussianTest, AlignPutsAnObservationsNumberOverBothItsParameters) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::natural_gaussian_test

@@ -7,7 +7,7 @@
 #include "support/dense_oracles.h"
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::negative_binomial_test {
 namespace {
 
 // A few roundings of relative size 1e-16.
@@ -131,4 +131,4 @@ TEST(NegativeBinomialTest, UnusableParametersThrow) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::negative_binomial_test

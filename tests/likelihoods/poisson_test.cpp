@@ -6,7 +6,7 @@
 #include "support/dense_oracles.h"
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::poisson_test {
 namespace {
 
 // A few roundings of relative size 1e-16.
@@ -127,4 +127,4 @@ TEST(PoissonTest, TargetsThatAreNotCountsAreNamedWithTheirPosition) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::poisson_test

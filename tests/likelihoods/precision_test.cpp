@@ -10,7 +10,7 @@
 // float32 outputs and targets, at sizes where sums in float32 would lose all digits, against the
 // same numbers in float64.
 
-namespace natgrad::testing {
+namespace natgrad::testing::precision_test {
 namespace {
 
 // log r and a score in units of its own standard deviation, stored in float32: nats.
@@ -82,4 +82,4 @@ TEST(PrecisionTest, RatesBeyondTheRangeOfTheirExponential) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::precision_test

@@ -7,7 +7,7 @@
 #include "support/dense_oracles.h"
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::student_t_test {
 namespace {
 
 constexpr double kPi = std::numbers::pi;
@@ -115,4 +115,4 @@ TEST(StudentTTest, TextTellsParametersApart) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::student_t_test

@@ -2,7 +2,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::hutchinson_test {
 namespace {
 
 constexpr int kRepetitions = 1500;
@@ -151,4 +151,4 @@ TEST(ExactDiagonalTest, IsTheDiagonalByPProducts) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::hutchinson_test

@@ -5,7 +5,7 @@
 #include "support/graph_readings.h"
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::lanczos_test {
 namespace {
 
 // Products and orthogonalisations with matrices of up to 60 rows, relative to the largest |λ|.
@@ -201,4 +201,4 @@ TEST(LanczosTest, ProductsThatAreNotFiniteThrow) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::lanczos_test

@@ -4,7 +4,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::linear_operator_test {
 namespace {
 
 // A few sums of at most ten products of order one in double.
@@ -214,4 +214,4 @@ TEST(LinearOperatorTest, NamesTellWhatASumIsMadeOf) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::linear_operator_test

@@ -2,7 +2,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::low_rank_test {
 namespace {
 
 // Dense algebra on a few numbers of order one.
@@ -85,4 +85,4 @@ TEST(LeadingRows, AreTheBestApproximationOfTheirRank) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::low_rank_test

@@ -2,7 +2,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::norm_test {
 namespace {
 
 // float32 numbers hold their own digits; their sum is in double.
@@ -26,4 +26,4 @@ TEST(NormTest, RoundingIsTheDistanceOfTheNumberAfterOne) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::norm_test

@@ -5,7 +5,7 @@
 
 // What may be a parameter and what may not: rows 36, 37 and 40 to 45 of the faults.
 
-namespace natgrad::testing {
+namespace natgrad::testing::parameter_faults_test {
 namespace {
 
 Tensor leaf(const Tensor& t) { return t.detach().requires_grad_(); }
@@ -142,4 +142,4 @@ TEST(ParameterFaultsTest, FrozenHasItsPlace) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::parameter_faults_test

@@ -2,7 +2,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::parameters_test {
 namespace {
 
 Tensor leaf(const Tensor& t) { return t.detach().requires_grad_(); }
@@ -201,4 +201,4 @@ TEST(ParameterLayoutTest, OptionsMakeVectorsLikeTheParametersWithoutGradient) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::parameters_test

@@ -2,7 +2,7 @@
 #include <natgrad/linalg/random.h>
 #include <torch/torch.h>
 
-namespace natgrad {
+namespace natgrad::testing::random_test {
 namespace {
 
 // A mean of n signs has the standard deviation 1/√n: five of them are left by chance once in 2
@@ -42,4 +42,4 @@ TEST(RandomTest, TheDefaultGeneratorIsLeftAlone) {
 }
 
 }  // namespace
-}  // namespace natgrad
+}  // namespace natgrad::testing::random_test

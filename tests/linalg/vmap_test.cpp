@@ -2,7 +2,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::vmap_test {
 namespace {
 
 // Sums of a few products in double, in another order.
@@ -85,4 +85,4 @@ TEST(VmapTest, InsideTheSlicesAreBatchedAndTheirValuesCanBeTakenOut) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::vmap_test

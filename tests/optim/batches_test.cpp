@@ -13,7 +13,7 @@
 #include "support/oracles.h"
 #include "support/training.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::batches_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -177,4 +177,4 @@ TEST(BatchesTest, FaultyOnesLeaveNoTrace) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::batches_test

@@ -14,7 +14,7 @@
 #include "support/oracles.h"
 #include "support/training.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::beetle_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -127,4 +127,4 @@ TEST(BeetleTest, EachStepIsIterativelyReweightedLeastSquares) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::beetle_test

@@ -2,7 +2,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::changed_model_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -72,4 +72,4 @@ TEST_F(ChangedModel, ATinyGradientIsNotAZeroOne) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::changed_model_test

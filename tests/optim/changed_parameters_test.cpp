@@ -8,7 +8,7 @@
 #include "support/snapshot.h"
 #include "support/training.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::changed_parameters_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -135,4 +135,4 @@ TEST_F(ChangedParameters, ANewGroupStartsAllFromZero) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::changed_parameters_test

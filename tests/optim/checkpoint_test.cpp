@@ -5,7 +5,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::checkpoint_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -139,4 +139,4 @@ TEST(CheckpointTest, ATruncatedArchiveThrowsAndChangesNothing) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::checkpoint_test

@@ -15,7 +15,7 @@
 #include "support/snapshot.h"
 #include "support/training.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::closure_trials_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -239,4 +239,4 @@ TEST(ClosureTrialsTest, MaximizeJudgesTheOtherWay) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::closure_trials_test

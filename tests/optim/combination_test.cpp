@@ -31,7 +31,7 @@
 #include "support/dense_oracles.h"
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::combination_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -350,4 +350,4 @@ TEST(CombinationRefusalTest, TrialsNeedAClosure) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::combination_test

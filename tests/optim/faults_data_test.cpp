@@ -8,7 +8,7 @@
 #include "support/snapshot.h"
 #include "support/training.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::faults_data_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -156,4 +156,4 @@ TEST(FaultsData, Row55MessageNamesBothShapes) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::faults_data_test

@@ -6,7 +6,7 @@
 #include "support/snapshot.h"
 #include "support/training.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::faults_graph_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -289,4 +289,4 @@ TEST(FaultsGraph, Row30StepOnTheSameLossTwiceThrows) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::faults_graph_test

@@ -8,7 +8,7 @@
 #include "support/snapshot.h"
 #include "support/training.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::faults_numeric_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -249,4 +249,4 @@ TEST(FaultsNumeric, Row6NegativeCurvatureIsReportedAndLeavesNoTrace) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::faults_numeric_test

@@ -9,7 +9,7 @@
 #include "support/snapshot.h"
 #include "support/training.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::faults_parameters_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -224,4 +224,4 @@ TEST(FaultsParameters, Row45OneScalarParameterIsFine) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::faults_parameters_test

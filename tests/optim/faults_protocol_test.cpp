@@ -6,7 +6,7 @@
 #include "support/snapshot.h"
 #include "support/training.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::faults_protocol_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -212,4 +212,4 @@ TEST(FaultsProtocol, Row61StepWithoutArgumentsThrows) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::faults_protocol_test

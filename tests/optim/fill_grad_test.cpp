@@ -10,7 +10,7 @@
 #include "support/snapshot.h"
 #include "support/training.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::fill_grad_test {
 namespace {
 
 constexpr double kRounding = 1e-13;  // two backward passes through the same graph
@@ -120,4 +120,4 @@ TEST(FillGradTest, AFailedStepLeavesTheOldOnes) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::fill_grad_test

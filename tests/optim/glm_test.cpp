@@ -11,7 +11,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::glm_test {
 namespace {
 
 // Condition 20 and less, CG to 1e-14.
@@ -68,4 +68,4 @@ TEST(GlmTest, ReachesTheCoefficientsOfDobsonsTrial) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::glm_test

@@ -3,7 +3,7 @@
 #include "support/oracles.h"
 #include "support/snapshot.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::last_step_test {
 namespace {
 
 /// Two parameters that a step of `delta` has moved, and one that it has not.
@@ -74,4 +74,4 @@ TEST_F(LastStepTest, CanBeTakenBackWithoutItsDelta) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::last_step_test

@@ -13,7 +13,7 @@
 #include "support/oracles.h"
 #include "support/training.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::least_squares_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -122,4 +122,4 @@ TEST(LeastSquaresTest, ProximalStepsKeepToTheSolutionOnceThere) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::least_squares_test

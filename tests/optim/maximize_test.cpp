@@ -11,7 +11,7 @@
 #include "support/snapshot.h"
 #include "support/training.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::maximize_test {
 namespace {
 
 using Loss = std::function<Tensor(Training&, int64_t)>;
@@ -80,4 +80,4 @@ TEST(MaximizeTest, AnObjectiveThatIsNotFiniteTakesTheStepBack) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::maximize_test

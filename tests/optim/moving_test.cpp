@@ -8,7 +8,7 @@
 #include "support/snapshot.h"
 #include "support/training.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::moving_test {
 namespace {
 
 static_assert(std::is_move_constructible_v<NaturalGradient>);
@@ -81,4 +81,4 @@ TEST_F(MovingTest, OneThatWasMovedFromCanBeAssignedTo) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::moving_test

@@ -12,7 +12,7 @@
 #include "support/snapshot.h"
 #include "support/training.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::natural_gradient_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -401,4 +401,4 @@ TEST(NaturalGradientTest, Float32TrainsByDefault) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::natural_gradient_test

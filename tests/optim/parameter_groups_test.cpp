@@ -9,7 +9,7 @@
 #include "support/snapshot.h"
 #include "support/training.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::parameter_groups_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -281,4 +281,4 @@ TEST_F(ParameterGroups, ReduceLROnPlateauDrivesEachGroupDownToItsFloor) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::parameter_groups_test

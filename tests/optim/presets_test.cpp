@@ -11,7 +11,7 @@
 #include "support/snapshot.h"
 #include "support/training.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::presets_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -151,4 +151,4 @@ TEST(KfacPresetTest, TakesChunks) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::presets_test

@@ -6,7 +6,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::sparse_initialisation_test {
 namespace {
 
 namespace nn = torch::nn;
@@ -130,4 +130,4 @@ TEST(SparseInitialisationTest, BadInputThrowsAndSaysWhatToDo) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::sparse_initialisation_test

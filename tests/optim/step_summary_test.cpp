@@ -4,7 +4,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::step_summary_test {
 namespace {
 
 const std::vector<std::pair<StepOutcome, std::string>> kOutcomes = {
@@ -104,4 +104,4 @@ TEST(StepSummaryTest, MessageStandsNumbersThatAreNotFinite) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::step_summary_test

@@ -4,7 +4,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad {
+namespace natgrad::testing::trainable_test {
 namespace {
 
 using torch::Tensor;
@@ -80,4 +80,4 @@ TEST(TrainableTest, OneRateForAllIsTheSame) {
 }
 
 }  // namespace
-}  // namespace natgrad
+}  // namespace natgrad::testing::trainable_test

@@ -4,7 +4,7 @@
 #include "support/snapshot.h"
 #include "support/training.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::transaction_test {
 namespace {
 
 /// A module with parameters, buffers and modes, some gradients defined and some not.
@@ -131,4 +131,4 @@ TEST_F(TransactionTest, TheGeneratorGoesOnFromWhereItWas) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::transaction_test

@@ -5,7 +5,7 @@
 #include "support/networks.h"
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::kronecker_factored_test {
 namespace {
 
 // A few sums and products in another order.
@@ -201,4 +201,4 @@ TEST(KroneckerFactoredTest, OptionsOutOfRangeThrow) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::kronecker_factored_test

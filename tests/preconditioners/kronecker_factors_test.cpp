@@ -12,7 +12,7 @@
 #include "support/losses.h"
 #include "support/networks.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::kronecker_factors_test {
 namespace {
 
 // Sums of a few hundred products, in another order.
@@ -412,4 +412,4 @@ TEST(KroneckerFactorsTest, WithoutALikelihoodThrow) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::kronecker_factors_test

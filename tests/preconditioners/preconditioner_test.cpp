@@ -10,7 +10,7 @@
 
 #include "support/example_gradients.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::preconditioner_test {
 namespace {
 
 // Theory's bar in double.
@@ -183,4 +183,4 @@ INSTANTIATE_TEST_SUITE_P(Preconditioners, AllPreconditioners,
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::preconditioner_test

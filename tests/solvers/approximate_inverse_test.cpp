@@ -5,7 +5,7 @@
 
 // x = M b, and what a summary can say of it.
 
-namespace natgrad::testing {
+namespace natgrad::testing::approximate_inverse_test {
 namespace {
 
 // A few roundings of sums over the vectors.
@@ -116,4 +116,4 @@ TEST_F(ApproximateInverseTest, TextTellsSettingsApartAndCloneKeepsThem) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::approximate_inverse_test

@@ -5,7 +5,7 @@
 #include "support/krylov.h"
 #include "support/linear_problems.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::cholesky_test {
 namespace {
 
 // A backward stable solve: ‖b - A x‖ is a few roundings of ‖A‖‖x‖, in the solve and in the test.
@@ -183,4 +183,4 @@ TEST(CholeskyTest, SolvesWithoutBuildingAGraph) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::cholesky_test

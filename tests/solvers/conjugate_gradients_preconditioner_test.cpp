@@ -3,7 +3,7 @@
 #include "support/krylov.h"
 #include "support/linear_problems.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::conjugate_gradients_preconditioner_test {
 namespace {
 
 // Dense projections on well-conditioned problems, against a recurrence of a few iterations.
@@ -169,4 +169,4 @@ TEST(ConjugateGradientPreconditionerTest, ARecurrenceBelowRoundingIsNoIndefinite
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::conjugate_gradients_preconditioner_test

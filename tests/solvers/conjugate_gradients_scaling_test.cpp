@@ -5,7 +5,7 @@
 // Fault 10: in float32 ‖b‖² overflows from 1e19 on and underflows below 1e-19. Neither the size of
 // b nor that of A may change what the solver does.
 
-namespace natgrad::testing {
+namespace natgrad::testing::conjugate_gradients_scaling_test {
 namespace {
 
 // Different scalings round differently; the solution at condition number 100 and tolerance 1e-5
@@ -91,4 +91,4 @@ TEST(ConjugateGradientScalingTest, AHugeWarmStartIsForgotten) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::conjugate_gradients_scaling_test

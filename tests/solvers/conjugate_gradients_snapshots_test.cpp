@@ -7,7 +7,7 @@
 
 // The kept iterates, against runs that end there.
 
-namespace natgrad::testing {
+namespace natgrad::testing::conjugate_gradients_snapshots_test {
 namespace {
 
 // Martens 2010, section 4.6.
@@ -184,4 +184,4 @@ TEST(ConjugateGradientSnapshots, GrowthIsAboveOneOrZero) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::conjugate_gradients_snapshots_test

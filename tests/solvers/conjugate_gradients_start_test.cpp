@@ -4,7 +4,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::conjugate_gradients_start_test {
 namespace {
 
 using torch::Tensor;
@@ -58,4 +58,4 @@ TEST_P(PoorStart, AGoodStartIsLeftAsConjugateGradientsLeaveIt) {
 INSTANTIATE_TEST_SUITE_P(Intervals, PoorStart, ::testing::Values(1, 4));
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::conjugate_gradients_start_test

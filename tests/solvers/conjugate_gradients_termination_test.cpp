@@ -7,7 +7,7 @@
 
 // Each reason to stop, provoked; each with the scalars read at every iteration and at intervals.
 
-namespace natgrad::testing {
+namespace natgrad::testing::conjugate_gradients_termination_test {
 namespace {
 
 // Iterates against dense projections and the textbook recurrence on well-conditioned problems.
@@ -311,4 +311,4 @@ INSTANTIATE_TEST_SUITE_P(Intervals, ConjugateGradientTermination, ::testing::Val
                          ::testing::PrintToStringParamName());
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::conjugate_gradients_termination_test

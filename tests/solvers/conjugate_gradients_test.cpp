@@ -6,7 +6,7 @@
 // Accuracy against dense solves and against the definition: the minimiser of φ over Krylov
 // subspaces.
 
-namespace natgrad::testing {
+namespace natgrad::testing::conjugate_gradients_test {
 namespace {
 
 constexpr double kTolerance = 1e-10;
@@ -267,4 +267,4 @@ TEST(ConjugateGradientTest, SolvesWithoutBuildingAGraph) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::conjugate_gradients_test

@@ -9,7 +9,7 @@
 
 // The solvers by a known root, on operators made of explicit rows R.
 
-namespace natgrad::testing {
+namespace natgrad::testing::dual_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -261,4 +261,4 @@ TEST_F(ChoiceForNetworks, CountsThePassesOfParametersOutsideOfLayers) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::dual_test

@@ -6,7 +6,7 @@
 #include "support/krylov.h"
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::kl_constrained_step_test {
 namespace {
 
 constexpr double kRounding = 1e-13;
@@ -166,4 +166,4 @@ TEST(KlConstrainedStepTest, LeavesItsInputsAlone) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::kl_constrained_step_test

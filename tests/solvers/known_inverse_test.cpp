@@ -2,7 +2,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::known_inverse_test {
 namespace {
 
 // A few operations on numbers of order one in double.
@@ -34,4 +34,4 @@ TEST(SolveDirectlyTest, AnIndefiniteMatrixIsReported) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::known_inverse_test

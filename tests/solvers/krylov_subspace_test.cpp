@@ -9,7 +9,7 @@
 // Krylov subspace descent's basis and its quadratic minimiser, against dense projections and
 // against closed forms of the floored spectrum.
 
-namespace natgrad::testing {
+namespace natgrad::testing::krylov_subspace_test {
 namespace {
 
 // Two routes to one minimiser over a subspace, on well-conditioned problems.
@@ -392,4 +392,4 @@ TEST(KrylovSubspaceTest, LeavesItsInputsAlone) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::krylov_subspace_test

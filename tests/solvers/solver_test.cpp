@@ -2,7 +2,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::solver_test {
 namespace {
 
 TEST(TerminationTest, HasTheNameOfItsEnumerator) {
@@ -33,4 +33,4 @@ TEST(LinearSystemTest, InitialAndPreconditionerAreOptional) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::solver_test

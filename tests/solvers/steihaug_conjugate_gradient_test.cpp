@@ -8,7 +8,7 @@
 // Against the exact minimiser in the region by its eigenvalues, and against the path of the
 // textbook's recurrence, cut at the radius.
 
-namespace natgrad::testing {
+namespace natgrad::testing::steihaug_conjugate_gradient_test {
 namespace {
 
 constexpr double kTolerance = 1e-10;
@@ -416,4 +416,4 @@ TEST(SteihaugTest, LeavesItsInputsAlone) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::steihaug_conjugate_gradient_test

@@ -2,7 +2,7 @@
 
 #include "step_control/quadratic_descent.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::adaptive_rate_test {
 namespace {
 
 constexpr double kRounding = 1e-13;
@@ -152,4 +152,4 @@ TEST(AdaptiveRateTest, AStateAboveTheLargestIsTheLargest) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::adaptive_rate_test

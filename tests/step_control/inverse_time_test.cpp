@@ -2,7 +2,7 @@
 
 #include "step_control/quadratic_descent.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::inverse_time_test {
 namespace {
 
 constexpr double kRounding = 1e-14;
@@ -58,4 +58,4 @@ TEST(InverseTimeTest, KeepsTheSolutionForAWarmStart) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::inverse_time_test

@@ -2,7 +2,7 @@
 
 #include "step_control/quadratic_descent.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::kl_constrained_test {
 namespace {
 
 constexpr double kRounding = 1e-12;
@@ -86,4 +86,4 @@ TEST(KLConstrainedTest, KeepsTheSolutionItself) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::kl_constrained_test

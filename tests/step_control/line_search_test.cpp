@@ -5,7 +5,7 @@
 
 // On functions of which every trial is known beforehand.
 
-namespace natgrad::testing {
+namespace natgrad::testing::line_search_test {
 namespace {
 
 // A few roundings.
@@ -258,4 +258,4 @@ TEST(LineSearchTest, TextTellsEverySettingApartAndCloneKeepsThem) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::line_search_test

@@ -3,7 +3,7 @@
 #include "step_control/quadratic_descent.h"
 #include "support/krylov.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::quadratic_model_step_test {
 namespace {
 
 constexpr double kRounding = 1e-12;
@@ -194,4 +194,4 @@ TEST(QuadraticModelStepTest, NoSolutionIsNoStep) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::quadratic_model_step_test

@@ -12,7 +12,7 @@
 
 #include "step_control/quadratic_descent.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::step_rule_test {
 namespace {
 
 using AnyRule = std::shared_ptr<const StepRule>;
@@ -174,4 +174,4 @@ INSTANTIATE_TEST_SUITE_P(All, StepRules, ::testing::ValuesIn(rule_cases()),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::step_rule_test

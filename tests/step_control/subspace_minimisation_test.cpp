@@ -6,7 +6,7 @@
 // Against dense minimisers over the subspace where h is quadratic, and against the model's
 // minimiser where it is not.
 
-namespace natgrad::testing {
+namespace natgrad::testing::subspace_minimisation_test {
 namespace {
 
 // A few roundings of sums over the vectors, at condition number 100.
@@ -254,4 +254,4 @@ TEST(SubspaceMinimisationTest, TextTellsEverySettingApartAndCloneKeepsThem) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::subspace_minimisation_test

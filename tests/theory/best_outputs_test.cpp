@@ -9,7 +9,7 @@
 
 #include "theory/small_network.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::best_outputs_test {
 namespace {
 
 constexpr double kRounding = 1e-12;
@@ -128,4 +128,4 @@ TEST_F(Bound, OfGaussiansIsTheSquaredError) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::best_outputs_test

@@ -5,7 +5,7 @@
 
 #include "theory/small_network.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::conservative_curvature_test {
 namespace {
 
 constexpr int kNetworks = 24;
@@ -70,4 +70,4 @@ TEST(ConservativeCurvatureTest, IsBetterKnownFromFewExamples) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::conservative_curvature_test

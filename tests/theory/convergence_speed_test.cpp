@@ -4,7 +4,7 @@
 
 #include "theory/small_network.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::convergence_speed_test {
 namespace {
 
 constexpr double kRounding = 1e-10;
@@ -77,4 +77,4 @@ TEST_P(ConvergenceSpeed, InStepsIsTheConditionForGradientDescentOnly) {
 INSTANTIATE_TEST_SUITE_P(Conditions, ConvergenceSpeed, ::testing::Values(10, 100));
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::convergence_speed_test

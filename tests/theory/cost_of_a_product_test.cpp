@@ -4,7 +4,7 @@
 
 #include "theory/small_network.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::cost_of_a_product_test {
 namespace {
 
 /// The identity, which counts how often any pass goes through it, forward or backward.
@@ -52,4 +52,4 @@ TEST_P(CostOfAProduct, DoesNotAskForTheLossAgain) {
 INSTANTIATE_TEST_SUITE_P(Parameters, CostOfAProduct, ::testing::Values(2, 30, 1000));
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::cost_of_a_product_test

@@ -9,7 +9,7 @@
 #include "support/quadrature.h"
 #include "theory/small_network.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::divergence_coefficients_test {
 namespace {
 
 struct NaturalFamily {
@@ -79,4 +79,4 @@ INSTANTIATE_TEST_SUITE_P(Families, NaturalParameter, ::testing::ValuesIn(kNatura
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::divergence_coefficients_test

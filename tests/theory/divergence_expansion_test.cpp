@@ -6,7 +6,7 @@
 
 #include "theory/small_network.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::divergence_expansion_test {
 namespace {
 
 constexpr double kRounding = 1e-12;
@@ -82,4 +82,4 @@ TEST(DivergenceExpansionTest, IsOfFourthOrderWhereTheFisherMatrixVanishes) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::divergence_expansion_test

@@ -3,7 +3,7 @@
 
 #include "theory/small_network.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::divergence_objective_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -97,4 +97,4 @@ TEST_F(UnnormalisedTargets, AreNoDistributionForALikelihood) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::divergence_objective_test

@@ -8,7 +8,7 @@
 
 #include "theory/small_network.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::equivalence_conditions_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -104,4 +104,4 @@ TEST_F(EquivalenceConditions, FailsForLaplaceNoiseWhichHasNoCurvature) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::equivalence_conditions_test

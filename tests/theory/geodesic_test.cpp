@@ -8,7 +8,7 @@
 
 #include "theory/small_network.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::geodesic_test {
 namespace {
 
 constexpr double kTime = 1;
@@ -106,4 +106,4 @@ TEST_F(GaussianMoments, ApproachTheDatasOnAStraightLine) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::geodesic_test

@@ -4,7 +4,7 @@
 
 #include "theory/small_network.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::hessian_splitting_test {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -111,4 +111,4 @@ INSTANTIATE_TEST_SUITE_P(Losses, HessianSplitting, ::testing::ValuesIn(kConvexLo
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::hessian_splitting_test

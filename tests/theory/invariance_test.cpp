@@ -9,7 +9,7 @@
 #include "theory/reparameterisation.h"
 #include "theory/small_network.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::invariance_test {
 namespace {
 
 constexpr double kRounding = 1e-11;
@@ -121,4 +121,4 @@ TEST(InvarianceTest, NeedsAnInvertibleJacobian) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::invariance_test

@@ -9,7 +9,7 @@
 #include "theory/reparameterisation.h"
 #include "theory/small_network.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::invariant_paths_test {
 namespace {
 
 constexpr double kTime = 1;
@@ -126,4 +126,4 @@ TEST_F(AffinePaths, OfTheDefaultOptimizerAreTheSameUnderRotations) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::invariant_paths_test

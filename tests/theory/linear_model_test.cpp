@@ -6,7 +6,7 @@
 
 #include "theory/small_network.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::linear_model_test {
 namespace {
 
 using Objective = std::function<Tensor(const Tensor& theta)>;
@@ -94,4 +94,4 @@ TEST_F(Eigendirections, AreShortenedByDampingTheMoreTheLessFKnowsOfThem) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::linear_model_test

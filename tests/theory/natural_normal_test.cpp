@@ -8,7 +8,7 @@
 #include "support/quadrature.h"
 #include "theory/small_network.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::natural_normal_test {
 namespace {
 
 constexpr double kRounding = 1e-11;
@@ -104,4 +104,4 @@ TEST_F(NaturalNormal, TakesTheSameStepEitherWay) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::natural_normal_test

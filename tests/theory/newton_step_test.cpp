@@ -7,7 +7,7 @@
 
 #include "theory/small_network.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::newton_step_test {
 namespace {
 
 using Map = std::function<Tensor(const Tensor& z)>;
@@ -103,4 +103,4 @@ TEST_F(Wampler, OneStepIsTheSolutionAndFurtherOnesRefineIt) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::newton_step_test

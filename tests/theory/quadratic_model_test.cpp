@@ -4,7 +4,7 @@
 
 #include "theory/small_network.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::quadratic_model_test {
 namespace {
 
 // Conjugate gradients to a residual of 1e-14 on condition numbers up to 1e5.
@@ -91,4 +91,4 @@ TEST_P(QuadraticObjective, IsReducedByWhatTheModelWithoutDampingPromises) {
 INSTANTIATE_TEST_SUITE_P(Dampings, QuadraticObjective, ::testing::Values(0, 0.3));
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::quadratic_model_test

@@ -5,7 +5,7 @@
 
 #include "theory/small_network.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::rank_test {
 namespace {
 
 int64_t rank(const Tensor& symmetric) {
@@ -42,4 +42,4 @@ TEST_P(Ranks, OfTheEmpiricalFisherMatrixAreTheExamples) {
 INSTANTIATE_TEST_SUITE_P(Examples, Ranks, ::testing::Values(1, 2, 3, 20));
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::rank_test

@@ -4,7 +4,7 @@
 
 #include "theory/small_network.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::schedules_test {
 namespace {
 
 constexpr double kRounding = 1e-14;
@@ -80,4 +80,4 @@ TEST(SchedulesTest, OneOverIIsTheMostEfficient) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::schedules_test

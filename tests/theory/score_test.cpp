@@ -8,7 +8,7 @@
 #include "support/quadrature.h"
 #include "theory/small_network.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::score_test {
 namespace {
 
 constexpr double kRounding = 1e-12;
@@ -99,4 +99,4 @@ TEST(ScoreTest, OfAFamilyThatIsNotNaturalHasMinusTheExpectedHessianToo) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::score_test

@@ -4,7 +4,7 @@
 
 #include "theory/small_network.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::split_point_test {
 namespace {
 
 constexpr double kRounding = 1e-12;
@@ -84,4 +84,4 @@ TEST(SplitPointTest, SoftmaxInTheLossIsCloserToTheHessian) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::split_point_test

@@ -9,7 +9,7 @@
 
 #include "theory/small_network.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::steepest_descent_test {
 namespace {
 
 /// Logistic regression with two weights, so that a minimum on a closed curve is one over angles.
@@ -116,4 +116,4 @@ TEST_F(SteepestDescent, StepsToADivergenceLowerTheObjectiveMost) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::steepest_descent_test

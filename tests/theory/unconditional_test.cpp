@@ -8,7 +8,7 @@
 #include "support/quadrature.h"
 #include "theory/small_network.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::unconditional_test {
 namespace {
 
 constexpr double kRounding = 1e-12;
@@ -126,4 +126,4 @@ INSTANTIATE_TEST_SUITE_P(Distributions, Unconditional, ::testing::ValuesIn(kDist
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::unconditional_test

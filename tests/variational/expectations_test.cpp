@@ -2,7 +2,7 @@
 
 #include "support/oracles.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::expectations_test {
 namespace {
 
 // Sums of a few numbers of order ten in double.
@@ -104,4 +104,4 @@ TEST(ExpectationsTest, MalformedLogJointsThrow) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::expectations_test

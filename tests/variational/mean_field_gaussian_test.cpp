@@ -5,7 +5,7 @@
 #include "support/dense_oracles.h"
 #include "support/quadrature.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::mean_field_gaussian_test {
 namespace {
 
 // Sums of some tens of numbers of order one in double.
@@ -120,4 +120,4 @@ TEST(MeanFieldGaussianTest, MalformedParametersThrow) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::mean_field_gaussian_test

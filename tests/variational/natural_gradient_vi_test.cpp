@@ -5,7 +5,7 @@
 #include "support/dense_oracles.h"
 #include "support/quadrature.h"
 
-namespace natgrad::testing {
+namespace natgrad::testing::natural_gradient_vi_test {
 namespace {
 
 // One step is a few operations on numbers of order one in double, after a cubature.
@@ -300,4 +300,4 @@ TEST(NaturalGradientVITest, OptionsOutOfRangeThrow) {
 }
 
 }  // namespace
-}  // namespace natgrad::testing
+}  // namespace natgrad::testing::natural_gradient_vi_test
