@@ -5,6 +5,8 @@
 // `--help` lists the options.
 
 #include <fmt/format.h>
+#include <natgrad/curvatures.h>
+#include <natgrad/likelihoods.h>
 #include <natgrad/natgrad.h>
 #include <torch/torch.h>
 

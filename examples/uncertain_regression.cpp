@@ -4,6 +4,7 @@
 // learning rates. `--help` lists the options.
 
 #include <fmt/format.h>
+#include <natgrad/likelihoods.h>
 #include <natgrad/natgrad.h>
 #include <torch/torch.h>
 

@@ -1,3 +1,4 @@
+#include "graph/linearization.h"
 #include "support/kfac_costs.h"
 
 #include <fmt/format.h>

@@ -1,10 +1,11 @@
+#include <natgrad/graph/loss_graph.h>
 #include <fmt/format.h>
 #include <natgrad/curvature/block_diagonal.h>
 #include <torch/torch.h>
 
 #include <algorithm>
 
-#include "parameter_lists.h"
+#include "curvature/parameter_lists.h"
 
 namespace natgrad {
 

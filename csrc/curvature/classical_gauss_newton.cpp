@@ -1,7 +1,8 @@
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/classical_gauss_newton.h>
 #include <torch/torch.h>
 
-#include "pulled_back.h"
+#include "curvature/pulled_back.h"
 
 namespace natgrad {
 

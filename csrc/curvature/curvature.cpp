@@ -1,3 +1,4 @@
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/curvature.h>
 #include <natgrad/curvature/gradient_noise.h>
 

@@ -1,6 +1,8 @@
+#include "graph/linearization.h"
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/diagonals.h>
 #include <natgrad/curvature/output_noise.h>
-#include <natgrad/graph/backward.h>
+#include "graph/backward.h"
 #include <natgrad/linalg/random.h>
 #include <torch/torch.h>
 

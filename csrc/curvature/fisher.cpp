@@ -1,11 +1,12 @@
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/gradient_noise.h>
 #include <torch/torch.h>
 
 #include <algorithm>
 
-#include "output_root.h"
-#include "pulled_back.h"
+#include "curvature/output_root.h"
+#include "curvature/pulled_back.h"
 
 namespace natgrad {
 

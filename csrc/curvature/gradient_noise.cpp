@@ -1,10 +1,12 @@
+#include "graph/linearization.h"
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/gradient_noise.h>
 #include <natgrad/linalg/random.h>
 #include <torch/torch.h>
 
 #include <algorithm>
 
-#include "outer_products.h"
+#include "curvature/outer_products.h"
 
 namespace natgrad {
 

@@ -1,6 +1,8 @@
+#include "graph/second_derivative.h"
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/hessian.h>
-#include <natgrad/graph/backward.h>
-#include <natgrad/graph/pass_size.h>
+#include "graph/backward.h"
+#include "graph/pass_size.h"
 #include <torch/torch.h>
 
 namespace natgrad {

@@ -1,3 +1,4 @@
+#include <natgrad/graph/loss_graph.h>
 #include <fmt/format.h>
 #include <natgrad/curvature/diagonals.h>
 #include <natgrad/curvature/fisher.h>
@@ -37,7 +38,7 @@ LinearOperator MarquardtDiagonal::at(const LossGraph& graph) const {
               floor_, ".");
   const auto d = exact_ ? exact_diagonal(FisherOrGaussNewton().at(graph))
                         : propagated_diagonal(graph, probes_);
-  return natgrad::diagonal(floored(d, floor_));
+  return diagonal_operator(floored(d, floor_));
 }
 
 std::string MarquardtDiagonal::describe() const {

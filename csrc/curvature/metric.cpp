@@ -1,3 +1,4 @@
+#include <natgrad/graph/loss_graph.h>
 #include <fmt/format.h>
 #include <natgrad/curvature/metric.h>
 #include <torch/torch.h>
@@ -6,7 +7,7 @@
 #include <atomic>
 #include <cmath>
 
-#include "parameter_lists.h"
+#include "curvature/parameter_lists.h"
 
 namespace natgrad {
 
@@ -59,7 +60,7 @@ LinearOperator ParameterScales::at(const LossGraph& graph) const {
     const double s = known == scales_.end() ? 1 : known->second;
     metric.push_back(metric_of(t, s));
   }
-  return natgrad::diagonal(layout.flatten(metric));
+  return diagonal_operator(layout.flatten(metric));
 }
 
 std::string ParameterScales::describe() const {

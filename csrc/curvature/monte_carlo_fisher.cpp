@@ -1,9 +1,10 @@
+#include <natgrad/graph/loss_graph.h>
 #include <fmt/format.h>
 #include <natgrad/curvature/gradient_noise.h>
 #include <natgrad/curvature/monte_carlo_fisher.h>
 #include <torch/torch.h>
 
-#include "outer_products.h"
+#include "curvature/outer_products.h"
 
 namespace natgrad {
 

@@ -1,14 +1,15 @@
-#include "outer_products.h"
+#include <natgrad/graph/loss_graph.h>
+#include "curvature/outer_products.h"
 
-#include <natgrad/graph/backward.h>
+#include "graph/backward.h"
 #include <torch/torch.h>
 
 #include <algorithm>
 
-#include "output_root.h"
-#include "pulled_back.h"
+#include "curvature/output_root.h"
+#include "curvature/pulled_back.h"
 
-namespace natgrad {
+namespace natgrad::detail {
 
 using torch::Tensor;
 
@@ -126,4 +127,4 @@ LinearOperator sum_of_outer_products(const LossGraph& graph, std::string name,
   return with_root_if_any(C, std::move(root));
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,12 +1,14 @@
 #pragma once
 
+#include "detail.h"
+
 #include <natgrad/graph/loss_graph.h>
 #include <natgrad/linalg/linear_operator.h>
 
 #include <string>
 #include <vector>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// Vectors gᵢ = rᵢ Jᵢᵀ uᵢ of [P], one for each example i: the rows of the graph's outputs that
 /// belong to the example, pulled back; and what gᵢ gᵢᵀ weighs.
@@ -29,4 +31,4 @@ LinearOperator sum_of_outer_products(const LossGraph& graph, std::string name,
 /// example.
 torch::Tensor rows_of_examples(const torch::Tensor& t, int64_t example_dim);
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

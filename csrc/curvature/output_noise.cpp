@@ -1,3 +1,4 @@
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/output_noise.h>
 #include <natgrad/linalg/random.h>
 #include <torch/torch.h>

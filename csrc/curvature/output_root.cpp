@@ -1,12 +1,14 @@
-#include "output_root.h"
+#include "graph/linearization.h"
+#include <natgrad/graph/loss_graph.h>
+#include "curvature/output_root.h"
 
-#include <natgrad/graph/output_gram.h>
-#include <natgrad/linalg/vmap.h>
+#include "graph/output_gram.h"
+#include "linalg/vmap.h"
 #include <torch/torch.h>
 
 #include <algorithm>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 using torch::Tensor;
 
@@ -153,4 +155,4 @@ LinearOperator with_root_if_any(const LinearOperator& C, std::optional<Root> roo
   return root ? C.with_root(std::move(*root)) : C;
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,12 +1,15 @@
 #pragma once
 
+#include <natgrad/graph/loss_graph.h>
+#include "detail.h"
+
 #include <natgrad/curvature/fisher.h>
 
 #include <functional>
 #include <optional>
 #include <vector>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// R = Uᵀ J, [D·N, P]: D vectors u_di at the outputs of each of N examples, pulled back to the
 /// parameters. `u` answers a tensor of [D, N, ...] for every output (undefined: zero); it is asked
@@ -21,4 +24,4 @@ std::optional<Root> fisher_root(const LossGraph& graph, FisherWeights weights);
 /// The same operator with that root, if there is one.
 LinearOperator with_root_if_any(const LinearOperator& C, std::optional<Root> root);
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

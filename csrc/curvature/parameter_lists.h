@@ -1,5 +1,7 @@
 #pragma once
 
+#include "detail.h"
+
 // Parameters that an option of a curvature names.
 
 #include <natgrad/linalg/parameters.h>
@@ -9,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// Whether one of `tensors` is this very tensor.
 inline bool contains(const std::vector<torch::Tensor>& tensors, const torch::Tensor& t) {
@@ -27,4 +29,4 @@ inline void check_is_one_of(const ParameterLayout& parameters, const torch::Tens
               "gives them.");
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,9 +1,11 @@
-#include "pulled_back.h"
+#include "graph/linearization.h"
+#include <natgrad/graph/loss_graph.h>
+#include "curvature/pulled_back.h"
 
-#include <natgrad/graph/pass_size.h>
+#include "graph/pass_size.h"
 #include <torch/torch.h>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 using torch::Tensor;
 
@@ -51,4 +53,4 @@ LinearOperator pulled_back(const LossGraph& graph, std::string name, OutputMap A
   });
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,8 +1,9 @@
+#include <natgrad/graph/loss_graph.h>
 #include <fmt/format.h>
 #include <natgrad/curvature/structural_damping.h>
-#include <natgrad/graph/backward.h>
-#include <natgrad/graph/hidden_states.h>
-#include <natgrad/graph/pass_size.h>
+#include "graph/backward.h"
+#include "graph/hidden_state_nodes.h"
+#include "graph/pass_size.h"
 #include <torch/torch.h>
 
 #include <cmath>

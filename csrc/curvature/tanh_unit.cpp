@@ -1,5 +1,5 @@
 #include <natgrad/curvature/tanh_unit.h>
-#include <natgrad/linalg/norm.h>
+#include "linalg/norm.h"
 #include <torch/torch.h>
 
 #include <algorithm>

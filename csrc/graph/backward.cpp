@@ -1,11 +1,11 @@
-#include <natgrad/graph/backward.h>
+#include "graph/backward.h"
 #include <torch/csrc/autograd/engine.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/torch.h>
 
 #include <string_view>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 using torch::Tensor;
 
@@ -78,4 +78,4 @@ std::vector<Tensor> backward(const torch::autograd::edge_list& roots,
   return gradients;
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

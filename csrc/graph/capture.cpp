@@ -1,10 +1,11 @@
-#include "capture.h"
+#include <natgrad/graph/loss_graph.h>
+#include "graph/capture.h"
 
-#include <natgrad/graph/backward.h>
-#include <natgrad/graph/walk.h>
+#include "graph/backward.h"
+#include "graph/walk.h"
 #include <torch/torch.h>
 
-namespace natgrad {
+namespace natgrad::detail {
 namespace {
 
 using torch::Tensor;
@@ -116,4 +117,4 @@ Capture capture_below_unread_loss(const LossGraph& graph) {
   return captured;
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

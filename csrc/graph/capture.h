@@ -1,13 +1,16 @@
 #pragma once
 
-#include <natgrad/graph/layers.h>
+#include <natgrad/graph/loss_graph.h>
+#include "detail.h"
+
+#include "graph/layers.h"
 
 #include <vector>
 
-#include "example_order.h"
-#include "output_gradients.h"
+#include "graph/example_order.h"
+#include "graph/output_gradients.h"
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// The layers whose rows belong to examples in a known order, with the activations and δ of the
 /// whole batch.
@@ -29,4 +32,4 @@ Capture capture_below(const OutputGradients& u, const LossGraph& graph);
 /// `c10::Error` with the way out where they are not all alike there or do not cover all parameters.
 Capture capture_below_unread_loss(const LossGraph& graph);
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

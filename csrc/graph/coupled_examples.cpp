@@ -1,12 +1,12 @@
-#include <natgrad/graph/coupled_examples.h>
+#include "graph/coupled_examples.h"
 
-#include <natgrad/graph/backward.h>
+#include "graph/backward.h"
 #include <torch/csrc/autograd/generated/Functions.h>
 #include <torch/types.h>
 
-#include "depth_first.h"
+#include "graph/depth_first.h"
 
-namespace natgrad {
+namespace natgrad::detail {
 namespace {
 
 using torch::autograd::Node;
@@ -45,4 +45,4 @@ void check_examples_are_independent(const torch::autograd::edge_list& roots) {
   }
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,12 +1,14 @@
 #pragma once
 
+#include "detail.h"
+
 #include <torch/csrc/autograd/function.h>
 
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// Visits every node below `root` once, itself included; `visit(node, from)` answers whether to go
 /// on below the node, and is given the node it was reached from (null for the root).
@@ -25,4 +27,4 @@ void depth_first(torch::autograd::Node* root, Visit visit) {
   }
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,11 +1,11 @@
-#include "difference.h"
+#include "graph/difference.h"
 
 #include <natgrad/linalg/parameters.h>
 #include <torch/torch.h>
 
-#include "saved.h"
+#include "graph/saved.h"
 
-namespace natgrad {
+namespace natgrad::detail {
 
 using torch::Tensor;
 using torch::autograd::Edge;
@@ -62,4 +62,4 @@ TermReading read_difference(Node& node, const Tensor& c, const DifferenceLoss& l
   return {node.next_edge(self ? 0 : 1), loss.likelihood(z), weights_of(z, c, loss)};
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

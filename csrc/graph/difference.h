@@ -1,10 +1,12 @@
 #pragma once
 
-#include <natgrad/graph/term_readers.h>
+#include "detail.h"
+
+#include "graph/term_readers.h"
 
 #include <functional>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// A loss ℓ(z - y) that LibTorch computes in one node with two arguments, either of which may be
 /// the network's outputs, or both.
@@ -23,4 +25,4 @@ struct DifferenceLoss {
 TermReading read_difference(torch::autograd::Node& node, const torch::Tensor& coefficient,
                             const DifferenceLoss& loss);
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

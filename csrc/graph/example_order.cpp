@@ -1,11 +1,11 @@
-#include "example_order.h"
+#include "graph/example_order.h"
 
 #include <natgrad/linalg/random.h>
 #include <torch/torch.h>
 
-#include "rounding_through_network.h"
+#include "graph/rounding_through_network.h"
 
-namespace natgrad {
+namespace natgrad::detail {
 namespace {
 
 using torch::Tensor;
@@ -50,4 +50,4 @@ Tensor by_example(const Tensor& rows, int64_t examples, ExampleOrder order) {
   return rows.unflatten(0, {per_example, examples}).transpose(0, 1);
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,10 +1,12 @@
 #pragma once
 
-#include <natgrad/graph/layers.h>
+#include "detail.h"
+
+#include "graph/layers.h"
 
 #include <optional>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// How a layer's rows belong to N examples of T rows each.
 enum class ExampleOrder {
@@ -28,4 +30,4 @@ std::optional<ExampleOrder> order_of(const Layer& layer, const torch::Tensor& de
 /// Rows [M, ...] as [N, T, ...].
 torch::Tensor by_example(const torch::Tensor& rows, int64_t examples, ExampleOrder order);
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

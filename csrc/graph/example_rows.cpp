@@ -1,9 +1,9 @@
-#include "example_rows.h"
+#include "graph/example_rows.h"
 
-#include <natgrad/graph/layer_factors.h>
+#include "graph/layer_factors.h"
 #include <torch/torch.h>
 
-namespace natgrad {
+namespace natgrad::detail {
 namespace {
 
 using torch::Tensor;
@@ -39,4 +39,4 @@ void add_bias_rows(const Tensor& rows, const Layer& layer, const Tensor& delta, 
   rows.add_(by_example(bias_rows(layer, delta, shape), rows.size(0), order).sum(1));
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

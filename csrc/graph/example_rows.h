@@ -1,10 +1,12 @@
 #pragma once
 
-#include <natgrad/graph/layers.h>
+#include "detail.h"
 
-#include "example_order.h"
+#include "graph/layers.h"
 
-namespace natgrad {
+#include "graph/example_order.h"
+
+namespace natgrad::detail {
 
 /// [M, groups, positions, R] as [N, groups, rows of the example · positions, R].
 torch::Tensor gather_rows(const torch::Tensor& factor, int64_t examples, ExampleOrder order);
@@ -18,4 +20,4 @@ void add_weight_rows(const torch::Tensor& rows, Layer layer, const torch::Tensor
 void add_bias_rows(const torch::Tensor& rows, const Layer& layer, const torch::Tensor& delta,
                    ExampleOrder order, torch::IntArrayRef shape);
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,15 +1,16 @@
-#include <natgrad/graph/backward.h>
-#include <natgrad/graph/layers.h>
-#include <natgrad/graph/output_gram.h>
+#include <natgrad/graph/loss_graph.h>
+#include "graph/backward.h"
+#include "graph/layers.h"
+#include "graph/output_gram.h"
 #include <torch/torch.h>
 
 #include <algorithm>
 #include <unordered_set>
 #include <vector>
 
-#include "depth_first.h"
+#include "graph/depth_first.h"
 
-namespace natgrad {
+namespace natgrad::detail {
 namespace {
 
 // Multiply-adds that take as long as a call, of 10 µs on a core that does 10 to 20 of them a
@@ -83,4 +84,4 @@ double gram_operations(const LossGraph& graph, int64_t directions) {
   return sum;
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,5 +1,6 @@
-#include <natgrad/graph/backward.h>
-#include <natgrad/graph/hidden_states.h>
+#include <natgrad/graph/loss_graph.h>
+#include "graph/backward.h"
+#include "graph/hidden_state_nodes.h"
 #include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
@@ -8,8 +9,8 @@
 #include <limits>
 #include <utility>
 
-#include "depth_first.h"
-#include "saved.h"
+#include "graph/depth_first.h"
+#include "graph/saved.h"
 
 namespace natgrad {
 
@@ -17,7 +18,7 @@ using torch::Tensor;
 using torch::autograd::Node;
 using torch::autograd::variable_list;
 
-variable_list HiddenStateNode::apply(variable_list&& gradients) { return std::move(gradients); }
+variable_list detail::HiddenStateNode::apply(variable_list&& gradients) { return std::move(gradients); }
 
 Tensor hidden(const Tensor& h, HiddenDistance distance) {
   TORCH_CHECK(h.defined() && h.dim() > 0,
@@ -68,7 +69,7 @@ Tensor distance_hessian(HiddenStateNode& node) {
 
 }  // namespace
 
-std::vector<HiddenState> hidden_states(const LossGraph& graph) {
+std::vector<HiddenState> detail::hidden_states(const LossGraph& graph) {
   const torch::NoGradGuard no_grad;
   std::vector<HiddenState> states;
   const auto read = [&](Node& node, Node*) {

@@ -1,13 +1,13 @@
-#include <natgrad/graph/hooks.h>
+#include "graph/hooks.h"
 #include <torch/csrc/autograd/cpp_hook.h>
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
 
 #include <algorithm>
 
-#include "depth_first.h"
+#include "graph/depth_first.h"
 
-namespace natgrad {
+namespace natgrad::detail {
 namespace {
 
 using torch::autograd::Node;
@@ -63,4 +63,4 @@ SuspendedRetainGrad::~SuspendedRetainGrad() {
   for (auto& [node, output, hook] : hooks_) node->add_retains_grad_hook(std::move(hook), output);
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,9 +1,9 @@
-#include <natgrad/graph/layer_factors.h>
+#include "graph/layer_factors.h"
 #include <torch/torch.h>
 
 #include <algorithm>
 
-namespace natgrad {
+namespace natgrad::detail {
 namespace {
 
 using torch::IntArrayRef;
@@ -80,4 +80,4 @@ Tensor bias_rows(const Layer& layer, const Tensor& delta, IntArrayRef bias_shape
       .reshape({layer.rows, c10::multiply_integers(bias_shape)});
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

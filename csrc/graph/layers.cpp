@@ -1,6 +1,6 @@
-#include <natgrad/graph/backward.h>
-#include <natgrad/graph/layers.h>
-#include <natgrad/graph/linearization.h>
+#include "graph/backward.h"
+#include "graph/layers.h"
+#include "graph/linearization.h"
 #include <torch/csrc/autograd/generated/Functions.h>
 #include <torch/torch.h>
 
@@ -8,10 +8,10 @@
 #include <unordered_map>
 #include <utility>
 
-#include "parameter_uses.h"
-#include "saved.h"
+#include "graph/parameter_uses.h"
+#include "graph/saved.h"
 
-namespace natgrad {
+namespace natgrad::detail {
 namespace {
 
 using torch::Tensor;
@@ -231,4 +231,4 @@ Layers find_layers(const edge_list& roots, const ParameterLayout& parameters) {
   return found;
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

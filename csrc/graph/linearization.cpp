@@ -1,8 +1,8 @@
-#include <natgrad/graph/backward.h>
-#include <natgrad/graph/linearization.h>
-#include <natgrad/linalg/norm.h>
+#include "graph/backward.h"
+#include "graph/linearization.h"
+#include "linalg/norm.h"
 #include <natgrad/linalg/random.h>
-#include <natgrad/linalg/vmap.h>
+#include "linalg/vmap.h"
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
@@ -12,10 +12,10 @@
 #include <unordered_set>
 #include <utility>
 
-#include "depth_first.h"
-#include "rounding_through_network.h"
+#include "graph/depth_first.h"
+#include "graph/rounding_through_network.h"
 
-namespace natgrad {
+namespace natgrad::detail {
 namespace {
 
 using torch::Tensor;
@@ -211,4 +211,4 @@ std::string find_undifferentiable_op(const edge_list& outputs) {
   return {};
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,7 +1,8 @@
-#include <natgrad/graph/backward.h>
-#include <natgrad/graph/loss_graph.h>
-#include <natgrad/graph/marks.h>
-#include <natgrad/graph/walk.h>
+#include "graph/backward.h"
+#include "graph/loss_graph_state.h"
+#include "graph/mark_nodes.h"
+#include "graph/term_readers.h"
+#include "graph/walk.h"
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
 
@@ -155,6 +156,12 @@ const Tensor& LossGraph::gradient() const {
 }
 
 Edge LossGraph::root() const { return torch::autograd::impl::gradient_edge(state_->loss); }
+
+const ParameterLayout& LossGraph::parameters() const { return state_->parameters; }
+at::Generator LossGraph::generator() const { return state_->generator; }
+const std::vector<LossTerm>& LossGraph::terms() const { return read().terms; }
+const edge_list& LossGraph::outputs() const { return read().outputs; }
+bool LossGraph::has_penalties() const { return !read().penalties.empty(); }
 
 bool LossGraph::is_readable() const {
   try {

@@ -1,12 +1,35 @@
 #include <natgrad/graph/marks.h>
+
+#include "graph/mark_nodes.h"
 #include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
 
 namespace natgrad {
+namespace detail {
+
+using torch::autograd::variable_list;
+
+variable_list NegativeLogLikelihoodNode::apply(variable_list&& gradients) {
+  return std::move(gradients);
+}
+
+variable_list OutputsNode::apply(variable_list&& gradients) {
+  return held_fixed ? variable_list(1) : std::move(gradients);
+}
+
+variable_list PenaltyNode::apply(variable_list&& gradients) { return std::move(gradients); }
+
+void check_unchanged(const Likelihood& likelihood, uint32_t version) {
+  TORCH_CHECK(likelihood.outputs()._version() == version, "natgrad: the outputs of ",
+              likelihood.describe(),
+              " were changed in place after they were given to it (as by masked_fill_ or div_). "
+              "Change them before, or use masked_fill, div, ...");
+}
+
+}  // namespace detail
 
 using torch::Tensor;
-using torch::autograd::variable_list;
 
 namespace {
 
@@ -21,16 +44,6 @@ Tensor put_on_top(const Tensor& t, const c10::intrusive_ptr<torch::autograd::Nod
 }
 
 }  // namespace
-
-variable_list NegativeLogLikelihoodNode::apply(variable_list&& gradients) {
-  return std::move(gradients);
-}
-
-variable_list OutputsNode::apply(variable_list&& gradients) {
-  return held_fixed ? variable_list(1) : std::move(gradients);
-}
-
-variable_list PenaltyNode::apply(variable_list&& gradients) { return std::move(gradients); }
 
 Tensor nll(std::shared_ptr<const Likelihood> likelihood, const Tensor& y,
            at::Reduction::Reduction reduction) {
@@ -61,13 +74,6 @@ Tensor outputs(std::shared_ptr<const Likelihood> distribution) {
   node->version = z._version();
   node->distribution = distribution;
   return put_on_top(z, node);
-}
-
-void check_unchanged(const Likelihood& likelihood, uint32_t version) {
-  TORCH_CHECK(likelihood.outputs()._version() == version, "natgrad: the outputs of ",
-              likelihood.describe(),
-              " were changed in place after they were given to it (as by masked_fill_ or div_). "
-              "Change them before, or use masked_fill, div, ...");
 }
 
 Tensor penalty(const Tensor& R) {

@@ -1,12 +1,12 @@
-#include "node_kinds.h"
+#include "graph/node_kinds.h"
 
-#include <natgrad/graph/backward.h>
+#include "graph/backward.h"
 #include <torch/types.h>
 
 #include <string>
 #include <unordered_set>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 using torch::autograd::Node;
 using Names = std::unordered_set<std::string>;
@@ -61,4 +61,4 @@ bool is_part_of_a_penalty(Node& node) {
          size_of_result(node) <= size_of_inputs(node);
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,8 +1,10 @@
 #pragma once
 
+#include "detail.h"
+
 #include <torch/csrc/autograd/function.h>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// Whether each element of the node's result is one element of its input: views, slices, gathers.
 bool is_selection(const torch::autograd::Node& node);
@@ -11,4 +13,4 @@ bool is_selection(const torch::autograd::Node& node);
 /// inputs: what a penalty on parameters is made of. A product with data broadcasts, as a rule.
 bool is_part_of_a_penalty(torch::autograd::Node& node);
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,9 +1,10 @@
-#include "output_gradients.h"
+#include <natgrad/graph/loss_graph.h>
+#include "graph/output_gradients.h"
 
-#include <natgrad/graph/backward.h>
+#include "graph/backward.h"
 #include <torch/torch.h>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 using torch::Tensor;
 
@@ -49,4 +50,4 @@ std::vector<Tensor> pull_back(const OutputGradients& u, const torch::autograd::e
   return backward(u.edges, u.values, inputs);
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

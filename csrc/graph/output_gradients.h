@@ -1,8 +1,10 @@
 #pragma once
 
+#include "detail.h"
+
 #include <natgrad/graph/loss_graph.h>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// Gradients on their way into a graph, each with the examples in dimension 0.
 struct OutputGradients {
@@ -18,4 +20,4 @@ OutputGradients output_gradients(const LossGraph& graph);
 std::vector<torch::Tensor> pull_back(const OutputGradients& u,
                                      const torch::autograd::edge_list& inputs);
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,16 +1,17 @@
-#include <natgrad/graph/backward.h>
-#include <natgrad/graph/output_gram.h>
+#include <natgrad/graph/loss_graph.h>
+#include "graph/backward.h"
+#include "graph/output_gram.h"
 #include <natgrad/linalg/random.h>
 #include <torch/torch.h>
 
 #include <algorithm>
 
-#include "capture.h"
-#include "example_rows.h"
-#include "pull_back_examples.h"
-#include "pull_back_many.h"
+#include "graph/capture.h"
+#include "graph/example_rows.h"
+#include "graph/pull_back_examples.h"
+#include "graph/pull_back_many.h"
 
-namespace natgrad {
+namespace natgrad::detail {
 namespace {
 
 using torch::Tensor;
@@ -204,4 +205,4 @@ Tensor output_gram(const LossGraph& graph, const std::vector<Tensor>& u) {
   return K;
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

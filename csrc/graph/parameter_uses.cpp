@@ -1,14 +1,14 @@
-#include "parameter_uses.h"
+#include "graph/parameter_uses.h"
 
-#include <natgrad/graph/backward.h>
+#include "graph/backward.h"
 #include <torch/csrc/autograd/generated/Functions.h>
 #include <torch/types.h>
 
 #include <unordered_set>
 
-#include "depth_first.h"
+#include "graph/depth_first.h"
 
-namespace natgrad {
+namespace natgrad::detail {
 
 using torch::autograd::Edge;
 using torch::autograd::edge_list;
@@ -71,4 +71,4 @@ std::vector<Use> uses_of(const Edge& edge, const Consumers& consumers) {
   return uses;
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

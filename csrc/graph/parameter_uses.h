@@ -1,12 +1,14 @@
 #pragma once
 
+#include "detail.h"
+
 #include <torch/csrc/autograd/edge.h>
 #include <torch/csrc/autograd/function.h>
 
 #include <unordered_map>
 #include <vector>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// A node and which of its inputs; no node for a root of the walk.
 struct Consumer {
@@ -29,4 +31,4 @@ struct Use {
 /// and casts.
 std::vector<Use> uses_of(const torch::autograd::Edge& edge, const Consumers& consumers);
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

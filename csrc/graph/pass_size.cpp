@@ -1,12 +1,12 @@
-#include <natgrad/graph/backward.h>
-#include <natgrad/graph/pass_size.h>
+#include "graph/backward.h"
+#include "graph/pass_size.h"
 #include <torch/torch.h>
 
 #include <algorithm>
 
-#include "depth_first.h"
+#include "graph/depth_first.h"
 
-namespace natgrad {
+namespace natgrad::detail {
 
 namespace {
 
@@ -38,4 +38,4 @@ Columns columns_for(const torch::autograd::edge_list& roots) {
   return is_small_pass(roots) ? Columns::Vmapped : Columns::OneByOne;
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

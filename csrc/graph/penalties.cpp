@@ -1,11 +1,11 @@
-#include "penalties.h"
+#include "graph/penalties.h"
 
 #include <algorithm>
 #include <unordered_map>
 
-#include "node_kinds.h"
+#include "graph/node_kinds.h"
 
-namespace natgrad {
+namespace natgrad::detail {
 
 using torch::autograd::Edge;
 using torch::autograd::edge_list;
@@ -73,4 +73,4 @@ edge_list find_penalties(UpperGraph upper,
   return penalties;
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

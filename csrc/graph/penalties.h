@@ -1,5 +1,7 @@
 #pragma once
 
+#include "detail.h"
+
 #include <torch/csrc/autograd/edge.h>
 #include <torch/csrc/autograd/function.h>
 
@@ -7,7 +9,7 @@
 #include <unordered_set>
 #include <vector>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// The part of a loss's graph above its terms.
 struct UpperGraph {
@@ -22,4 +24,4 @@ torch::autograd::edge_list find_penalties(
     UpperGraph upper,
     const std::function<void(const std::vector<const torch::autograd::Node*>&)>& reject);
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

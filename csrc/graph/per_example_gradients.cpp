@@ -1,12 +1,13 @@
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/per_example_gradients.h>
 #include <torch/torch.h>
 
 #include <optional>
 
-#include <natgrad/graph/coupled_examples.h>
-#include "capture.h"
-#include "example_rows.h"
-#include "pull_back_examples.h"
+#include "graph/coupled_examples.h"
+#include "graph/capture.h"
+#include "graph/example_rows.h"
+#include "graph/pull_back_examples.h"
 
 namespace natgrad {
 namespace {

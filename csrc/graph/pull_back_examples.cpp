@@ -1,13 +1,13 @@
-#include "pull_back_examples.h"
+#include "graph/pull_back_examples.h"
 
-#include <natgrad/graph/linearization.h>
+#include "graph/linearization.h"
 #include <torch/torch.h>
 
 #include <algorithm>
 
-#include "pull_back_many.h"
+#include "graph/pull_back_many.h"
 
-namespace natgrad {
+namespace natgrad::detail {
 namespace {
 
 using torch::Tensor;
@@ -45,4 +45,4 @@ Tensor pull_back_examples(const OutputGradients& u, int64_t examples,
   return torch::cat(rows);
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

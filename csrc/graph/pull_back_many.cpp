@@ -1,13 +1,13 @@
-#include "pull_back_many.h"
+#include "graph/pull_back_many.h"
 
-#include <natgrad/graph/backward.h>
-#include <natgrad/graph/pass_size.h>
-#include <natgrad/linalg/vmap.h>
+#include "graph/backward.h"
+#include "graph/pass_size.h"
+#include "linalg/vmap.h"
 #include <torch/torch.h>
 
 #include <algorithm>
 
-namespace natgrad {
+namespace natgrad::detail {
 namespace {
 
 using torch::Tensor;
@@ -53,4 +53,4 @@ Tensor pull_back_many(const torch::autograd::edge_list& roots, const std::vector
   return rows.size() == 1 ? rows.front() : torch::cat(rows);
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,11 +1,13 @@
 #pragma once
 
+#include "detail.h"
+
 #include <torch/csrc/autograd/edge.h>
 #include <torch/types.h>
 
 #include <vector>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// What arrives at `inputs` in K backward passes of which pass k sends slice k of each of
 /// `batches`, [K, ...], into the root of the same place: [K, Σ lengths], one input after the other,
@@ -17,4 +19,4 @@ torch::Tensor pull_back_many(const torch::autograd::edge_list& roots,
                              const std::vector<int64_t>& lengths,
                              const torch::TensorOptions& options);
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,8 +1,10 @@
 #pragma once
 
+#include "detail.h"
+
 #include <torch/types.h>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// Bounds the relative rounding of what a pass through a deep network computes in this precision;
 /// what an op loses that is not differentiable, or that mixes examples, does not stay below it.
@@ -11,4 +13,4 @@ inline double rounding_through_network(torch::ScalarType type) {
   return type == torch::kFloat ? 1e-3 : 1e-1;
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,10 +1,12 @@
 #pragma once
 
+#include "detail.h"
+
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/saved_variable.h>
 #include <torch/types.h>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// The tensor that a node saved, without its graph.
 inline torch::Tensor saved(const torch::autograd::SavedVariable& variable,
@@ -19,4 +21,4 @@ inline torch::Tensor per_element(const torch::Tensor& coefficient, int64_t reduc
   return reduction == at::Reduction::Mean ? coefficient / elements.numel() : coefficient;
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,10 +1,10 @@
-#include <natgrad/graph/backward.h>
-#include <natgrad/graph/linearization.h>
-#include <natgrad/graph/second_derivative.h>
+#include "graph/backward.h"
+#include "graph/linearization.h"
+#include "graph/second_derivative.h"
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 using torch::Tensor;
 
@@ -30,4 +30,4 @@ Tensor SecondDerivative::multiply(const Tensor& v) const {
   return parameters_.flatten(backward(gradient_, cotangents, parameter_edges_));
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

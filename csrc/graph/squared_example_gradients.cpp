@@ -1,15 +1,16 @@
-#include <natgrad/graph/layer_factors.h>
-#include <natgrad/graph/squared_example_gradients.h>
+#include <natgrad/graph/loss_graph.h>
+#include "graph/layer_factors.h"
+#include "graph/squared_example_gradients.h"
 #include <torch/torch.h>
 
 #include <algorithm>
 
-#include <natgrad/graph/coupled_examples.h>
-#include "capture.h"
-#include "example_rows.h"
-#include "pull_back_examples.h"
+#include "graph/coupled_examples.h"
+#include "graph/capture.h"
+#include "graph/example_rows.h"
+#include "graph/pull_back_examples.h"
 
-namespace natgrad {
+namespace natgrad::detail {
 namespace {
 
 using torch::Tensor;
@@ -124,4 +125,4 @@ Tensor squared_example_gradients(const LossGraph& graph, const Tensor& weights) 
   return sum;
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <natgrad/graph/backward.h>
-#include <natgrad/graph/marks.h>
-#include <natgrad/graph/term_readers.h>
+#include "graph/backward.h"
+#include "graph/mark_nodes.h"
+#include "graph/term_readers.h"
 #include <natgrad/likelihoods/bernoulli.h>
 #include <natgrad/likelihoods/categorical.h>
 #include <natgrad/likelihoods/gaussian.h>
@@ -17,11 +17,11 @@
 #include <typeindex>
 #include <unordered_map>
 
-#include "difference.h"
-#include "node_kinds.h"
-#include "saved.h"
+#include "graph/difference.h"
+#include "graph/node_kinds.h"
+#include "graph/saved.h"
 
-namespace natgrad {
+namespace natgrad::detail {
 namespace {
 
 using torch::Tensor;
@@ -267,4 +267,4 @@ std::string readable_losses() {
   return fmt::format("{}", fmt::join(losses, ", "));
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

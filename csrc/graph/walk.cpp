@@ -1,10 +1,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <natgrad/graph/backward.h>
-#include <natgrad/graph/linearization.h>
-#include <natgrad/graph/marks.h>
-#include <natgrad/graph/term_readers.h>
-#include <natgrad/graph/walk.h>
+#include "graph/backward.h"
+#include "graph/linearization.h"
+#include "graph/mark_nodes.h"
+#include "graph/term_readers.h"
+#include "graph/walk.h"
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
 
@@ -12,12 +12,12 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "depth_first.h"
-#include "node_kinds.h"
-#include "penalties.h"
-#include "ways_out.h"
+#include "graph/depth_first.h"
+#include "graph/node_kinds.h"
+#include "graph/penalties.h"
+#include "graph/ways_out.h"
 
-namespace natgrad {
+namespace natgrad::detail {
 namespace {
 
 using torch::Tensor;
@@ -191,4 +191,4 @@ std::vector<bool> reached_from(const Edge& edge, const std::vector<Edge>& nodes)
   return reached;
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,8 +1,8 @@
-#include "ways_out.h"
+#include "graph/ways_out.h"
 
 #include <torch/types.h>
 
-namespace natgrad {
+namespace natgrad::detail {
 namespace {
 
 struct Advice {
@@ -71,4 +71,4 @@ void check_has_reader(const torch::autograd::Node& node,
   }
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

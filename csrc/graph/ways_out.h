@@ -1,11 +1,13 @@
 #pragma once
 
+#include "detail.h"
+
 #include <torch/csrc/autograd/function.h>
 
 #include <functional>
 #include <string>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// What to write instead of a loss along whose path, "A -> B -> C", no term was found.
 std::string way_out_of(const std::string& path);
@@ -15,4 +17,4 @@ std::string way_out_of(const std::string& path);
 void check_has_reader(const torch::autograd::Node& node,
                       const std::function<bool()>& reaches_parameter);
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

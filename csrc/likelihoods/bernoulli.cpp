@@ -1,7 +1,7 @@
 #include <natgrad/likelihoods/bernoulli.h>
 #include <torch/torch.h>
 
-#include "log_sigma.h"
+#include "likelihoods/log_sigma.h"
 
 namespace natgrad {
 

@@ -4,7 +4,7 @@
 
 #include <numbers>
 
-#include "fixed_tensor.h"
+#include "likelihoods/fixed_tensor.h"
 
 namespace natgrad {
 

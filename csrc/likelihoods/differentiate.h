@@ -1,12 +1,14 @@
 #pragma once
 
+#include "detail.h"
+
 // Derivatives of a user's elementwise function.
 
 #include <torch/torch.h>
 
 #include <functional>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 struct Derivatives {
   torch::Tensor value, first, second;  // shaped like x, without a graph
@@ -44,4 +46,4 @@ inline void check_fixed(const torch::Tensor& value, const std::string& name) {
               "them outputs of the network.");
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -6,9 +6,9 @@
 #include <cmath>
 #include <utility>
 
-#include "differentiate.h"
-#include "fixed_tensor.h"
-#include "inverse_distribution.h"
+#include "likelihoods/differentiate.h"
+#include "likelihoods/fixed_tensor.h"
+#include "likelihoods/inverse_distribution.h"
 
 namespace natgrad {
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "detail.h"
+
 // A likelihood's fixed parameter that is a tensor: a variance, a covariance.
 
 #include <fmt/format.h>
@@ -10,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// A copy of `t` in the outputs' dtype. Throws unless it is a floating constant on their device.
 inline torch::Tensor fixed_tensor(const torch::Tensor& t, const torch::Tensor& outputs,
@@ -34,4 +36,4 @@ inline std::string fingerprint(const torch::Tensor& t) {
                      std::hash<std::string_view>()(bytes));
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,10 +1,10 @@
 #include <natgrad/likelihoods/full_gaussian.h>
-#include <natgrad/linalg/norm.h>
+#include "linalg/norm.h"
 #include <torch/torch.h>
 
 #include <numbers>
 
-#include "fixed_tensor.h"
+#include "likelihoods/fixed_tensor.h"
 
 namespace natgrad {
 

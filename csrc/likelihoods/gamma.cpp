@@ -4,7 +4,7 @@
 
 #include <limits>
 
-#include "paired_outputs.h"
+#include "likelihoods/paired_outputs.h"
 
 namespace natgrad {
 

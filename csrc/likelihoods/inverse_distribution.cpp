@@ -1,10 +1,10 @@
-#include "inverse_distribution.h"
+#include "likelihoods/inverse_distribution.h"
 
 #include <torch/torch.h>
 
 #include <limits>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 using torch::Tensor;
 
@@ -36,4 +36,4 @@ Tensor InverseDistribution::operator()(const Tensor& uniform) const {
   return left + torch::minimum(step, width);
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,8 +1,10 @@
 #pragma once
 
-#include "numerical_density.h"
+#include "detail.h"
 
-namespace natgrad {
+#include "likelihoods/numerical_density.h"
+
+namespace natgrad::detail {
 
 /// Draws by the inverse of a distribution function: that of labels, or of the density which is
 /// linear between the nodes of a rule.
@@ -20,4 +22,4 @@ class InverseDistribution {
   torch::Tensor below_;    // mass up to the end of each cell, [n, K - 1], or label, [n, K]
 };
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,9 +1,11 @@
 #pragma once
 
+#include "detail.h"
+
 #include <natgrad/likelihoods/log_gamma.h>
 #include <torch/torch.h>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// log y! - (y log y - y) for whole numbers y >= 0, in double.
 inline torch::Tensor log_factorial_excess(const torch::Tensor& count) {
@@ -23,4 +25,4 @@ inline torch::Tensor as_floating_count(const torch::Tensor& y, const torch::Tens
   return integer ? y.to(outputs.scalar_type()) : y;
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,8 +1,10 @@
 #pragma once
 
+#include "detail.h"
+
 #include <torch/torch.h>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// log σ(z). The second derivative that autograd takes of log_sigmoid is lost from z = -37 on, and
 /// that of softplus above its threshold; of these two branches it keeps its digits wherever it is
@@ -13,4 +15,4 @@ inline torch::Tensor log_sigma(const torch::Tensor& z) {
   return torch::where(z >= 0, right, left);
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

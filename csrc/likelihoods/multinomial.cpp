@@ -2,8 +2,8 @@
 #include <natgrad/likelihoods/multinomial.h>
 #include <torch/torch.h>
 
-#include "fixed_tensor.h"
-#include "log_factorial.h"
+#include "likelihoods/fixed_tensor.h"
+#include "likelihoods/log_factorial.h"
 
 namespace natgrad {
 

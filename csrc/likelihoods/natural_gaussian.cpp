@@ -3,12 +3,15 @@
 
 #include <numbers>
 
+#include "likelihoods/gaussian_pair.h"
+
 namespace natgrad {
 
 using torch::Tensor;
 
-NaturalGaussian::NaturalGaussian(Tensor outputs) : PairedGaussian(std::move(outputs)) {
-  const auto b = split(this->outputs()).second;
+NaturalGaussian::NaturalGaussian(Tensor outputs) : Likelihood(std::move(outputs)) {
+  check_gaussian_pair(this->outputs());
+  const auto b = split_outputs(this->outputs()).second;
   // NaN passes: of a network that has diverged, the loss tells.
   check_support(b, b.ge(0).logical_not(),
                 "a NaturalGaussian's second parameter b = -1/(2σ²), the second half of z along "
@@ -20,37 +23,50 @@ NaturalGaussian::NaturalGaussian(Tensor outputs) : PairedGaussian(std::move(outp
 std::string NaturalGaussian::describe() const { return "NaturalGaussian()"; }
 
 Tensor NaturalGaussian::mean() const {
-  const auto [a, b] = split(outputs());
+  const auto [a, b] = split_outputs(outputs());
   return -a / (2 * b);
 }
 
 Tensor NaturalGaussian::standard_deviation() const {
-  return (-2 * split(outputs()).second).rsqrt();
+  return (-2 * split_outputs(outputs()).second).rsqrt();
 }
 
 // a y + b y² + a²/(4b) = b (y - μ)², where no large terms cancel.
 Tensor NaturalGaussian::compute_log_prob(const Tensor& y) const {
-  const auto b = split(outputs()).second;
+  const auto b = split_outputs(outputs()).second;
   return b * (y - mean()).square() + 0.5 * torch::log(-b / std::numbers::pi);
 }
 
 Tensor NaturalGaussian::compute_score(const Tensor& y) const {
   const auto mu = mean();
-  return join(y - mu, (y - mu) * (y + mu) - standard_deviation().square());
+  return join_outputs(y - mu, (y - mu) * (y + mu) - standard_deviation().square());
 }
 
 // B (Bᵀ v).
 Tensor NaturalGaussian::fisher_multiply(const Tensor& v) const {
-  const auto [p, q] = split(v);
+  const auto [p, q] = split_outputs(v);
   const auto mu = mean(), sigma = standard_deviation();
   const auto factor = std::numbers::sqrt2 * sigma.square();
-  return factor_multiply(join(sigma * (p + 2 * mu * q), factor * q));
+  return factor_multiply(join_outputs(sigma * (p + 2 * mu * q), factor * q));
 }
 
 Tensor NaturalGaussian::factor_multiply(const Tensor& r) const {
-  const auto [p, q] = split(r);
+  const auto [p, q] = split_outputs(r);
   const auto mu = mean(), sigma = standard_deviation();
-  return join(sigma * p, 2 * mu * sigma * p + std::numbers::sqrt2 * sigma.square() * q);
+  return join_outputs(sigma * p, 2 * mu * sigma * p + std::numbers::sqrt2 * sigma.square() * q);
+}
+
+void NaturalGaussian::check_targets(const Tensor& y) const {
+  check_shape(y, targets_of_pair(outputs()));
+  check_support(y, y.isfinite(), "a Gaussian target is finite");
+}
+
+Tensor NaturalGaussian::align(const Tensor& per_observation) const {
+  return join_outputs(per_observation, per_observation);
+}
+
+Tensor NaturalGaussian::sample(std::optional<at::Generator> generator) const {
+  return sample_gaussian(mean(), standard_deviation(), std::move(generator));
 }
 
 }  // namespace natgrad

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "negative_binomial_log_prob.h"
+#include "likelihoods/negative_binomial_log_prob.h"
 
 namespace natgrad {
 

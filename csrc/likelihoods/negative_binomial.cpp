@@ -6,8 +6,8 @@
 #include <cmath>
 #include <limits>
 
-#include "log_sigma.h"
-#include "negative_binomial_log_prob.h"
+#include "likelihoods/log_sigma.h"
+#include "likelihoods/negative_binomial_log_prob.h"
 
 namespace natgrad {
 

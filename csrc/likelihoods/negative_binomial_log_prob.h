@@ -1,8 +1,10 @@
 #pragma once
 
-#include "log_factorial.h"
+#include "detail.h"
 
-namespace natgrad {
+#include "likelihoods/log_factorial.h"
+
+namespace natgrad::detail {
 
 /// log Γ(y + r)/(Γ(r) y!) + y log p + r log q. With Γ and y! as powers and their excess, the powers
 /// join log p and log q: where y is likely, they nearly cancel, and no terms of order y log y are
@@ -17,4 +19,4 @@ inline torch::Tensor negative_binomial_log_prob(const torch::Tensor& y, double r
          excess;
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "differentiate.h"
-#include "fixed_tensor.h"
-#include "inverse_distribution.h"
+#include "likelihoods/differentiate.h"
+#include "likelihoods/fixed_tensor.h"
+#include "likelihoods/inverse_distribution.h"
 
 namespace natgrad {
 

@@ -1,4 +1,4 @@
-#include "numerical_density.h"
+#include "likelihoods/numerical_density.h"
 
 #include <fmt/format.h>
 #include <torch/torch.h>
@@ -7,10 +7,10 @@
 #include <cmath>
 #include <limits>
 
-#include "differentiate.h"
-#include "quadrature.h"
+#include "likelihoods/differentiate.h"
+#include "likelihoods/quadrature.h"
 
-namespace natgrad {
+namespace natgrad::detail {
 
 using torch::Tensor;
 
@@ -174,4 +174,4 @@ bool hessian_is_fisher(const LogDensity& log_density, const Tensor& z, const Dom
   return same.logical_or(r.probabilities < kNegligible).all().item<bool>();
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

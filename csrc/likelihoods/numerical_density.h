@@ -1,5 +1,7 @@
 #pragma once
 
+#include "detail.h"
+
 // What quadrature says of a density that is given only by its logarithm up to a constant.
 
 #include <natgrad/likelihoods/domain.h>
@@ -9,7 +11,7 @@
 #include <optional>
 #include <string>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// ℓ(y, z), elementwise: log r(y|z) = ℓ - log Z(z), Z(z) = ∫ e^ℓ dy.
 using LogDensity = std::function<torch::Tensor(const torch::Tensor& y, const torch::Tensor& z)>;
@@ -53,4 +55,4 @@ int64_t rows_at_once(const Domain& domain, int level);
 bool hessian_is_fisher(const LogDensity& log_density, const torch::Tensor& z, const Domain& domain,
                        int level, const std::string& name);
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

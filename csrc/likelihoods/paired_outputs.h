@@ -1,5 +1,7 @@
 #pragma once
 
+#include "detail.h"
+
 // Outputs that hold two parameters for each observation: [N, 2M, ...], along dimension 1 the M
 // first ones and then the M second ones.
 
@@ -7,7 +9,7 @@
 
 #include <string>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 struct PairedOutputs {
   torch::Tensor first, second;
@@ -30,4 +32,4 @@ inline void check_paired(const torch::Tensor& z, const std::string& family) {
               z.sizes(), ".");
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

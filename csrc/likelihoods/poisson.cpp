@@ -1,7 +1,7 @@
 #include <natgrad/likelihoods/poisson.h>
 #include <torch/torch.h>
 
-#include "log_factorial.h"
+#include "likelihoods/log_factorial.h"
 
 namespace natgrad {
 

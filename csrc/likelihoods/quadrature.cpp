@@ -1,11 +1,11 @@
-#include "quadrature.h"
+#include "likelihoods/quadrature.h"
 
 #include <torch/torch.h>
 
 #include <cmath>
 #include <numbers>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 using torch::Tensor;
 
@@ -59,4 +59,4 @@ Quadrature double_exponential(const Tensor& breaks, int level) {
   return {torch::cat(nodes, 1), torch::cat(weights, 1), pieces};
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,12 +1,14 @@
 #pragma once
 
+#include "detail.h"
+
 // Double-exponential quadrature (Takahasi & Mori 1974, "Double exponential formulas for numerical
 // integration"): after y = y(t), by which the integrand falls like exp(-exp|t|), the trapezoidal
 // rule in t converges exponentially, also at integrable singularities of the ends.
 
 #include <torch/types.h>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// ∫ f(y) dy ≈ Σ_k weights[i, k] f(nodes[i, k]) for every row i; nodes ascend along a row.
 struct Quadrature {
@@ -20,4 +22,4 @@ struct Quadrature {
 /// to e^316.
 Quadrature double_exponential(const torch::Tensor& breaks, int level);
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,5 +1,5 @@
 #include <natgrad/linalg/lanczos.h>
-#include <natgrad/linalg/norm.h>
+#include "linalg/norm.h"
 #include <natgrad/linalg/random.h>
 #include <torch/torch.h>
 

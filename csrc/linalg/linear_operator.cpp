@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 #include <natgrad/linalg/linear_operator.h>
-#include <natgrad/linalg/vmap.h>
+#include "linalg/vmap.h"
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -147,7 +147,7 @@ LinearOperator operator*(double c, const LinearOperator& a) {
       [solve = a.solve_, c](double shift, const Tensor& b) { return solve(shift / c, b).div_(c); });
 }
 
-LinearOperator diagonal(const Tensor& d) {
+LinearOperator diagonal_operator(const Tensor& d) {
   TORCH_CHECK(d.dim() == 1, "natgrad: a diagonal is a vector, but got shape ", d.sizes(), ".");
   const LinearOperator result(
       "diagonal", d.numel(), d.options(),

@@ -1,10 +1,10 @@
-#include <natgrad/linalg/norm.h>
+#include "linalg/norm.h"
 #include <torch/torch.h>
 
 #include <cmath>
 #include <limits>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 // Squares of float32 numbers whose sum lies between these are neither lost nor infinite.
 constexpr double kSmall = 1e-25, kLarge = 1e30;
@@ -22,4 +22,4 @@ double rounding_of(const torch::TensorOptions& options) {
                                            : std::numeric_limits<float>::epsilon();
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

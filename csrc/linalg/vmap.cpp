@@ -1,4 +1,4 @@
-#include <natgrad/linalg/vmap.h>
+#include "linalg/vmap.h"
 #include <torch/torch.h>
 
 // The headers of functorch include nlohmann's JSON, which LibTorch does not carry.
@@ -9,7 +9,7 @@
 #include <ATen/functorch/DynamicLayer.h>
 #endif
 
-namespace natgrad {
+namespace natgrad::detail {
 
 using torch::Tensor;
 
@@ -82,4 +82,4 @@ std::optional<Tensor> vmap(const TensorFunction&, const std::vector<Tensor>&) {
 
 #endif
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

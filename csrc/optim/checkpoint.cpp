@@ -1,6 +1,6 @@
 #include <fmt/format.h>
-#include <natgrad/optim/natural_gradient.h>
-#include <natgrad/optim/trainable.h>
+#include "optim/natural_gradient_impl.h"
+#include "optim/trainable.h"
 #include <torch/torch.h>
 
 namespace natgrad {
@@ -67,15 +67,15 @@ void NaturalGradient::save(torch::serialize::OutputArchive& archive) const {
   write(archive, kVersionKey, torch::tensor(kVersion));
   write(archive, "sizes", sizes_of(all_parameters()));
   write(archive, "rates", torch::tensor(rates, torch::kDouble));
-  write(archive, "accepted_steps", torch::tensor(accepted_steps_));
-  write(archive, "damping", torch::tensor(learned_.damping->state(), torch::kDouble));
-  write(archive, "step_rule", torch::tensor(learned_.step_rule->state(), torch::kDouble));
-  write_list(archive, "preconditioner", preconditioner_state(learned_));
+  write(archive, "accepted_steps", torch::tensor(impl().accepted_steps_));
+  write(archive, "damping", torch::tensor(impl().learned_.damping->state(), torch::kDouble));
+  write(archive, "step_rule", torch::tensor(impl().learned_.step_rule->state(), torch::kDouble));
+  write_list(archive, "preconditioner", preconditioner_state(impl().learned_));
   // Of all parameters, so that others may require a gradient when it is loaded.
   const ParameterLayout layout(all_parameters());
-  const auto delta = last_step_.delta(layout);
+  const auto delta = impl().last_step_.delta(layout);
   write(archive, "delta", delta.defined() ? delta : torch::empty({0}));
-  write(archive, "before", delta.defined() ? last_step_.before(layout) : torch::empty({0}));
+  write(archive, "before", delta.defined() ? impl().last_step_.before(layout) : torch::empty({0}));
 }
 
 void NaturalGradient::load(torch::serialize::InputArchive& archive) {
@@ -105,7 +105,7 @@ void NaturalGradient::load(torch::serialize::InputArchive& archive) {
                 ", but the parameters are ", dtype, "; convert the model first.");
     last_step = LastStep(layout, before.to(device), delta.to(device));
   }
-  Learned learned = learned_;
+  Learned learned = impl().learned_;
   learned.damping->set_state(numbers_of(damping_state));
   learned.step_rule->set_state(numbers_of(rule_state));
   TORCH_CHECK(learned.preconditioner || preconditioner_state.empty(),
@@ -121,9 +121,9 @@ void NaturalGradient::load(torch::serialize::InputArchive& archive) {
     auto& options = static_cast<NaturalGradientOptions&>(param_groups_[i].options());
     options.lr(rates[2 * i].item<double>()).weight_decay(rates[2 * i + 1].item<double>());
   }
-  learned_ = std::move(learned);
-  last_step_ = std::move(last_step);
-  accepted_steps_ = steps;
+  impl().learned_ = std::move(learned);
+  impl().last_step_ = std::move(last_step);
+  impl().accepted_steps_ = steps;
 }
 
 }  // namespace natgrad

@@ -1,10 +1,10 @@
-#include <natgrad/linalg/norm.h>
-#include <natgrad/optim/closure_trials.h>
+#include "linalg/norm.h"
+#include "optim/closure_trials.h"
 #include <torch/torch.h>
 
 #include <cmath>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 using torch::Tensor;
 
@@ -102,4 +102,4 @@ double ClosureTrials::evaluate(const Tensor& theta, Tensor* gradient) {
   return h;
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

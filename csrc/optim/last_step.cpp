@@ -1,9 +1,9 @@
-#include <natgrad/optim/last_step.h>
+#include "optim/last_step.h"
 #include <torch/torch.h>
 
 #include <algorithm>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 using torch::Tensor;
 
@@ -62,4 +62,4 @@ bool LastStep::take_back() {
   return true;
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

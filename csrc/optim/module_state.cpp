@@ -1,7 +1,7 @@
-#include <natgrad/optim/module_state.h>
+#include "optim/module_state.h"
 #include <torch/torch.h>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 using torch::Tensor;
 
@@ -31,4 +31,4 @@ void ModuleState::restore() const {
   }
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

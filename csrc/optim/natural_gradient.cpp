@@ -1,9 +1,9 @@
-#include <natgrad/graph/walk.h>
-#include <natgrad/linalg/norm.h>
-#include <natgrad/optim/closure_trials.h>
-#include <natgrad/optim/natural_gradient.h>
-#include <natgrad/optim/transaction.h>
-#include <natgrad/solvers/known_inverse.h>
+#include <natgrad/graph/loss_graph.h>
+#include "graph/walk.h"
+#include "linalg/norm.h"
+#include "optim/natural_gradient_impl.h"
+#include "optim/transaction.h"
+#include "solvers/known_inverse.h"
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -101,20 +101,36 @@ class FlagGuard {
 NaturalGradient::NaturalGradient(const std::vector<torch::optim::OptimizerParamGroup>& groups,
                                  NaturalGradientOptions defaults)
     : Optimizer(groups, std::make_unique<NaturalGradientOptions>(defaults)),
-      system_(std::move(defaults)),
-      learned_(system_) {
+      impl_(std::make_unique<Impl>(std::move(defaults))) {
   // The base has replaced the groups' options by the defaults.
   for (size_t i = 0; i < groups.size(); ++i) param_groups_[i].set_options(options_for(groups[i]));
   check_groups();
   const bool decays =
       std::any_of(param_groups_.begin(), param_groups_.end(),
                   [](const auto& group) { return options_of(group).weight_decay() > 0; });
-  system_.check_combination(decays);
+  impl().system_.check_combination(decays);
 }
 
 NaturalGradient::NaturalGradient(std::vector<Tensor> parameters, NaturalGradientOptions defaults)
     : NaturalGradient({torch::optim::OptimizerParamGroup(std::move(parameters))},
                       std::move(defaults)) {}
+
+NaturalGradient::NaturalGradient(NaturalGradient&&) noexcept = default;
+NaturalGradient& NaturalGradient::operator=(NaturalGradient&&) noexcept = default;
+NaturalGradient::~NaturalGradient() = default;
+
+const NaturalGradient::Impl& NaturalGradient::impl() const {
+  TORCH_CHECK(impl_,
+              "natgrad: this optimizer was moved from, and has no parameters; use the one it was "
+              "moved to.");
+  return *impl_;
+}
+
+NaturalGradient::Impl& NaturalGradient::impl() {
+  return const_cast<Impl&>(std::as_const(*this).impl());
+}
+
+const StepSummary& NaturalGradient::summary() const { return impl().summary_; }
 
 Tensor NaturalGradient::step(const Tensor& loss) {
   return attempt({Batch(1, [&](int64_t) { return loss; })}, /*can_try=*/false);
@@ -131,40 +147,40 @@ Tensor NaturalGradient::step(int64_t chunks, Batch::Loss closure) {
 Tensor NaturalGradient::step(const Batches& batches) { return attempt(batches, /*can_try=*/true); }
 
 Tensor NaturalGradient::attempt(const Batches& batches, bool can_try) {
-  TORCH_CHECK(!stepping_, "natgrad: step was called from within a step's closure.");
+  TORCH_CHECK(!impl().stepping_, "natgrad: step was called from within a step's closure.");
   TORCH_CHECK(
       !c10::InferenceMode::is_enabled(),
       "natgrad: step was called inside c10::InferenceMode, which records no graph; leave that mode "
       "for training.");
-  const FlagGuard stepping(stepping_);
+  const FlagGuard stepping(impl().stepping_);
   const torch::AutoGradMode enable_grad(true);
   check_groups();
 
   Tensor loss;
   bool diverged = false;
   {
-    Transaction transaction(all_parameters(), system_.module());
-    StepData data(batches, all_parameters(), param_groups_, system_,
-                  static_cast<uint64_t>(accepted_steps_), can_try);
+    Transaction transaction(all_parameters(), impl().system_.module());
+    StepData data(batches, all_parameters(), param_groups_, impl().system_,
+                  static_cast<uint64_t>(impl().accepted_steps_), can_try);
     loss = data.evaluate();
-    const auto report = advance(data);
+    const auto report = impl().advance(data);
     const auto& faulty = data.faulty_loss();
     diverged =
         faulty.defined() && !(std::isnan(faulty.item<double>()) &&
-                              is_fault_of_data(faulty, data.h().trainable(), system_.curvature()));
+                              is_fault_of_data(faulty, data.h().trainable(), impl().system_.curvature()));
     if (report.outcome == StepOutcome::Accepted || report.outcome == StepOutcome::ZeroGradient) {
       transaction.commit();
     }
-    summary_ = report;
+    impl().summary_ = report;
   }
-  if (diverged) take_back_last_step();
-  summary_.step = accepted_steps_;
-  warn_once();
+  if (diverged) impl().take_back_last_step();
+  impl().summary_.step = impl().accepted_steps_;
+  impl().warn_once();
   return loss;
 }
 
 /// A loop that never looks at the summary would otherwise stand still without a word.
-void NaturalGradient::warn_once() {
+void NaturalGradient::Impl::warn_once() {
   const auto say = [this](bool& warned) {
     if (!std::exchange(warned, true)) {
       TORCH_WARN("natgrad: ", summary_.message(), " (Said once; see optimizer.summary().)");
@@ -177,7 +193,7 @@ void NaturalGradient::warn_once() {
   if (summary_.solver.termination == Termination::NegativeCurvature) say(warned_of_curvature_);
 }
 
-StepSummary NaturalGradient::advance(StepData& data) {
+StepSummary NaturalGradient::Impl::advance(StepData& data) {
   auto& objective = data.h();
   StepSummary report;
   report.loss = data.faulty_loss().defined() ? data.faulty_loss().item<double>()
@@ -237,7 +253,7 @@ StepSummary NaturalGradient::advance(StepData& data) {
   return report;
 }
 
-LinearSystem NaturalGradient::damped_system(StepData& data, const Tensor& g,
+LinearSystem NaturalGradient::Impl::damped_system(StepData& data, const Tensor& g,
                                             const LinearOperator& C, Learned& learned,
                                             StepSummary& report) const {
   auto& damping = *learned.damping;
@@ -268,7 +284,7 @@ LinearSystem NaturalGradient::damped_system(StepData& data, const Tensor& g,
 }
 
 /// Trial losses, where a part asks for them.
-std::optional<ClosureTrials> NaturalGradient::trials_of(StepData& data) const {
+std::optional<ClosureTrials> NaturalGradient::Impl::trials_of(StepData& data) const {
   const bool rule = learned_.step_rule->needs_trials();
   if (!rule && !learned_.damping->needs_ratio()) return std::nullopt;
   TORCH_CHECK(data.can_try(),
@@ -282,7 +298,7 @@ std::optional<ClosureTrials> NaturalGradient::trials_of(StepData& data) const {
 
 /// The parameters stay; a damping that judges steps is told, and after trials that were no better
 /// nothing starts from the last step: the same step would only fail again.
-StepSummary NaturalGradient::failed(StepSummary report, bool at_the_edge) {
+StepSummary NaturalGradient::Impl::failed(StepSummary report, bool at_the_edge) {
   learned_.damping->observe_ratio(report.ratio.value_or(kNaN), at_the_edge);
   if (report.outcome != StepOutcome::Rejected) return report;
   last_step_.forget_delta();
@@ -290,7 +306,7 @@ StepSummary NaturalGradient::failed(StepSummary report, bool at_the_edge) {
   return report;
 }
 
-void NaturalGradient::take_back_last_step() {
+void NaturalGradient::Impl::take_back_last_step() {
   if (!last_step_.take_back()) return;
   learned_.damping->rejected();
   summary_.restored = true;

@@ -1,11 +1,12 @@
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/penalty_hessian.h>
-#include <natgrad/optim/objective.h>
+#include "optim/objective.h"
 #include <torch/torch.h>
 
 #include <algorithm>
 #include <cmath>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 using torch::Tensor;
 
@@ -97,7 +98,7 @@ LinearOperator Objective::matrix() const {
   if (!weight_decay_.defined()) return C;
   // A shift leaves a matrix that knows its inverse, or its root, as easy to solve as it was.
   return weight_decay_.dim() == 0 ? C + weight_decay_.item<double>()
-                                  : C + natgrad::diagonal(weight_decay_);
+                                  : C + diagonal_operator(weight_decay_);
 }
 
 LinearOperator Objective::matrix_of_chunks(int64_t chunks) const {
@@ -122,4 +123,4 @@ double Objective::noise() const {
          static_cast<double>(batch_.chunks());
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

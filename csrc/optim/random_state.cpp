@@ -1,9 +1,9 @@
-#include <natgrad/optim/random_state.h>
+#include "optim/random_state.h"
 #include <torch/torch.h>
 
 #include <mutex>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 namespace {
 
@@ -29,4 +29,4 @@ void RandomState::restore() const {
   }
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,11 +1,11 @@
-#include <natgrad/graph/walk.h>
-#include <natgrad/optim/replayed_batch.h>
+#include "graph/walk.h"
+#include "optim/replayed_batch.h"
 #include <torch/torch.h>
 
 #include <algorithm>
 #include <utility>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 using torch::Tensor;
 
@@ -103,4 +103,4 @@ Tensor ReplayedBatch::evaluate_first(int64_t chunk) {
   return loss;
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,7 +1,7 @@
-#include <natgrad/optim/step_data.h>
+#include "optim/step_data.h"
 #include <torch/torch.h>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 using torch::Tensor;
 
@@ -35,4 +35,4 @@ const Tensor& StepData::faulty_loss() const {
                                                         : h_of_curvature_->faulty_loss();
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

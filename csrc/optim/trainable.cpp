@@ -1,9 +1,9 @@
-#include <natgrad/optim/trainable.h>
+#include "optim/trainable.h"
 #include <torch/torch.h>
 
 #include <algorithm>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 using torch::Tensor;
 
@@ -83,4 +83,4 @@ void move_parameters(const ParameterLayout& layout, const Tensor& displacement) 
   for (size_t i = 0; i < pieces.size(); ++i) Tensor(layout.tensors()[i]).add_(pieces[i]);
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

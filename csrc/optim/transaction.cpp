@@ -1,7 +1,7 @@
-#include <natgrad/optim/transaction.h>
+#include "optim/transaction.h"
 #include <torch/torch.h>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 using torch::Tensor;
 
@@ -41,4 +41,4 @@ void Transaction::restore() {
   module_state_.restore();
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,9 +1,10 @@
+#include <natgrad/graph/loss_graph.h>
 #include <fmt/format.h>
 #include <natgrad/curvature/diagonals.h>
 #include <natgrad/preconditioners/fisher_diagonal.h>
 #include <torch/torch.h>
 
-#include "inverse_power.h"
+#include "preconditioners/inverse_power.h"
 
 namespace natgrad {
 

@@ -1,14 +1,14 @@
-#include "inverse_power.h"
+#include "preconditioners/inverse_power.h"
 
 #include <torch/torch.h>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 LinearOperator inverse_power(const Preconditioner& preconditioner, const torch::Tensor& d,
                              double lambda, double exponent) {
   TORCH_CHECK(exponent > 0 && exponent <= 1, "natgrad: the exponent of ", preconditioner.describe(),
               " is in (0, 1]; Martens takes 0.75.");
-  return natgrad::diagonal((d + lambda).pow(-exponent));
+  return diagonal_operator((d + lambda).pow(-exponent));
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

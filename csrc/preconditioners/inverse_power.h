@@ -1,11 +1,13 @@
 #pragma once
 
+#include "detail.h"
+
 #include <natgrad/preconditioners/preconditioner.h>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// diag(d + λ)^-ξ for d ≥ 0 of [P]. Throws unless 0 < ξ ≤ 1.
 LinearOperator inverse_power(const Preconditioner& preconditioner, const torch::Tensor& d,
                              double lambda, double exponent);
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,10 +1,11 @@
+#include <natgrad/graph/loss_graph.h>
 #include <fmt/format.h>
 #include <natgrad/preconditioners/kronecker_factored.h>
 #include <torch/torch.h>
 
 #include <algorithm>
 
-#include "kronecker_state.h"
+#include "preconditioners/kronecker_state.h"
 
 namespace natgrad {
 

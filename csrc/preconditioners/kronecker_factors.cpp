@@ -1,14 +1,15 @@
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/output_noise.h>
-#include <natgrad/graph/backward.h>
-#include <natgrad/graph/layer_factors.h>
-#include <natgrad/graph/linearization.h>
+#include "graph/backward.h"
+#include "graph/layer_factors.h"
+#include "graph/linearization.h"
 #include <natgrad/preconditioners/kronecker_factors.h>
 #include <torch/torch.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "kronecker_layers.h"
+#include "preconditioners/kronecker_layers.h"
 
 namespace natgrad {
 

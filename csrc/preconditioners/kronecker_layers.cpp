@@ -1,9 +1,9 @@
-#include "kronecker_layers.h"
+#include "preconditioners/kronecker_layers.h"
 
 #include <algorithm>
 #include <map>
 
-namespace natgrad {
+namespace natgrad::detail {
 namespace {
 
 bool is_transposed_convolution(const Layer& layer) { return layer.geometry.transposed; }
@@ -63,4 +63,4 @@ std::vector<PlannedBlock> plan_blocks(const std::vector<Layer>& layers,
   return plans;
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,9 +1,11 @@
 #pragma once
 
-#include <natgrad/graph/layers.h>
+#include "detail.h"
+
+#include "graph/layers.h"
 #include <natgrad/preconditioners/kronecker_factors.h>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// A block that is to be filled, and the layers whose rows belong to it.
 struct PlannedBlock {
@@ -16,4 +18,4 @@ struct PlannedBlock {
 std::vector<PlannedBlock> plan_blocks(const std::vector<Layer>& layers,
                                       const ParameterLayout& parameters, int64_t largest);
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,8 +1,8 @@
-#include "kronecker_state.h"
+#include "preconditioners/kronecker_state.h"
 
 #include <torch/torch.h>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 using torch::Tensor;
 
@@ -67,4 +67,4 @@ KroneckerFactors FactorReader::next_factors() {
   return factors;
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,11 +1,13 @@
 #pragma once
 
+#include "detail.h"
+
 #include <natgrad/preconditioners/kronecker_factors.h>
 
 #include <string>
 #include <vector>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// Appends tensors from which `FactorReader` makes the factors again.
 void append_factors(std::vector<torch::Tensor>& state, const KroneckerFactors& factors);
@@ -30,4 +32,4 @@ class FactorReader {
   size_t place_ = 0;
 };
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

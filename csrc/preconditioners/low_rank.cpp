@@ -1,3 +1,4 @@
+#include <natgrad/graph/loss_graph.h>
 #include <fmt/format.h>
 #include <natgrad/linalg/low_rank.h>
 #include <natgrad/preconditioners/low_rank.h>

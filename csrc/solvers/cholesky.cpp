@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "linear_system.h"
+#include "solvers/linear_system.h"
 
 namespace natgrad {
 namespace {

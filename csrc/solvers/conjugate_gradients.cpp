@@ -8,8 +8,8 @@
 #include <optional>
 #include <vector>
 
-#include "linear_system.h"
-#include "scalars.h"
+#include "solvers/linear_system.h"
+#include "solvers/scalars.h"
 
 namespace natgrad {
 namespace {

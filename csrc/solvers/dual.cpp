@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "linear_system.h"
+#include "solvers/linear_system.h"
 
 namespace natgrad {
 namespace {

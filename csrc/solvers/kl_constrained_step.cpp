@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "linear_system.h"
+#include "solvers/linear_system.h"
 
 namespace natgrad {
 

@@ -1,11 +1,11 @@
-#include <natgrad/solvers/known_inverse.h>
+#include "solvers/known_inverse.h"
 #include <torch/torch.h>
 
 #include <cmath>
 
-#include "linear_system.h"
+#include "solvers/linear_system.h"
 
-namespace natgrad {
+namespace natgrad::detail {
 
 namespace {
 
@@ -30,4 +30,4 @@ Solution solve_directly(const LinearSystem& system) {
   return solution;
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -7,7 +7,7 @@
 #include <memory>
 #include <utility>
 
-#include "linear_system.h"
+#include "solvers/linear_system.h"
 
 namespace natgrad {
 namespace {

@@ -1,11 +1,11 @@
-#include "linear_system.h"
+#include "solvers/linear_system.h"
 
 #include <torch/torch.h>
 
 #include <algorithm>
 #include <cmath>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 using torch::Tensor;
 
@@ -55,4 +55,4 @@ void check_preconditioned(double rMr) {
               rMr, "). A preconditioner is M ≈ A⁻¹, positive definite and finite.");
 }
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

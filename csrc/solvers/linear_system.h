@@ -1,11 +1,13 @@
 #pragma once
 
-#include <natgrad/linalg/norm.h>
+#include "detail.h"
+
+#include "linalg/norm.h"
 #include <natgrad/solvers/solver.h>
 
 #include <optional>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// Rounding of a product with A, and of ‖b - A x‖, in units of the arithmetic's epsilon.
 inline constexpr double kProductRounding = 10;
@@ -28,4 +30,4 @@ double largest_entry(const torch::Tensor& v);
 /// Throws, saying what a preconditioner must be, unless rᵀMr is positive and finite.
 void check_preconditioned(double rMr);
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -1,11 +1,13 @@
 #pragma once
 
+#include "detail.h"
+
 #include <torch/torch.h>
 
 #include <algorithm>
 #include <cmath>
 
-namespace natgrad {
+namespace natgrad::detail {
 
 /// A status code is a number, so that it can live on the device; zero means that nothing has
 /// stopped.
@@ -102,4 +104,4 @@ class DeviceScalars {
   torch::Tensor running_, status_, iterations_;
 };
 
-}  // namespace natgrad
+}  // namespace natgrad::detail

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <optional>
 
-#include "linear_system.h"
-#include "scalars.h"
+#include "solvers/linear_system.h"
+#include "solvers/scalars.h"
 
 namespace natgrad {
 namespace {

@@ -1,5 +1,5 @@
 #include <fmt/format.h>
-#include <natgrad/linalg/norm.h>
+#include "linalg/norm.h"
 #include <natgrad/step_control/quadratic_model_step.h>
 #include <torch/torch.h>
 

@@ -1,5 +1,5 @@
 #include <fmt/format.h>
-#include <natgrad/linalg/norm.h>
+#include "linalg/norm.h"
 #include <natgrad/solvers/krylov_subspace.h>
 #include <natgrad/step_control/subspace_minimisation.h>
 #include <torch/torch.h>

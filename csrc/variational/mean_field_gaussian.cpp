@@ -62,11 +62,11 @@ Tensor MeanFieldGaussian::entropy() const {
 }
 
 LinearOperator MeanFieldGaussian::fisher_mean_log_std() const {
-  return natgrad::diagonal(torch::cat({sigma_.pow(-2), torch::full_like(sigma_, 2)}));
+  return diagonal_operator(torch::cat({sigma_.pow(-2), torch::full_like(sigma_, 2)}));
 }
 
 LinearOperator MeanFieldGaussian::fisher_mean_variance() const {
-  return natgrad::diagonal(torch::cat({sigma_.pow(-2), 0.5 * sigma_.pow(-4)}));
+  return diagonal_operator(torch::cat({sigma_.pow(-2), 0.5 * sigma_.pow(-4)}));
 }
 
 LinearOperator MeanFieldGaussian::fisher_natural() const {

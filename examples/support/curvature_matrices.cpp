@@ -1,6 +1,9 @@
+#include <natgrad/graph/loss_graph.h>
 #include "support/curvature_matrices.h"
 
+#include <natgrad/curvatures.h>
 #include <natgrad/natgrad.h>
+#include <natgrad/operators.h>
 #include <torch/torch.h>
 
 namespace F = torch::nn::functional;

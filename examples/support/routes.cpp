@@ -1,3 +1,4 @@
+#include <natgrad/graph/loss_graph.h>
 #include "support/routes.h"
 
 #include <natgrad/curvature/fisher.h>

@@ -1,69 +1,23 @@
 #pragma once
 
-/// Everything of natgrad: `natgrad::NaturalGradient` and the pieces it is made of.
+/// The optimizer, its options and the parts that they name. The families of distributions are in
+/// <natgrad/likelihoods.h>, further curvatures in <natgrad/curvatures.h>, what they are made of in
+/// <natgrad/operators.h>, variational inference in <natgrad/variational.h>.
 
-#include <natgrad/curvature/block_diagonal.h>
-#include <natgrad/curvature/classical_gauss_newton.h>
-#include <natgrad/curvature/diagonals.h>
-#include <natgrad/curvature/empirical_fisher.h>
-#include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
-#include <natgrad/curvature/gauss_newton.h>
-#include <natgrad/curvature/gradient_noise.h>
-#include <natgrad/curvature/hessian.h>
-#include <natgrad/curvature/marquardt_diagonal.h>
-#include <natgrad/curvature/metric.h>
-#include <natgrad/curvature/monte_carlo_fisher.h>
-#include <natgrad/curvature/output_noise.h>
-#include <natgrad/curvature/penalty_hessian.h>
-#include <natgrad/curvature/structural_damping.h>
-#include <natgrad/curvature/tanh_unit.h>
-#include <natgrad/curvature/tonga.h>
+#include <natgrad/damping/damping.h>
 #include <natgrad/damping/levenberg_marquardt.h>
 #include <natgrad/damping/proximal.h>
 #include <natgrad/damping/tikhonov.h>
 #include <natgrad/damping/trust_region.h>
 #include <natgrad/graph/hidden_states.h>
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/marks.h>
-#include <natgrad/graph/output_gram.h>
-#include <natgrad/graph/per_example_gradients.h>
-#include <natgrad/graph/squared_example_gradients.h>
-#include <natgrad/likelihoods/bernoulli.h>
-#include <natgrad/likelihoods/categorical.h>
-#include <natgrad/likelihoods/diagonal_gaussian.h>
-#include <natgrad/likelihoods/domain.h>
-#include <natgrad/likelihoods/exp_loss.h>
-#include <natgrad/likelihoods/exponential.h>
-#include <natgrad/likelihoods/exponential_family.h>
-#include <natgrad/likelihoods/full_gaussian.h>
-#include <natgrad/likelihoods/gamma.h>
-#include <natgrad/likelihoods/gaussian.h>
-#include <natgrad/likelihoods/huber.h>
-#include <natgrad/likelihoods/independent_product.h>
-#include <natgrad/likelihoods/laplace.h>
-#include <natgrad/likelihoods/location.h>
-#include <natgrad/likelihoods/log_gamma.h>
-#include <natgrad/likelihoods/log_rate_exponential.h>
-#include <natgrad/likelihoods/log_std_gaussian.h>
-#include <natgrad/likelihoods/log_variance_gaussian.h>
-#include <natgrad/likelihoods/logistic.h>
-#include <natgrad/likelihoods/multinomial.h>
-#include <natgrad/likelihoods/natural_full_gaussian.h>
-#include <natgrad/likelihoods/natural_gaussian.h>
-#include <natgrad/likelihoods/natural_negative_binomial.h>
-#include <natgrad/likelihoods/negative_binomial.h>
-#include <natgrad/likelihoods/noise_density.h>
-#include <natgrad/likelihoods/poisson.h>
-#include <natgrad/likelihoods/student_t.h>
-#include <natgrad/linalg/hutchinson.h>
-#include <natgrad/linalg/lanczos.h>
-#include <natgrad/linalg/linear_operator.h>
-#include <natgrad/linalg/low_rank.h>
-#include <natgrad/linalg/parameters.h>
+#include <natgrad/optim/batch.h>
 #include <natgrad/optim/natural_gradient.h>
+#include <natgrad/optim/options.h>
 #include <natgrad/optim/presets.h>
 #include <natgrad/optim/sparse_initialisation.h>
+#include <natgrad/optim/step_summary.h>
 #include <natgrad/preconditioners/fisher_diagonal.h>
 #include <natgrad/preconditioners/kronecker_factored.h>
 #include <natgrad/preconditioners/kronecker_factors.h>
@@ -78,6 +32,7 @@
 #include <natgrad/solvers/dual_or_conjugate_gradient.h>
 #include <natgrad/solvers/kl_constrained_step.h>
 #include <natgrad/solvers/krylov_subspace.h>
+#include <natgrad/solvers/solver.h>
 #include <natgrad/solvers/steihaug_conjugate_gradient.h>
 #include <natgrad/step_control/adaptive_rate.h>
 #include <natgrad/step_control/inverse_time.h>
@@ -85,7 +40,7 @@
 #include <natgrad/step_control/learning_rate.h>
 #include <natgrad/step_control/line_search.h>
 #include <natgrad/step_control/quadratic_model_step.h>
+#include <natgrad/step_control/step_rule.h>
 #include <natgrad/step_control/subspace_minimisation.h>
-#include <natgrad/variational/expectations.h>
-#include <natgrad/variational/mean_field_gaussian.h>
-#include <natgrad/variational/natural_gradient_vi.h>
+#include <natgrad/step_control/trial_losses.h>
+#include <natgrad/version.h>

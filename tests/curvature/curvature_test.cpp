@@ -1,3 +1,4 @@
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/curvature.h>
 #include <natgrad/damping/tikhonov.h>
 #include <natgrad/optim/natural_gradient.h>

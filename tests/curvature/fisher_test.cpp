@@ -1,3 +1,4 @@
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/fisher.h>
 
 #include "support/curvature_cases.h"

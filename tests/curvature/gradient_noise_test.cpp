@@ -1,3 +1,4 @@
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/gradient_noise.h>
 
 #include <natgrad/curvature/fisher_or_gauss_newton.h>

@@ -1,3 +1,5 @@
+#include "graph/second_derivative.h"
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/hessian.h>
 #include <natgrad/damping/tikhonov.h>
 #include <natgrad/graph/marks.h>

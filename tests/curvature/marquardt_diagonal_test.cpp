@@ -1,3 +1,4 @@
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/marquardt_diagonal.h>
 
 #include <natgrad/curvature/fisher.h>

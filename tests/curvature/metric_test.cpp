@@ -1,3 +1,4 @@
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/metric.h>
 
 #include <natgrad/damping/tikhonov.h>
@@ -204,7 +205,7 @@ TEST(MetricTest, InPolarCoordinatesTheFirstOrderStepIsThatInThePlane) {
     const auto before = place().detach();
     const Metric plane("plane", [](const ParameterLayout& layout) {
       const auto r = layout.values()[0];
-      return natgrad::diagonal(torch::stack({torch::ones_like(r), r.square()}));
+      return natgrad::diagonal_operator(torch::stack({torch::ones_like(r), r.square()}));
     });
     NaturalGradient optimizer({polar}, undamped(plane, rate));
     optimizer.step((natgrad::outputs(place()) - target).pow(4).sum());
@@ -264,20 +265,20 @@ TEST(MetricTest, NoiseIsTheTraceOverN) {
   const TwoLayers model;
   const LossGraph graph(model.loss(), model.parameters());
   const auto d = randn({32}, 815).abs();
-  EXPECT_LT(relative_error(Metric(natgrad::diagonal(d)).noise(graph, seeded(816)), d.sum() / 6),
+  EXPECT_LT(relative_error(Metric(natgrad::diagonal_operator(d)).noise(graph, seeded(816)), d.sum() / 6),
             kRounding);
 }
 
 TEST(MetricTest, AsksForNoTermsAndTakesNoPenalties) {
   for (const auto& metric :
-       {Metric(natgrad::diagonal(torch::ones({2}))).clone(), ParameterScales().clone()}) {
+       {Metric(natgrad::diagonal_operator(torch::ones({2}))).clone(), ParameterScales().clone()}) {
     EXPECT_FALSE(metric->needs_terms());
     EXPECT_FALSE(metric->needs_penalties());
   }
 }
 
 TEST(MetricTest, CopiesAreEqualAndOthersAreNot) {
-  const auto d = natgrad::diagonal(torch::ones({2}));
+  const auto d = natgrad::diagonal_operator(torch::ones({2}));
   const Metric one(d), other(d);
   EXPECT_EQ(one.clone()->describe(), one.describe());
   EXPECT_NE(one.describe(), other.describe());
@@ -287,8 +288,8 @@ TEST(MetricTest, CopiesAreEqualAndOthersAreNot) {
 TEST(MetricTest, AMetricOfAnotherSpaceThrows) {
   const Bowl bowl;
   const LossGraph graph(bowl.loss(), {bowl.theta});
-  expect_error([&] { Metric(natgrad::diagonal(randn({5}, 1))).at(graph); }, "size 5");
-  expect_error([&] { Metric(natgrad::diagonal(torch::ones({4}))).at(graph); }, "float");
+  expect_error([&] { Metric(natgrad::diagonal_operator(randn({5}, 1))).at(graph); }, "size 5");
+  expect_error([&] { Metric(natgrad::diagonal_operator(torch::ones({4}))).at(graph); }, "float");
   expect_error([&] { Metric("none", Metric::AtParameters()); }, "no function");
 }
 

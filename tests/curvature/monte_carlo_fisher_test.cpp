@@ -1,3 +1,4 @@
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/gradient_noise.h>
 #include <natgrad/curvature/monte_carlo_fisher.h>
 #include <natgrad/graph/marks.h>

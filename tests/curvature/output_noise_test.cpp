@@ -1,3 +1,4 @@
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/output_noise.h>
 #include <natgrad/graph/marks.h>
 #include <natgrad/likelihoods/gaussian.h>

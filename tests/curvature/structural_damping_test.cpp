@@ -1,3 +1,4 @@
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/structural_damping.h>
 
 #include <natgrad/curvature/gauss_newton.h>

@@ -1,4 +1,4 @@
-#include <natgrad/graph/backward.h>
+#include "graph/backward.h"
 
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/variable.h>

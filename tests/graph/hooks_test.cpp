@@ -1,4 +1,4 @@
-#include <natgrad/graph/hooks.h>
+#include "graph/hooks.h"
 #include <natgrad/graph/loss_graph.h>
 
 #include <optional>

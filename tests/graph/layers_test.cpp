@@ -1,6 +1,6 @@
-#include <natgrad/graph/backward.h>
-#include <natgrad/graph/layer_factors.h>
-#include <natgrad/graph/layers.h>
+#include "graph/backward.h"
+#include "graph/layer_factors.h"
+#include "graph/layers.h"
 #include <torch/csrc/autograd/variable.h>
 
 #include "support/dense_oracles.h"

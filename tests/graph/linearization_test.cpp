@@ -1,4 +1,4 @@
-#include <natgrad/graph/linearization.h>
+#include "graph/linearization.h"
 
 #include <natgrad/linalg/random.h>
 #include <torch/csrc/autograd/variable.h>

@@ -1,3 +1,4 @@
+#include "graph/linearization.h"
 #include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/marks.h>
 

@@ -1,3 +1,5 @@
+#include "graph/mark_nodes.h"
+#include "graph/second_derivative.h"
 #include <natgrad/graph/marks.h>
 
 #include <natgrad/likelihoods/bernoulli.h>

@@ -1,4 +1,4 @@
-#include <natgrad/graph/pass_size.h>
+#include "graph/pass_size.h"
 #include <torch/csrc/autograd/variable.h>
 
 #include "support/oracles.h"

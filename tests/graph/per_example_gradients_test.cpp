@@ -1,3 +1,4 @@
+#include <natgrad/graph/loss_graph.h>
 #include <ATen/autocast_mode.h>
 #include <natgrad/graph/marks.h>
 #include <natgrad/graph/per_example_gradients.h>

@@ -1,4 +1,4 @@
-#include <natgrad/graph/walk.h>
+#include "graph/walk.h"
 
 #include <natgrad/graph/marks.h>
 #include <natgrad/likelihoods/categorical.h>

@@ -1,3 +1,4 @@
+#include "graph/second_derivative.h"
 #include <natgrad/likelihoods/bernoulli.h>
 
 #include <cmath>

@@ -1,3 +1,4 @@
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/graph/marks.h>
 #include <natgrad/likelihoods/exponential.h>

@@ -1,3 +1,4 @@
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/graph/marks.h>

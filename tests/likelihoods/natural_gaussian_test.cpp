@@ -1,3 +1,4 @@
+#include "graph/second_derivative.h"
 #include <natgrad/likelihoods/diagonal_gaussian.h>
 #include <natgrad/likelihoods/natural_gaussian.h>
 

@@ -102,7 +102,7 @@ LinearOperator recording(const Tensor& m, std::vector<Tensor>* vectors) {
 
 TEST(HutchinsonTest, IsExactForADiagonalMatrixByRademacherProbes) {
   const auto d = randn({kSize}, 504);
-  const auto A = natgrad::diagonal(d);
+  const auto A = natgrad::diagonal_operator(d);
   const auto trace = hutchinson_trace(A, 5, seeded(505));
   EXPECT_LT(relative_error(trace.value, d.sum()), kRounding);
   EXPECT_EQ(trace.standard_error.item<double>(), 0);
@@ -130,7 +130,7 @@ TEST(HutchinsonTest, ASingleProbeHasNoStandardError) {
 
 TEST(HutchinsonTest, Float32MatricesAreAveragedInDouble) {
   const auto d = torch::rand({1000}, seeded(508), torch::kFloat);
-  const auto trace = hutchinson_trace(natgrad::diagonal(d), 2, seeded(509));
+  const auto trace = hutchinson_trace(natgrad::diagonal_operator(d), 2, seeded(509));
   EXPECT_LT(relative_error(trace.value, d.to(torch::kDouble).sum()), kRounding);
 }
 

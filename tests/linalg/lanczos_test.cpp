@@ -196,7 +196,7 @@ TEST(LanczosTest, OptionsOutOfRangeThrow) {
 }
 
 TEST(LanczosTest, ProductsThatAreNotFiniteThrow) {
-  const auto A = natgrad::diagonal(numbers({1, std::nan(""), 2}));
+  const auto A = natgrad::diagonal_operator(numbers({1, std::nan(""), 2}));
   expect_error([&] { leading_eigenpairs(A); }, "not finite");
 }
 

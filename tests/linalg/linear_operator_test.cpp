@@ -35,7 +35,7 @@ std::ostream& operator<<(std::ostream& out, const OperatorCase& c) { return out 
 std::vector<OperatorCase> operator_cases() {
   const auto a = from_dense(matrix_a());
   const auto b = from_dense(matrix_b());
-  const auto d = natgrad::diagonal(numbers_d());
+  const auto d = natgrad::diagonal_operator(numbers_d());
   const auto explicit_d = torch::diag(numbers_d());
   return {
       {"Dense", a, matrix_a()},
@@ -130,7 +130,7 @@ TEST(LinearOperatorTest, ABlockOfKColumnsCostsKProductsWithContiguousVectors) {
 TEST(LinearOperatorTest, OperatorsKeepTheirPartsAlive) {
   auto map = [] {
     const auto a = from_dense(matrix_a());
-    return 2.0 * (a + natgrad::diagonal(numbers_d())) + 1.0;
+    return 2.0 * (a + natgrad::diagonal_operator(numbers_d())) + 1.0;
   }();
   const auto expected = 2 * (matrix_a() + torch::diag(numbers_d())) + eye();
   EXPECT_LT(relative_error(dense(map), expected), kRounding);
@@ -138,7 +138,7 @@ TEST(LinearOperatorTest, OperatorsKeepTheirPartsAlive) {
 
 TEST(LinearOperatorTest, WorksInFloat32) {
   const auto map = 2.0 * (from_dense(matrix_a().to(torch::kFloat)) +
-                          natgrad::diagonal(numbers_d().to(torch::kFloat))) +
+                          natgrad::diagonal_operator(numbers_d().to(torch::kFloat))) +
                    0.5;
   EXPECT_EQ(dense(map).scalar_type(), torch::kFloat);
   EXPECT_LT(relative_error(dense(map), 2 * (matrix_a() + torch::diag(numbers_d())) + 0.5 * eye()),
@@ -184,30 +184,30 @@ TEST(LinearOperatorTest, InnerProductsAreThoseOfTheMatrix) {
   const auto A = knowing_inner_products(a);
   EXPECT_LE(relative_error(A.inner(columns), expected(a)), kRounding);
   EXPECT_LE(relative_error((2 * (A + 0.5)).inner(columns), expected(2 * a + I)), kRounding);
-  const auto sum = A + natgrad::diagonal(d), reversed = natgrad::diagonal(d) + A;
+  const auto sum = A + natgrad::diagonal_operator(d), reversed = natgrad::diagonal_operator(d) + A;
   EXPECT_LE(relative_error(sum.inner(columns), expected(a + torch::diag(d))), kRounding);
   EXPECT_LE(relative_error(reversed.inner(columns), expected(a + torch::diag(d))), kRounding);
 }
 
 TEST(LinearOperatorTest, SumsOfDifferentSpacesThrow) {
   const auto map = from_dense(matrix_a());
-  expect_error([&] { map + natgrad::diagonal(randn({kSize + 1}, 1)); }, "size 8");
-  expect_error([&] { map + natgrad::diagonal(torch::ones({kSize}, torch::kFloat)); }, "dtype");
+  expect_error([&] { map + natgrad::diagonal_operator(randn({kSize + 1}, 1)); }, "size 8");
+  expect_error([&] { map + natgrad::diagonal_operator(torch::ones({kSize}, torch::kFloat)); }, "dtype");
   expect_error(
-      [&] { map + natgrad::diagonal(torch::ones({kSize}, map.options().device(torch::kMeta))); },
+      [&] { map + natgrad::diagonal_operator(torch::ones({kSize}, map.options().device(torch::kMeta))); },
       "device");
 }
 
 TEST(LinearOperatorTest, MalformedMatricesThrow) {
   expect_error([] { from_dense(randn({2, 3}, 1)); }, "square");
   expect_error([] { from_dense(randn({4}, 1)); }, "square");
-  expect_error([] { natgrad::diagonal(randn({2, 2}, 1)); }, "diagonal");
+  expect_error([] { natgrad::diagonal_operator(randn({2, 2}, 1)); }, "diagonal");
 }
 
 TEST(LinearOperatorTest, NamesTellWhatASumIsMadeOf) {
   const auto a =
       LinearOperator("Fisher", 1, torch::kDouble, [](const Tensor& v) { return v.clone(); });
-  const auto name = (0.5 * a + natgrad::diagonal(randn({1}, 1)) + 0.25).name();
+  const auto name = (0.5 * a + natgrad::diagonal_operator(randn({1}, 1)) + 0.25).name();
   for (const auto* part : {"Fisher", "0.5", "diagonal", "0.25"}) {
     EXPECT_NE(name.find(part), std::string::npos) << name;
   }

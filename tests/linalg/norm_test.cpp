@@ -1,4 +1,4 @@
-#include <natgrad/linalg/norm.h>
+#include "linalg/norm.h"
 
 #include "support/oracles.h"
 

@@ -1,4 +1,4 @@
-#include <natgrad/linalg/vmap.h>
+#include "linalg/vmap.h"
 
 #include "support/oracles.h"
 

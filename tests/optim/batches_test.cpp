@@ -1,5 +1,6 @@
 // Steps on a batch in chunks, and on batches of their own for gradient, curvature and trials.
 
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/empirical_fisher.h>
 #include <natgrad/curvature/hessian.h>
 #include <natgrad/curvature/monte_carlo_fisher.h>

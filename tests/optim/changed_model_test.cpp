@@ -1,3 +1,4 @@
+#include "optim/trainable.h"
 #include <natgrad/optim/natural_gradient.h>
 
 #include "support/oracles.h"

@@ -1,6 +1,7 @@
 // Seven curvatures with every solver, damping, damping matrix, preconditioner and step rule: either
 // the options refuse, or the step is the one that explicit matrices give.
 
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/curvature.h>
 #include <natgrad/curvature/marquardt_diagonal.h>
 #include <natgrad/damping/levenberg_marquardt.h>
@@ -177,7 +178,7 @@ double expected_rate(const Combination& of, const DenseSystem& dense, const Prob
     auto rule = of.rule.part->clone();
     const auto one = torch::ones({1}, torch::kDouble);
     const Solution solution{one, {}};
-    const auto matrix = natgrad::diagonal(one);
+    const auto matrix = natgrad::diagonal_operator(one);
     return kRate * rule->choose({problem.loss().item<double>(),
                                  one,
                                  matrix,

@@ -2,6 +2,7 @@
 // glm): counts by outcome and treatment. By natural parameters a natural-gradient step is Newton's
 // and iteratively reweighted least squares'.
 
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/graph/marks.h>
 #include <natgrad/likelihoods/poisson.h>

@@ -1,4 +1,4 @@
-#include <natgrad/optim/last_step.h>
+#include "optim/last_step.h"
 
 #include "support/oracles.h"
 #include "support/snapshot.h"

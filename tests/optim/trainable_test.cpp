@@ -1,5 +1,5 @@
 #include <gtest/gtest.h>
-#include <natgrad/optim/trainable.h>
+#include "optim/trainable.h"
 #include <torch/torch.h>
 
 #include "support/oracles.h"

@@ -1,4 +1,4 @@
-#include <natgrad/optim/transaction.h>
+#include "optim/transaction.h"
 
 #include "support/oracles.h"
 #include "support/snapshot.h"

@@ -1,3 +1,4 @@
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/marks.h>
 #include <natgrad/likelihoods/gaussian.h>
 #include <natgrad/preconditioners/kronecker_factored.h>

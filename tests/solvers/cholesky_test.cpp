@@ -154,12 +154,12 @@ TEST(CholeskyTest, StartAndPreconditionerDoNotMatter) {
 }
 
 TEST(CholeskyTest, AMatrixAboveTheLimitIsRefusedWithTheWayOut) {
-  const auto a = natgrad::diagonal(torch::ones({5}, torch::kDouble));
+  const auto a = natgrad::diagonal_operator(torch::ones({5}, torch::kDouble));
   const auto b = torch::ones({5}, torch::kDouble);
   expect_error([&] { Cholesky().limit(4).solve(a, b); }, "natgrad::ConjugateGradient()");
   expect_error([&] { Cholesky().limit(4).solve(a, b); }, "Cholesky().limit(5)");
   EXPECT_TRUE(identical(Cholesky().limit(5).solve(a, b).x, b));
-  const auto large = natgrad::diagonal(torch::ones({4097}));
+  const auto large = natgrad::diagonal_operator(torch::ones({4097}));
   expect_error([&] { Cholesky().solve(large, torch::ones({4097})); }, "4096");
 }
 

@@ -136,7 +136,7 @@ TEST_P(PreconditionerFaults, NotFiniteThrows) {
     const auto solver = tight().check_interval(GetParam());
     expect_error(
         [&] {
-          solver.solve({from_dense(a_), b_, {}, natgrad::diagonal(m)});
+          solver.solve({from_dense(a_), b_, {}, natgrad::diagonal_operator(m)});
         },
         "preconditioner");
   }
@@ -157,7 +157,7 @@ TEST(ConjugateGradientPreconditionerTest, ARecurrenceBelowRoundingIsNoIndefinite
   for (uint64_t seed = 0; seed < 20; ++seed) {
     const auto R = randn({8, 30}, seed).to(torch::kFloat);
     const auto A = from_dense(R.t().mm(R) / 8 + 1e4 * torch::eye(30));
-    const auto M = natgrad::diagonal(torch::full({30}, std::pow(1e4f, -0.75f)));
+    const auto M = natgrad::diagonal_operator(torch::full({30}, std::pow(1e4f, -0.75f)));
     const auto b = randn({30}, 100 + seed).to(torch::kFloat);
     for (const double progress : {0., 5e-4}) {
       const auto solver =

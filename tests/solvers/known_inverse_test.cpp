@@ -1,4 +1,4 @@
-#include <natgrad/solvers/known_inverse.h>
+#include "solvers/known_inverse.h"
 
 #include "support/oracles.h"
 
@@ -12,7 +12,7 @@ Tensor numbers(std::vector<double> values) { return torch::tensor(values, torch:
 
 TEST(SolveDirectlyTest, AnswersTheSolutionAndWhatItIsWorth) {
   const auto d = numbers({2, 4, 8}), b = numbers({1, -2, 4});
-  const auto solution = solve_directly({natgrad::diagonal(d), b});
+  const auto solution = solve_directly({natgrad::diagonal_operator(d), b});
   EXPECT_LT(relative_error(solution.x, b / d), kRounding);
   const auto& summary = solution.summary;
   EXPECT_EQ(summary.termination, Termination::Converged);
@@ -24,12 +24,12 @@ TEST(SolveDirectlyTest, AnswersTheSolutionAndWhatItIsWorth) {
 }
 
 TEST(SolveDirectlyTest, ASingularMatrixIsReported) {
-  const auto solution = solve_directly({natgrad::diagonal(numbers({1, 0})), numbers({1, 1})});
+  const auto solution = solve_directly({natgrad::diagonal_operator(numbers({1, 0})), numbers({1, 1})});
   EXPECT_EQ(solution.summary.termination, Termination::NonFinite);
 }
 
 TEST(SolveDirectlyTest, AnIndefiniteMatrixIsReported) {
-  const auto solution = solve_directly({natgrad::diagonal(numbers({1, -3})), numbers({0.1, 2})});
+  const auto solution = solve_directly({natgrad::diagonal_operator(numbers({1, -3})), numbers({0.1, 2})});
   EXPECT_EQ(solution.summary.termination, Termination::NegativeCurvature);
 }
 

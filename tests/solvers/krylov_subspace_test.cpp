@@ -370,7 +370,7 @@ TEST(KrylovSubspaceTest, BadArgumentsThrow) {
   expect_error([&] { natgrad::krylov_basis(a, b, 2, torch::ones({4}, torch::kDouble)); },
                "initial");
   for (const double bad : {-1.0, 0.0, nan}) {
-    const auto m = natgrad::diagonal(torch::full({3}, bad, torch::kDouble));
+    const auto m = natgrad::diagonal_operator(torch::full({3}, bad, torch::kDouble));
     expect_error([&] { KrylovSubspace().solve({a, b, {}, m}); }, "not positive definite");
   }
 }

@@ -27,7 +27,7 @@ TEST(SolverSummaryTest, DefaultDoesNotClaimConvergence) {
 }
 
 TEST(LinearSystemTest, InitialAndPreconditionerAreOptional) {
-  const LinearSystem system{natgrad::diagonal(torch::ones({2})), torch::ones({2})};
+  const LinearSystem system{natgrad::diagonal_operator(torch::ones({2})), torch::ones({2})};
   EXPECT_FALSE(system.initial.defined());
   EXPECT_FALSE(system.preconditioner.has_value());
 }

@@ -393,7 +393,7 @@ TEST(SteihaugTest, BadArgumentsThrow) {
       },
       "preconditioner");
   for (const double bad : {-1.0, 0.0, nan}) {
-    const auto m = natgrad::diagonal(torch::full({3}, bad, torch::kDouble));
+    const auto m = natgrad::diagonal_operator(torch::full({3}, bad, torch::kDouble));
     expect_error([&] { within(1).solve({a, b, {}, m}); }, "not positive definite");
   }
 }

@@ -1,3 +1,4 @@
+#include <natgrad/graph/loss_graph.h>
 #include "support/graph_readings.h"
 
 #include <torch/csrc/autograd/variable.h>

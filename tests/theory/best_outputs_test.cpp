@@ -3,6 +3,7 @@
 // 11). There the distance is printed as ‖J_f δ + F_R⁻¹∇_z log r‖; since ∇h = -mean J_fᵀ∇_z log r,
 // it is a minus. The bound's "M(θ) - h(θ)" is M(δ) - h(θ).
 
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/likelihoods/bernoulli.h>
 
 #include <algorithm>

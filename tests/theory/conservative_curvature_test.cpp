@@ -3,6 +3,7 @@
 // higher in most directions, and proposes smaller steps (section 9). Claims of "often" and "most":
 // counted over networks of fixed seeds.
 
+#include <natgrad/graph/loss_graph.h>
 #include "theory/small_network.h"
 
 namespace natgrad::testing::conservative_curvature_test {

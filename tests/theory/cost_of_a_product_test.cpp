@@ -2,6 +2,7 @@
 // is quite larger: it scales as the cube of the number of parameters" (the blog post on natural
 // gradients) holds for inverting F; a product with it takes two passes however many there are.
 
+#include <natgrad/graph/loss_graph.h>
 #include "theory/small_network.h"
 
 namespace natgrad::testing::cost_of_a_product_test {

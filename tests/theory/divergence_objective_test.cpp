@@ -1,6 +1,7 @@
 // The objective as a divergence between the joint distributions, its conditional form, and the
 // negative log-likelihood that stands for it (Martens, "New perspectives", section 4, eq. 3).
 
+#include <natgrad/graph/loss_graph.h>
 #include "theory/small_network.h"
 
 namespace natgrad::testing::divergence_objective_test {

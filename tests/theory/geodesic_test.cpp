@@ -4,6 +4,7 @@
 // straight line in the mean parameters; for three classes or more the Riemannian (Levi-Civita)
 // geodesic of the Fisher metric, a great circle in √p, is another curve.
 
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/likelihoods/natural_gaussian.h>
 
 #include "theory/small_network.h"

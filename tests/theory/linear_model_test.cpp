@@ -2,6 +2,7 @@
 // unit of predicted improvement" (Martens, "New perspectives", section 9); and what a smaller rate
 // ε and damping each do to the step in the eigendirections of F (there too).
 
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/likelihoods/bernoulli.h>
 
 #include "theory/small_network.h"

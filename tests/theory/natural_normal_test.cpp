@@ -3,6 +3,7 @@
 // there is: its antisymmetric part has no effect, F_R is singular there, and vech, the lower
 // triangle, has the same steps without it.
 
+#include <natgrad/graph/loss_graph.h>
 #include <numbers>
 
 #include "support/quadrature.h"

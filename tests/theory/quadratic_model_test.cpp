@@ -2,6 +2,7 @@
 // approximately (Martens, "New perspectives", sections 3 and 9). Section 3 prints "the exact
 // minimum G⁻¹∇h"; section 9 has the minus that is meant.
 
+#include <natgrad/graph/loss_graph.h>
 #include "theory/small_network.h"
 
 namespace natgrad::testing::quadratic_model_test {

@@ -3,6 +3,7 @@
 // of s(θ) is 0"). Under the data's own targets the mean is not zero, and covariance and second
 // moment part.
 
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/likelihoods/log_std_gaussian.h>
 
 #include "support/quadrature.h"

@@ -4,6 +4,7 @@
 // claims about most networks, and about examples one by one. With it, what theory's tests ask the
 // library for.
 
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/damping/tikhonov.h>

@@ -3,6 +3,7 @@
 // perspectives", section 6; the note on natural gradient, whose update leaves out the ∇ of the
 // loss).
 
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/likelihoods/bernoulli.h>
 
 #include <numbers>

@@ -1,6 +1,7 @@
 // Distributions p(x|θ) with no network between: the setting of the note on natural gradient, where
 // F is the covariance of the score and minus the expected Hessian of log p(x|θ).
 
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/likelihoods/bernoulli.h>
 #include <natgrad/likelihoods/natural_gaussian.h>
 #include <natgrad/likelihoods/poisson.h>

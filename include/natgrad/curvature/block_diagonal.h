@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/curvature/curvature.h>
 
 #include <vector>
@@ -8,14 +9,14 @@ namespace natgrad {
 
 /// The diagonal blocks of C for a partition of the parameters, zero elsewhere: blocks[i] is the
 /// number of parameter i's block. As many products with C as there are blocks, together.
-LinearOperator block_diagonal(const LinearOperator& C, const ParameterLayout& parameters,
+NATGRAD_EXPORT LinearOperator block_diagonal(const LinearOperator& C, const ParameterLayout& parameters,
                               const std::vector<int64_t>& blocks);
 
 /// Another curvature's diagonal blocks, as an option of the optimizer (Martens, "New perspectives",
 /// section 7; Le Roux et al. 2007): one block for each parameter, or for each group named here.
 ///
 ///     BlockDiagonal(Fisher()).group(encoder->parameters()).group(decoder->parameters())
-class BlockDiagonal final : public Curvature {
+class NATGRAD_EXPORT BlockDiagonal final : public Curvature {
  public:
   explicit BlockDiagonal(const Curvature& of) : of_(of.clone()) {}
   /// These parameters share a block. Throws if one of them is in a group already; `at` throws for

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/curvature/curvature.h>
 
 namespace natgrad {
@@ -13,10 +14,10 @@ namespace natgrad {
 /// the Fisher matrix is a multiple of it (Park et al. 2000).
 ///
 /// A product costs one J v and one Jᵀu.
-LinearOperator classical_gauss_newton(const LossGraph& graph);
+NATGRAD_EXPORT LinearOperator classical_gauss_newton(const LossGraph& graph);
 
 /// `classical_gauss_newton` as an option of the optimizer.
-class ClassicalGaussNewton final : public Curvature {
+class NATGRAD_EXPORT ClassicalGaussNewton final : public Curvature {
  public:
   LinearOperator at(const LossGraph& graph) const override { return classical_gauss_newton(graph); }
   std::string describe() const override { return "ClassicalGaussNewton()"; }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <natgrad/graph/loss_graph.h>
+#include <natgrad/export.h>
 #include <natgrad/linalg/linear_operator.h>
 
 #include <memory>
@@ -8,8 +8,10 @@
 
 namespace natgrad {
 
+class LossGraph;
+
 /// A choice of curvature matrix for the quadratic model M(δ) = ½ δᵀC δ + ∇hᵀδ + h(θ).
-class Curvature {
+class NATGRAD_EXPORT Curvature {
  public:
   virtual ~Curvature() = default;
   /// C for this loss at this θ, normalised as the loss is.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/curvature/fisher.h>
 
 namespace natgrad {
@@ -26,11 +27,11 @@ enum class Moment {
 ///
 /// Throws `c10::Error` where an example has no gradient of its own, as with BatchNorm in training
 /// mode, and for negative weights of the loss.
-LinearOperator empirical_fisher(const LossGraph& graph, Moment moment = Moment::Uncentred,
+NATGRAD_EXPORT LinearOperator empirical_fisher(const LossGraph& graph, Moment moment = Moment::Uncentred,
                                 FisherWeights weights = FisherWeights::OfTheLoss);
 
 /// `empirical_fisher` as an option of the optimizer.
-class EmpiricalFisher final : public Curvature {
+class NATGRAD_EXPORT EmpiricalFisher final : public Curvature {
  public:
   TORCH_ARG(Moment, moment) = Moment::Uncentred;
   TORCH_ARG(FisherWeights, weights) = FisherWeights::OfTheLoss;
@@ -47,7 +48,7 @@ class EmpiricalFisher final : public Curvature {
 
 /// √sᵢ gᵢ (less √sᵢ times their mean, if centred) as rows, [N, P]: F̄ is their RᵀR. Forms the
 /// gradients of all examples.
-torch::Tensor empirical_fisher_rows(const LossGraph& graph, Moment moment = Moment::Uncentred,
+NATGRAD_EXPORT torch::Tensor empirical_fisher_rows(const LossGraph& graph, Moment moment = Moment::Uncentred,
                                     FisherWeights weights = FisherWeights::OfTheLoss);
 
 }  // namespace natgrad

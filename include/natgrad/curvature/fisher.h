@@ -1,9 +1,12 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/curvature/curvature.h>
 #include <torch/arg.h>
 
 namespace natgrad {
+
+struct LossTerm;
 
 /// What the examples weigh in the Fisher matrix.
 enum class FisherWeights {
@@ -23,18 +26,18 @@ enum class FisherWeights {
 ///
 /// Products cost what Gauss-Newton's do. Throws `c10::Error` if the distribution of some outputs is
 /// not known (a loss marked by `natgrad::outputs(z)`).
-LinearOperator fisher(const LossGraph& graph, FisherWeights weights = FisherWeights::OfTheLoss);
+NATGRAD_EXPORT LinearOperator fisher(const LossGraph& graph, FisherWeights weights = FisherWeights::OfTheLoss);
 
 /// The weights s of a term under that choice, broadcastable to its z.
-torch::Tensor weights_of(const LossTerm& term, FisherWeights weights);
+NATGRAD_EXPORT torch::Tensor weights_of(const LossTerm& term, FisherWeights weights);
 
 /// Whether the distribution of all outputs is known, so that `fisher` can be formed.
-bool has_fisher(const LossGraph& graph);
+NATGRAD_EXPORT bool has_fisher(const LossGraph& graph);
 /// Throws `c10::Error` if it is not.
-void check_has_fisher(const LossGraph& graph);
+NATGRAD_EXPORT void check_has_fisher(const LossGraph& graph);
 
 /// `fisher` as an option of the optimizer.
-class Fisher final : public Curvature {
+class NATGRAD_EXPORT Fisher final : public Curvature {
  public:
   TORCH_ARG(FisherWeights, weights) = FisherWeights::OfTheLoss;
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/curvature/curvature.h>
 
 namespace natgrad {
@@ -9,7 +10,7 @@ namespace natgrad {
 /// own. The Fisher matrix takes the loss's weights, or 1/N if some of them are negative, as in a
 /// policy gradient. For softmax, Bernoulli and Gaussian outputs the two are one (Martens, section
 /// 8).
-class FisherOrGaussNewton final : public Curvature {
+class NATGRAD_EXPORT FisherOrGaussNewton final : public Curvature {
  public:
   LinearOperator at(const LossGraph& graph) const override;
   torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/curvature/curvature.h>
 
 namespace natgrad {
@@ -11,10 +12,10 @@ namespace natgrad {
 /// H_L the Hessian of the loss in the network's outputs z. It knows no likelihood: H_L v comes from
 /// double backward on the loss alone. Positive semi-definite where the loss is convex in z. Only
 /// products are formed: J v, H_L of it, Jᵀ of that, about one forward and one backward pass.
-LinearOperator gauss_newton(const LossGraph& graph);
+NATGRAD_EXPORT LinearOperator gauss_newton(const LossGraph& graph);
 
 /// `gauss_newton` as an option of the optimizer.
-class GaussNewton final : public Curvature {
+class NATGRAD_EXPORT GaussNewton final : public Curvature {
  public:
   LinearOperator at(const LossGraph& graph) const override { return gauss_newton(graph); }
   torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/curvature/fisher.h>
 
 namespace natgrad {
@@ -11,12 +12,12 @@ namespace natgrad {
 /// with B Bᵀ = F_R, r of random signs and s the examples' weights (an example's weight is the mean
 /// over its observations). Its expectation is tr(F)/N for a mean over N examples, and scales as the
 /// loss does. Costs one backward pass; a 0-d tensor on the device. Throws as `fisher` does.
-torch::Tensor gradient_noise(const LossGraph& graph, at::Generator generator,
+NATGRAD_EXPORT torch::Tensor gradient_noise(const LossGraph& graph, at::Generator generator,
                              FisherWeights weights = FisherWeights::OfTheLoss);
 
 /// vᵀCv/N with v of random signs: for equal weights the same expectation, of a curvature C that has
 /// no likelihood behind it, at the cost of one product. Not below zero.
-torch::Tensor probed_noise(const LossGraph& graph, const LinearOperator& C,
+NATGRAD_EXPORT torch::Tensor probed_noise(const LossGraph& graph, const LinearOperator& C,
                            at::Generator generator);
 
 }  // namespace natgrad

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/curvature/curvature.h>
 
 namespace natgrad {
@@ -11,10 +12,10 @@ namespace natgrad {
 /// eigenvalue.
 ///
 /// A product costs about two backward passes.
-LinearOperator hessian(const LossGraph& graph);
+NATGRAD_EXPORT LinearOperator hessian(const LossGraph& graph);
 
 /// `hessian` as an option of the optimizer.
-class Hessian final : public Curvature {
+class NATGRAD_EXPORT Hessian final : public Curvature {
  public:
   LinearOperator at(const LossGraph& graph) const override { return hessian(graph); }
   bool needs_terms() const override { return false; }

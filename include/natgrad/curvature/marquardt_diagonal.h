@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/curvature/curvature.h>
 #include <torch/arg.h>
 
@@ -17,7 +18,7 @@ namespace natgrad {
 /// where all are zero D = I. (Moré keeps the largest d_j of all steps so far instead, which needs a
 /// memory and fits one objective, not batches of it.) The floor is the only thing that depends on
 /// the parameters' scales.
-class MarquardtDiagonal final : public Curvature {
+class NATGRAD_EXPORT MarquardtDiagonal final : public Curvature {
  public:
   /// k ≥ 1 draws, at one backward pass each (of Gauss-Newton two, and a product with H_L). The
   /// mean's entries are off by up to √(2/k) of themselves.

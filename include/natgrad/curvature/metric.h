@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/curvature/curvature.h>
 
 #include <functional>
@@ -18,7 +19,7 @@ namespace natgrad {
 ///     NaturalGradientOptions().curvature(natgrad::ParameterScales().scale({lengths}, 0.01))
 ///
 /// Any loss will do, as its terms are not read; its penalties' Hessian is not added.
-class ParameterScales final : public Curvature {
+class NATGRAD_EXPORT ParameterScales final : public Curvature {
  public:
   /// A characteristic size s of these parameters; of others it is 1. Throws unless s > 0 is finite,
   /// and if one of them has a scale already. `at` throws for one that is not the optimizer's,
@@ -40,7 +41,7 @@ class ParameterScales final : public Curvature {
 /// (`LinearOperator::with_solve`), else as far as the solver's iterations go.
 ///
 /// Any loss will do, as its terms are not read; its penalties' Hessian is not added.
-class Metric final : public Curvature {
+class NATGRAD_EXPORT Metric final : public Curvature {
  public:
   /// G for the parameters in the layout's order at their present values, `layout.values()`.
   using AtParameters = std::function<LinearOperator(const ParameterLayout& layout)>;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/curvature/fisher.h>
 
 namespace natgrad {
@@ -14,11 +15,11 @@ namespace natgrad {
 ///
 /// A product costs one J v and one Jᵀu whatever k is. Throws `c10::Error` as `fisher` does, for
 /// `samples` < 1, and for negative weights.
-LinearOperator monte_carlo_fisher(const LossGraph& graph, int64_t samples, at::Generator generator,
+NATGRAD_EXPORT LinearOperator monte_carlo_fisher(const LossGraph& graph, int64_t samples, at::Generator generator,
                                   FisherWeights weights = FisherWeights::OfTheLoss);
 
 /// `monte_carlo_fisher` as an option of the optimizer; each step draws anew.
-class MonteCarloFisher final : public Curvature {
+class NATGRAD_EXPORT MonteCarloFisher final : public Curvature {
  public:
   explicit MonteCarloFisher(int64_t samples = 1) : samples_(samples) {}
   TORCH_ARG(int64_t, samples);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/curvature/fisher.h>
 
 namespace natgrad {
@@ -11,7 +12,7 @@ namespace natgrad {
 ///
 /// so that what Jᵀ makes of it has the covariance F = Σ sᵢ Jᵢᵀ F_R Jᵢ, and no target is needed.
 /// Costs a product with B. Throws `c10::Error` as `fisher` does, and for negative weights.
-std::vector<torch::Tensor> output_noise(const LossGraph& graph, at::Generator generator,
+NATGRAD_EXPORT std::vector<torch::Tensor> output_noise(const LossGraph& graph, at::Generator generator,
                                         FisherWeights weights = FisherWeights::OfTheLoss);
 
 }  // namespace natgrad

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/curvature/curvature.h>
 
 namespace natgrad {
@@ -15,7 +16,7 @@ namespace natgrad {
 /// Building it costs one differentiable backward pass from the hidden states, a product about one
 /// forward and one backward pass: what a product with Gauss-Newton costs. Throws `c10::Error` if no
 /// hidden state is marked, and as `hidden_states` does.
-LinearOperator structural_matrix(const LossGraph& graph);
+NATGRAD_EXPORT LinearOperator structural_matrix(const LossGraph& graph);
 
 /// Structural damping (Martens & Sutskever 2011, section 3.3): the matrix D = I + μS of the damped
 /// curvature
@@ -31,7 +32,7 @@ LinearOperator structural_matrix(const LossGraph& graph);
 ///     NaturalGradientOptions().damping_matrix(natgrad::StructuralDamping(0.03))
 ///
 /// Each product then costs about twice what it costs without. Any loss will do.
-class StructuralDamping final : public Curvature {
+class NATGRAD_EXPORT StructuralDamping final : public Curvature {
  public:
   /// μ > 0, finite: weighs the states' change against the parameters', where S is a sum over the
   /// time steps. It is not delicate: 0.03 and 0.1 did alike in examples/recurrent_memory. Throws

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/linalg/linear_operator.h>
 
 #include <optional>
@@ -25,7 +26,7 @@ namespace natgrad {
 ///
 /// The paper's unit is tanh(wᵀx/2), half of these weights: its Fisher matrix is
 /// `0.25 * TanhUnit(w / 2, σ).fisher()`.
-class TanhUnit {
+class NATGRAD_EXPORT TanhUnit {
  public:
   /// The moments of e under the density sech⁴(‖w‖e + b) N(e) / m₀: m₁ = m₀ mean and
   /// m₂ = m₀ (variance + mean²).

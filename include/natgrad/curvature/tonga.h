@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/curvature/empirical_fisher.h>
 
 namespace natgrad {
@@ -15,7 +16,7 @@ namespace natgrad {
 ///
 /// Costs the gradients of all examples, [N, P], and 2 N² P operations once, then N³/3 + 4 N P a
 /// solve. Throws as `empirical_fisher_rows` does.
-class Tonga final : public Curvature {
+class NATGRAD_EXPORT Tonga final : public Curvature {
  public:
   /// `Centred` for the covariance proper.
   TORCH_ARG(Moment, moment) = Moment::Uncentred;

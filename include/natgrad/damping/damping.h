@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <limits>
 #include <memory>
 #include <string>
@@ -15,7 +16,7 @@ namespace natgrad {
 /// with λ = `lambda()`, c = `centre()`, Δ = `radius()` and r = `rate()`: δ is the minimiser of
 /// M(δ) + ½λ‖δ - c δ_prev‖²_D in the region. D is the identity unless the optimizer is given
 /// another (`NaturalGradientOptions::damping_matrix`).
-class Damping {
+class NATGRAD_EXPORT Damping {
  public:
   virtual ~Damping() = default;
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/damping/damping.h>
 #include <torch/arg.h>
 
@@ -22,7 +23,7 @@ namespace natgrad {
 ///
 ///     LevenbergMarquardt().initial(150).interval(5)
 ///         .lower(std::pow(19. / 20, 5)).raise(std::pow(20. / 19, 5))
-class LevenbergMarquardt final : public Damping {
+class NATGRAD_EXPORT LevenbergMarquardt final : public Damping {
  public:
   /// λ of the first step, in [least, largest], in units of the curvature.
   TORCH_ARG(double, initial) = 1;

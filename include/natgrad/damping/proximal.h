@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/damping/damping.h>
 #include <torch/arg.h>
 
@@ -28,7 +29,7 @@ namespace natgrad {
 /// as a running mean over steps. It has no unit to choose: a loss times 100 takes the same steps. A
 /// fixed λ is an option. After a step that had to be taken back the running mean is ten times
 /// larger, and forgets it again at its own rate.
-class Proximal final : public Damping {
+class NATGRAD_EXPORT Proximal final : public Damping {
  public:
   /// μ of the first step, in [0, 1); 0: no memory, ever.
   TORCH_ARG(double, momentum) = 0.95;

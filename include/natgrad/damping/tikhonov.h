@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/damping/damping.h>
 #include <torch/arg.h>
 
@@ -7,7 +8,7 @@ namespace natgrad {
 
 /// (C + λI) δ = -∇h with a fixed λ: the natural gradient as λ → 0, -∇h/λ as λ → ∞ (Martens, section
 /// 9).
-class Tikhonov final : public Damping {
+class NATGRAD_EXPORT Tikhonov final : public Damping {
  public:
   /// λ ≥ 0, in units of the curvature.
   explicit Tikhonov(double lambda);

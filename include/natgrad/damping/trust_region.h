@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/damping/damping.h>
 #include <torch/arg.h>
 
@@ -16,7 +17,7 @@ namespace natgrad {
 /// `SteihaugConjugateGradient` does. ‖δ‖ is that of the solution, before any learning rate, in
 /// units of the parameters. A step that led to a loss that is not finite counts as one with such a
 /// ρ.
-class TrustRegion final : public Damping {
+class NATGRAD_EXPORT TrustRegion final : public Damping {
  public:
   /// Δ of the first step, in [least, largest], in units of the parameters.
   TORCH_ARG(double, initial) = 1;

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <natgrad/graph/hooks.h>
-#include <natgrad/graph/linearization.h>
-#include <natgrad/graph/second_derivative.h>
-#include <natgrad/graph/term_readers.h>
+#include <natgrad/export.h>
+#include <natgrad/likelihoods/likelihood.h>
+#include <natgrad/linalg/parameters.h>
 #include <natgrad/linalg/random.h>
+#include <torch/csrc/autograd/function.h>
 
 #include <exception>
 #include <functional>
@@ -14,7 +14,11 @@
 
 namespace natgrad {
 
+namespace detail {
+class Linearization;
+class SecondDerivative;
 struct OutputsNode;
+}  // namespace detail
 
 /// When a loss's terms are read off its graph.
 enum class Terms {
@@ -23,7 +27,7 @@ enum class Terms {
 };
 
 /// One term of the loss, as its graph tells it.
-struct LossTerm {
+struct NATGRAD_EXPORT LossTerm {
   size_t output = 0;  ///< which of the graph's outputs is its z
   /// r(·|z); of a loss of the user's own, the distribution named with `outputs`, or null.
   std::shared_ptr<const Likelihood> likelihood;
@@ -50,7 +54,7 @@ struct LossTerm {
 /// are first asked for, if parts of it are no term that natgrad can read (naming the node and the
 /// way out) or it is not linear in its terms. A graph that has been freed throws with the first
 /// pass through what is gone.
-class LossGraph {
+class NATGRAD_EXPORT LossGraph {
  public:
   /// A parameter that is frozen or takes no part counts as constant: its gradient, and its rows of
   /// every curvature, are zero. `generator` draws the random probes.
@@ -63,27 +67,27 @@ class LossGraph {
   /// Whether the terms can be read. Where not, everything below but `parameters`, `gradient` and
   /// `root` throws the reason.
   bool is_readable() const;
-  const std::vector<LossTerm>& terms() const { return read().terms; }
+  const std::vector<LossTerm>& terms() const;
   /// The outputs' edges; terms with the same z share one.
-  const torch::autograd::edge_list& outputs() const { return read().outputs; }
-  const ParameterLayout& parameters() const { return state_->parameters; }
+  const torch::autograd::edge_list& outputs() const;
+  const ParameterLayout& parameters() const;
   /// ∇h(θ) at the parameters of the forward pass, [P]: a backward pass on first use, then kept.
   const torch::Tensor& gradient() const;
   /// Where a gradient of the loss enters its graph.
   torch::autograd::Edge root() const;
   /// Draws the random probes.
-  at::Generator generator() const { return state_->generator; }
+  at::Generator generator() const;
   /// J and Jᵀ; built on first use and then kept.
-  const Linearization& linearization() const;
+  const detail::Linearization& linearization() const;
   /// Throws if any product of the linearization since the last call was wrong, as its `verify`.
   void verify() const;
   /// ∇²_z of the loss times v: v and the result have one tensor per output. By double backward on
   /// the loss's own nodes, each with all other terms' inputs held fixed; no likelihood is asked.
   std::vector<torch::Tensor> multiply_loss_hessian(const std::vector<torch::Tensor>& v) const;
   /// Whether the loss has penalties: parts that depend on parameters past all terms.
-  bool has_penalties() const { return !read().penalties.empty(); }
+  bool has_penalties() const;
   /// ∇²_θ of the penalties; built on first use and then kept.
-  const SecondDerivative& penalty_hessian() const;
+  const detail::SecondDerivative& penalty_hessian() const;
   /// How many of the terms' weights are negative: Gauss-Newton is then indefinite.
   int64_t negative_weights() const;
   /// The number of examples of a term: as its likelihood has it, else the length of dimension 0.
@@ -93,43 +97,24 @@ class LossGraph {
   int64_t examples() const;
 
  private:
-  struct State {
-    State(torch::Tensor loss, std::vector<torch::Tensor> parameters, at::Generator generator);
-    torch::Tensor loss;
-    ParameterLayout parameters;
-    at::Generator generator;
-    torch::autograd::edge_list outputs;
-    std::vector<LossTerm> terms;
-    torch::Tensor gradient;                   // by one pass, on first use
-    std::optional<int64_t> negative_weights;  // counted on first use
-    std::unique_ptr<const Linearization> linearization;
-    struct {
-      torch::autograd::edge_list edges;
-      std::vector<torch::Tensor> coefficients;
-      bool empty() const { return edges.empty(); }
-    } penalties;
-    std::optional<SecondDerivative> penalty_hessian;  // built on first use
-    std::optional<SuspendedRetainGrad> suspended;
-    bool is_read = false;
-    std::exception_ptr reading_error;
-  };
+  struct State;
   State& read() const;
   void read_terms() const;
   void add_term(const torch::autograd::Edge& node, const torch::Tensor& coefficient) const;
   void merge(LossTerm term) const;
-  void check_mark(const OutputsNode& mark) const;
+  void check_mark(const detail::OutputsNode& mark) const;
   size_t output_index(const torch::autograd::Edge& edge) const;
 
   std::shared_ptr<State> state_;
 };
 
 /// What `part` answers for each term, added up by output; undefined where an output has no term.
-std::vector<torch::Tensor> sum_by_output(
+NATGRAD_EXPORT std::vector<torch::Tensor> sum_by_output(
     const LossGraph& graph, const std::function<torch::Tensor(const LossTerm& term)>& part);
 
 /// Whether some of the outputs z are finite: then a loss that is NaN comes from the data, not from
 /// the parameters. Outputs that `natgrad::outputs` marks without a distribution are not kept in the
 /// graph, and count as not finite. Throws as `find_parts` does.
-bool has_finite_outputs(const torch::Tensor& loss, const std::vector<torch::Tensor>& parameters);
+NATGRAD_EXPORT bool has_finite_outputs(const torch::Tensor& loss, const std::vector<torch::Tensor>& parameters);
 
 }  // namespace natgrad

@@ -1,10 +1,11 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
-#include <torch/csrc/autograd/function.h>
+#include <ATen/core/Reduction.h>
 
-#include <atomic>
 #include <concepts>
+#include <memory>
 
 namespace natgrad {
 
@@ -15,7 +16,7 @@ namespace natgrad {
 /// Reduction: `Mean` sums over an example's outputs and averages over the examples, dimension 0 of
 /// z (the paper's eq. 1); `Sum` sums over all; `None` gives one number per observation. Throws as
 /// the family's `check_targets` does.
-torch::Tensor nll(std::shared_ptr<const Likelihood> likelihood, const torch::Tensor& y,
+NATGRAD_EXPORT torch::Tensor nll(std::shared_ptr<const Likelihood> likelihood, const torch::Tensor& y,
                   at::Reduction::Reduction reduction = at::Reduction::Mean);
 
 template <std::derived_from<Likelihood> Family>
@@ -31,7 +32,7 @@ torch::Tensor nll(Family likelihood, const torch::Tensor& y,
 ///
 /// L has no likelihood, so the Fisher matrix is not defined; Gauss-Newton is. L should be convex in
 /// z.
-torch::Tensor outputs(const torch::Tensor& z);
+NATGRAD_EXPORT torch::Tensor outputs(const torch::Tensor& z);
 
 /// The same, and says that z parameterises this distribution, whatever the objective is: the Fisher
 /// matrix is then (1/N) Σ Jᵀ F_R J (Martens, section 4), as in a natural policy gradient,
@@ -42,7 +43,7 @@ torch::Tensor outputs(const torch::Tensor& z);
 ///
 /// The matrix has the weights 1/N whatever the objective's factor is: take its mean, not its sum.
 /// Mask or scale the logits before they are named, not in place afterwards, and mark them once.
-torch::Tensor outputs(std::shared_ptr<const Likelihood> distribution);
+NATGRAD_EXPORT torch::Tensor outputs(std::shared_ptr<const Likelihood> distribution);
 
 template <std::derived_from<Likelihood> Family>
 torch::Tensor outputs(Family distribution) {
@@ -57,37 +58,6 @@ torch::Tensor outputs(Family distribution) {
 /// Its gradient belongs to ∇h, its Hessian in θ, by double backward, to the damped system (see
 /// penalty_hessian.h); R should be convex. It is the identity. A penalty of elementwise functions,
 /// sums and views of parameters, as an L1 or L2 term, needs no mark.
-torch::Tensor penalty(const torch::Tensor& R);
-
-/// The node that `nll` leaves in the graph, on top of the per-observation -log r.
-struct NegativeLogLikelihoodNode final : torch::autograd::Node {
-  torch::autograd::variable_list apply(torch::autograd::variable_list&& gradients) override;
-  std::string name() const override { return "natgrad::nll"; }
-
-  std::shared_ptr<const Likelihood> likelihood;
-  torch::autograd::Edge outputs;
-  uint32_t version = 0;  // of the likelihood's outputs when the node was made
-};
-
-/// The node that `outputs` leaves in the graph. While it is held fixed no gradient passes it, which
-/// is how H_L is taken with the other outputs constant.
-struct OutputsNode final : torch::autograd::Node {
-  torch::autograd::variable_list apply(torch::autograd::variable_list&& gradients) override;
-  std::string name() const override { return "natgrad::outputs"; }
-
-  std::shared_ptr<const Likelihood> distribution;  // null if none was named
-  uint32_t version = 0;                            // of its outputs when the node was made
-  std::atomic<bool> held_fixed = false;
-};
-
-/// Throws `c10::Error` if a likelihood's outputs were changed in place since they had `version`:
-/// its Fisher matrix would then be that of other outputs than the network's.
-void check_unchanged(const Likelihood& likelihood, uint32_t version);
-
-/// The node that `penalty` leaves in the graph.
-struct PenaltyNode final : torch::autograd::Node {
-  torch::autograd::variable_list apply(torch::autograd::variable_list&& gradients) override;
-  std::string name() const override { return "natgrad::penalty"; }
-};
+NATGRAD_EXPORT torch::Tensor penalty(const torch::Tensor& R);
 
 }  // namespace natgrad

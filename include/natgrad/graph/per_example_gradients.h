@@ -1,10 +1,13 @@
 #pragma once
 
-#include <natgrad/graph/loss_graph.h>
+#include <natgrad/export.h>
+#include <natgrad/tensor.h>
 
 #include <vector>
 
 namespace natgrad {
+
+class LossGraph;
 
 /// γ, [N, P]: row i is γᵢ = Jᵢᵀ ∂h/∂zᵢ, the share of example i in ∇h, normalised as the loss (∇Lᵢ/N
 /// for a mean), with the parameters as in `graph.parameters()`. Penalties belong to no example:
@@ -22,10 +25,10 @@ namespace natgrad {
 /// an output has no examples in dimension 0, or if examples are coupled by batch normalisation in
 /// training mode: no gradient is then one example's. If the network couples them otherwise, γᵢ is
 /// the gradient of example i's loss through the inputs of all.
-torch::Tensor per_example_gradients(const LossGraph& graph);
+NATGRAD_EXPORT torch::Tensor per_example_gradients(const LossGraph& graph);
 
 /// By parameter: whether layers account for it, so that it costs no pass for each example. Throws
 /// as `per_example_gradients` does.
-std::vector<bool> captured_parameters(const LossGraph& graph);
+NATGRAD_EXPORT std::vector<bool> captured_parameters(const LossGraph& graph);
 
 }  // namespace natgrad

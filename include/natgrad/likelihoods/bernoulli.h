@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
 
 namespace natgrad {
@@ -11,7 +12,7 @@ namespace natgrad {
 ///
 /// -∇²log r = F_R for every y. Never σ(1 - σ), which is zero from z ≈ 37 (float64) on.
 /// y: floating, z's shape, in [0, 1].
-class Bernoulli final : public Likelihood {
+class NATGRAD_EXPORT Bernoulli final : public Likelihood {
  public:
   explicit Bernoulli(torch::Tensor logits);
 

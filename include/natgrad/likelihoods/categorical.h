@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
 
 namespace natgrad {
@@ -12,7 +13,7 @@ namespace natgrad {
 /// logit. Products subtract v at the largest logit first, since p⊙(v - pᵀv) loses digits at large
 /// logit gaps. y: class indices (int64, z's shape without `dim`), or probabilities of the
 /// classes (floating, z's shape, summing to 1; then log r = Σ y_j log p_j).
-class Categorical final : public Likelihood {
+class NATGRAD_EXPORT Categorical final : public Likelihood {
  public:
   explicit Categorical(torch::Tensor logits, int64_t dim = 1);
 

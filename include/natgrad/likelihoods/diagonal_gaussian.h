@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
 
 namespace natgrad {
@@ -10,7 +11,7 @@ namespace natgrad {
 ///     log r = -(y - z)²/(2σ²) - ½ log(2πσ²),  score = (y - z)/σ²,  F_R = 1/σ²,  B = 1/σ.
 ///
 /// -∇²log r = F_R for every y. y: floating, z's shape, finite.
-class DiagonalGaussian final : public Likelihood {
+class NATGRAD_EXPORT DiagonalGaussian final : public Likelihood {
  public:
   /// `variance` in the square of y's units, of a shape that broadcasts to the mean's: [M] or
   /// [N, M] for a mean [N, M]. A copy is kept, in the mean's dtype. Throws unless it is positive

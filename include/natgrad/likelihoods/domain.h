@@ -1,6 +1,7 @@
 #pragma once
 
-#include <torch/types.h>
+#include <natgrad/export.h>
+#include <natgrad/tensor.h>
 
 #include <limits>
 #include <string>
@@ -13,7 +14,7 @@ namespace natgrad {
 ///
 /// `kinks` are the values of y - z at which the loss or its slope jumps, or near which it changes
 /// most; quadrature goes piecewise between them. {0} suits a loss of y - z, {-δ, 0, δ} Huber's.
-struct Domain {
+struct NATGRAD_EXPORT Domain {
   static constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
   static Domain real_line(std::vector<double> kinks = {0});

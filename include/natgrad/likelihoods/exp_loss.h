@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/likelihoods/domain.h>
 #include <natgrad/likelihoods/likelihood.h>
 
@@ -9,7 +10,9 @@
 
 namespace natgrad {
 
+namespace detail {
 class InverseDistribution;
+}
 
 /// The distribution that a user's own loss L(y, z) of one target and one output stands for,
 /// independent for each output (Martens, section 4):
@@ -27,7 +30,7 @@ class InverseDistribution;
 /// thousand y for each of 16 of the z at most, from the smallest to the largest; products with F_R
 /// and draws evaluate it on some thousand y for each z, once if there are at most 100 of them.
 /// y: floating, z's shape, in the domain; a label within a set is given exactly.
-class ExpLoss final : public Likelihood {
+class NATGRAD_EXPORT ExpLoss final : public Likelihood {
  public:
   using Loss = std::function<torch::Tensor(const torch::Tensor& y, const torch::Tensor& z)>;
 
@@ -55,7 +58,7 @@ class ExpLoss final : public Likelihood {
   torch::Tensor log_density(const torch::Tensor& y, const torch::Tensor& z) const;
   struct Tables {
     torch::Tensor fisher;  // [n], double
-    std::shared_ptr<const InverseDistribution> inverse;
+    std::shared_ptr<const detail::InverseDistribution> inverse;
   };
   /// What `of` says of all outputs, some at a time, in z's shape and dtype. The tables of few
   /// outputs are kept while these stay as they are.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
 
 namespace natgrad {
@@ -11,7 +12,7 @@ namespace natgrad {
 /// -∇²log r = F_R for every y (Martens, "New perspectives", section 8). A network keeps z negative
 /// by, for example, `-torch::softplus(a) - 1e-3`; `LogRateExponential` takes any number. y:
 /// floating, z's shape, finite, >= 0.
-class Exponential final : public Likelihood {
+class NATGRAD_EXPORT Exponential final : public Likelihood {
  public:
   /// Throws naming the first z ≥ 0. NaN passes: of a diverged network the loss tells.
   explicit Exponential(torch::Tensor minus_rate);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
 #include <torch/arg.h>
 
@@ -16,7 +17,7 @@ namespace natgrad {
 ///                                             natgrad::log_gamma(z.sum(1)); })
 ///         .log_base_measure([](auto& y) { return -y.log() - torch::log1p(-y); })
 ///         .support([](auto& y) { return y.gt(0).logical_and(y.lt(1)); });
-class ExponentialFamilyOptions {
+class NATGRAD_EXPORT ExponentialFamilyOptions {
  public:
   using Function = std::function<torch::Tensor(const torch::Tensor&)>;
   using Sampler =
@@ -52,7 +53,7 @@ class ExponentialFamilyOptions {
 /// `torch::lgamma`; and log r is computed as it stands, so that terms may cancel where a family of
 /// its own, as `Gamma`, avoids it. y: any real dtype but bool, the N examples first; one
 /// observation each.
-class ExponentialFamily final : public Likelihood {
+class NATGRAD_EXPORT ExponentialFamily final : public Likelihood {
  public:
   /// Throws if statistics or log Z are missing, z is not [N, K], log Z is not [N] in z's dtype, and
   /// naming the first z whose log Z is not finite. Rows of z that are not finite themselves pass:

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
 
 namespace natgrad {
@@ -11,7 +12,7 @@ namespace natgrad {
 ///
 /// with the Cholesky factor Σ = L Lᵀ, made once; Σ⁻¹ is applied by triangular solves.
 /// -∇²log r = F_R for every y. y: floating, z's shape, finite; log r: [N].
-class FullGaussian final : public Likelihood {
+class NATGRAD_EXPORT FullGaussian final : public Likelihood {
  public:
   /// `covariance`: [D, D] for all examples, or one for each, [N, D, D]. A copy is kept, in the
   /// mean's dtype. Throws unless it is symmetric positive definite there, on the mean's device and

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
 
 namespace natgrad {
@@ -16,7 +17,7 @@ namespace natgrad {
 /// network keeps the signs by, for example, `torch::cat({torch::softplus(a) + 1e-3,
 /// -torch::softplus(b) - 1e-3}, 1)`. y: floating, [N, M, ...], positive and finite; one observation
 /// each.
-class Gamma final : public Likelihood {
+class NATGRAD_EXPORT Gamma final : public Likelihood {
  public:
   /// Throws naming the first α ≤ 0 or -β ≥ 0. NaN passes: of a diverged network the loss tells.
   explicit Gamma(torch::Tensor outputs);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
 
 namespace natgrad {
@@ -10,7 +11,7 @@ namespace natgrad {
 ///     log r = -(y - z)²/(2σ²) - ½ log(2πσ²),  score = (y - z)/σ²,  F_R = 1/σ²,  B = 1/σ.
 ///
 /// -∇²log r = F_R for every y. y: floating, z's shape, finite.
-class Gaussian final : public Likelihood {
+class NATGRAD_EXPORT Gaussian final : public Likelihood {
  public:
   /// `variance` in the square of y's units. Throws unless it is positive and finite.
   explicit Gaussian(torch::Tensor mean, double variance = 1);

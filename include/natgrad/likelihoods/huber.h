@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
 
 namespace natgrad {
@@ -14,7 +15,7 @@ namespace natgrad {
 /// `Huber(z, δ)` is the loss of `huber_loss`, `Huber(z, √β, √β)` that of `smooth_l1_loss` with β,
 /// both with reduction sum. -∇²log r is 1/s² within δ and zero beyond: F_R only on average.
 /// y: floating, z's shape, finite.
-class Huber final : public Likelihood {
+class NATGRAD_EXPORT Huber final : public Likelihood {
  public:
   /// `delta` without unit, `scale` s in y's units. Throws unless both are positive and finite.
   explicit Huber(torch::Tensor location, double delta = 1, double scale = 1);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
 
 #include <functional>
@@ -24,7 +25,7 @@ namespace natgrad {
 /// side by side along dimension 1, each with as many columns as its family's draws have: one for
 /// the class indices of a `Categorical`. Whole numbers are converted for the families that take
 /// them. -∇²log r = F_R for every y where it is so for all parts.
-class IndependentProduct final : public Likelihood {
+class NATGRAD_EXPORT IndependentProduct final : public Likelihood {
  public:
   struct Part {
     /// Columns of z.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
 
 namespace natgrad {
@@ -13,7 +14,7 @@ namespace natgrad {
 /// curvature takes the Fisher matrix. For the same reason E[-∇²log r] is not F_R here: log r has a
 /// kink at y = z.
 /// y: floating, z's shape, finite.
-class Laplace final : public Likelihood {
+class NATGRAD_EXPORT Laplace final : public Likelihood {
  public:
   /// `scale` b in y's units. Throws unless it is positive and finite.
   explicit Laplace(torch::Tensor location, double scale = 1);

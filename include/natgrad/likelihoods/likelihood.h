@@ -1,6 +1,7 @@
 #pragma once
 
-#include <torch/types.h>
+#include <natgrad/export.h>
+#include <natgrad/tensor.h>
 
 #include <optional>
 #include <string>
@@ -14,7 +15,7 @@ namespace natgrad {
 /// z has the examples in its first dimension. A family says which of the others belong to one
 /// observation (the classes of a Categorical) and which hold independent observations (the outputs
 /// of a Bernoulli). "Per observation" below is z's shape without the former.
-class Likelihood {
+class NATGRAD_EXPORT Likelihood {
  public:
   virtual ~Likelihood() = default;
 
@@ -71,7 +72,7 @@ class Likelihood {
 
 /// Throws `c10::Error` "`what`, but y[i, j] = value" for the first element where `valid` is false,
 /// with `name` for y.
-void check_support(const torch::Tensor& y, const torch::Tensor& valid, const std::string& what,
+NATGRAD_EXPORT void check_support(const torch::Tensor& y, const torch::Tensor& valid, const std::string& what,
                    const std::string& name = "y");
 
 }  // namespace natgrad

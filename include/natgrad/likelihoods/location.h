@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
 #include <natgrad/likelihoods/noise_density.h>
 
@@ -18,7 +19,7 @@ namespace natgrad {
 ///     const auto loss = natgrad::nll(natgrad::Location(z, sech), y);
 ///
 /// y: floating, z's shape, finite.
-class Location final : public Likelihood {
+class NATGRAD_EXPORT Location final : public Likelihood {
  public:
   /// `noise` has y's units.
   Location(torch::Tensor location, NoiseDensity noise);

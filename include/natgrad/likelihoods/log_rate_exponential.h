@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
 
 namespace natgrad {
@@ -12,7 +13,7 @@ namespace natgrad {
 /// z is not a natural parameter: -∇²log r = y e^z is positive, but F_R only on average. e^z
 /// overflows from z = 710 (float64) or 89 (float32) on, and samples below minus that. y: floating,
 /// z's shape, finite, >= 0.
-class LogRateExponential final : public Likelihood {
+class NATGRAD_EXPORT LogRateExponential final : public Likelihood {
  public:
   explicit LogRateExponential(torch::Tensor log_rate);
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
 
 namespace natgrad {
@@ -11,7 +12,7 @@ namespace natgrad {
 ///
 /// -∇²log r = 1/(2 s² cosh²(d/2)) is positive, but F_R only on average.
 /// y: floating, z's shape, finite.
-class Logistic final : public Likelihood {
+class NATGRAD_EXPORT Logistic final : public Likelihood {
  public:
   /// `scale` s in y's units. Throws unless it is positive and finite.
   explicit Logistic(torch::Tensor location, double scale = 1);

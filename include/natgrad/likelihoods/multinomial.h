@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/likelihoods/categorical.h>
 
 namespace natgrad {
@@ -12,7 +13,7 @@ namespace natgrad {
 /// -∇²log r = F_R for every y (Martens, "New perspectives", section 8). Products are n times
 /// those of `Categorical`, with its care at large logit gaps. y: floating or integer, z's shape,
 /// whole numbers >= 0 that sum to n along `dim`; one observation is all of its classes.
-class Multinomial final : public Likelihood {
+class NATGRAD_EXPORT Multinomial final : public Likelihood {
  public:
   /// n for all observations.
   Multinomial(torch::Tensor logits, int64_t count, int64_t dim = 1);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
 
 namespace natgrad {
@@ -16,7 +17,7 @@ namespace natgrad {
 /// too. -∇²log r = F_R for every y (Martens, "New perspectives", section 8). The paper's vec Σ⁻¹
 /// holds each entry below the diagonal twice; F_R is then singular, in vech it is not. Products
 /// cost O(N D³). y: floating, [N, D], finite.
-class NaturalFullGaussian final : public Likelihood {
+class NATGRAD_EXPORT NaturalFullGaussian final : public Likelihood {
  public:
   /// Throws unless z has such a shape, and naming the first example whose Σ⁻¹ is not positive
   /// definite. Examples that are not finite pass: of a diverged network the loss tells.

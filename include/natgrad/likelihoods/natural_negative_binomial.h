@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
 
 namespace natgrad {
@@ -12,7 +13,7 @@ namespace natgrad {
 /// -∇²log r = F_R for every y (Martens, "New perspectives", section 8). A network keeps z negative
 /// by, for example, `-torch::softplus(a) - 1e-3`. y: floating or integer, z's shape, whole numbers
 /// >= 0.
-class NaturalNegativeBinomial final : public Likelihood {
+class NATGRAD_EXPORT NaturalNegativeBinomial final : public Likelihood {
  public:
   /// `failures`: r. Throws unless it is positive and finite, and naming the first z ≥ 0. NaN
   /// passes: of a diverged network the loss tells.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
 
 namespace natgrad {
@@ -14,7 +15,7 @@ namespace natgrad {
 /// Mean r e^z, variance r e^z (1 + e^z). z is not a natural parameter: -∇²log r = (y + r) σ(z)
 /// σ(-z) is positive, but F_R only on average; see `NaturalNegativeBinomial`. y: floating or
 /// integer, z's shape, whole numbers >= 0.
-class NegativeBinomial final : public Likelihood {
+class NATGRAD_EXPORT NegativeBinomial final : public Likelihood {
  public:
   /// `failures`: r. Throws unless it is positive and finite.
   NegativeBinomial(torch::Tensor logits, double failures);

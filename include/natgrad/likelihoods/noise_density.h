@@ -1,6 +1,7 @@
 #pragma once
 
-#include <torch/types.h>
+#include <natgrad/export.h>
+#include <natgrad/tensor.h>
 
 #include <functional>
 #include <memory>
@@ -9,7 +10,9 @@
 
 namespace natgrad {
 
+namespace detail {
 class InverseDistribution;
+}
 
 /// Noise of a user's own density c(x), given as ℓ(x) = log c(x) up to a constant, and what
 /// `Location` needs to know of it by quadrature (double-exponential, Takahasi & Mori 1974): the
@@ -17,7 +20,7 @@ class InverseDistribution;
 ///
 /// Make it once and use it for every batch: it evaluates ℓ on some thousand numbers. Copies share
 /// what was computed.
-class NoiseDensity {
+class NATGRAD_EXPORT NoiseDensity {
  public:
   using Function = std::function<torch::Tensor(const torch::Tensor& x)>;
 
@@ -54,7 +57,7 @@ class NoiseDensity {
     std::vector<double> kinks;
     int level;
     double fisher, log_normaliser;
-    std::shared_ptr<const InverseDistribution> inverse;
+    std::shared_ptr<const detail::InverseDistribution> inverse;
     std::string text;
   };
 

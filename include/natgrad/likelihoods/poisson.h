@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
 
 namespace natgrad {
@@ -11,7 +12,7 @@ namespace natgrad {
 ///
 /// -∇²log r = F_R for every y. e^z overflows from z = 710 (float64) or 89 (float32) on.
 /// y: floating or integer, z's shape, whole numbers >= 0.
-class Poisson final : public Likelihood {
+class NATGRAD_EXPORT Poisson final : public Likelihood {
  public:
   explicit Poisson(torch::Tensor log_rate);
 

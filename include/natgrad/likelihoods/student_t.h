@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
 
 namespace natgrad {
@@ -14,7 +15,7 @@ namespace natgrad {
 /// -∇²log r is F_R only on average: it is negative for |d| > s √ν, and the Gauss-Newton matrix may
 /// be indefinite. For ν → ∞ this is `Gaussian(z, s²)`.
 /// y: floating, z's shape, finite.
-class StudentT : public Likelihood {
+class NATGRAD_EXPORT StudentT : public Likelihood {
  public:
   /// `degrees_of_freedom` ν without unit, `scale` s in y's units. Throws unless both are positive
   /// and finite.
@@ -39,7 +40,7 @@ class StudentT : public Likelihood {
 };
 
 /// Cauchy noise of half-width γ at half-maximum: `StudentT` with ν = 1, F_R = 1/(2γ²).
-class Cauchy final : public StudentT {
+class NATGRAD_EXPORT Cauchy final : public StudentT {
  public:
   /// `half_width` γ in y's units. Throws unless it is positive and finite.
   explicit Cauchy(torch::Tensor location, double half_width = 1)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/linalg/linear_operator.h>
 #include <natgrad/linalg/random.h>
 
@@ -12,7 +13,7 @@ enum class Probes {
 };
 
 /// A mean over random probes, and how far it may be off.
-struct Estimate {
+struct NATGRAD_EXPORT Estimate {
   torch::Tensor value;
   /// Of `value`, from the spread over the probes and of its shape; NaN for a single probe.
   torch::Tensor standard_error;
@@ -24,7 +25,7 @@ struct Estimate {
 ///     2 Σ_{i≠j} a_ij² / M (Rademacher),  2‖A‖_F² / M (normal).
 ///
 /// Costs M products. Throws for M < 1.
-Estimate hutchinson_trace(const LinearOperator& A, int64_t probes, at::Generator generator,
+NATGRAD_EXPORT Estimate hutchinson_trace(const LinearOperator& A, int64_t probes, at::Generator generator,
                           Probes kind = Probes::Rademacher);
 
 /// diag A = E[v ⊙ A v] over M probes (Bekas, Kokiopoulou & Saad 2007); [P], in double. Unbiased,
@@ -33,10 +34,10 @@ Estimate hutchinson_trace(const LinearOperator& A, int64_t probes, at::Generator
 ///     Σ_{j≠i} a_ij² / M (Rademacher),  (a_ii² + Σ_j a_ij²) / M (normal).
 ///
 /// Costs M products. Throws for M < 1.
-Estimate hutchinson_diagonal(const LinearOperator& A, int64_t probes, at::Generator generator,
+NATGRAD_EXPORT Estimate hutchinson_diagonal(const LinearOperator& A, int64_t probes, at::Generator generator,
                              Probes kind = Probes::Rademacher);
 
 /// diag A, [P], by P products with unit vectors.
-torch::Tensor exact_diagonal(const LinearOperator& A);
+NATGRAD_EXPORT torch::Tensor exact_diagonal(const LinearOperator& A);
 
 }  // namespace natgrad

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/linalg/linear_operator.h>
 #include <torch/arg.h>
 
@@ -12,7 +13,7 @@ enum class Leading {
 };
 
 /// Options of `leading_eigenpairs`.
-struct LanczosOptions {
+struct NATGRAD_EXPORT LanczosOptions {
   /// k, from 1 to P.
   TORCH_ARG(int64_t, count) = 1;
   TORCH_ARG(Leading, leading) = Leading::ByMagnitude;
@@ -26,7 +27,7 @@ struct LanczosOptions {
 };
 
 /// A few eigenvalues θᵢ and eigenvectors xᵢ of a symmetric matrix, the leading first.
-struct Eigenpairs {
+struct NATGRAD_EXPORT Eigenpairs {
   torch::Tensor values;   ///< [k], descending (by magnitude if asked so)
   torch::Tensor vectors;  ///< [P, k], orthonormal columns
   /// ‖A xᵢ - θᵢ xᵢ‖, [k]: some eigenvalue of A lies within it of θᵢ (Parlett 1980, section 4.5).
@@ -48,6 +49,6 @@ struct Eigenpairs {
 ///
 /// Costs one product an iteration and one for each residual. Throws for options out of range and
 /// products that are not finite.
-Eigenpairs leading_eigenpairs(const LinearOperator& A, const LanczosOptions& options = {});
+NATGRAD_EXPORT Eigenpairs leading_eigenpairs(const LinearOperator& A, const LanczosOptions& options = {});
 
 }  // namespace natgrad

@@ -1,6 +1,7 @@
 #pragma once
 
-#include <torch/types.h>
+#include <natgrad/export.h>
+#include <natgrad/tensor.h>
 
 #include <functional>
 #include <memory>
@@ -19,13 +20,13 @@ enum class Columns {
 
 /// Estimates of work, in multiplications and additions of a matrix product; the calls that small
 /// networks spend their time on are counted as what could be multiplied meanwhile.
-struct RootCosts {
+struct NATGRAD_EXPORT RootCosts {
   double product = 0;  ///< of R v and Rᵀu together
   double gram = 0;
 };
 
 /// A matrix R of fewer rows than columns, known by its products, and its Gram matrix RRᵀ.
-struct Root {
+struct NATGRAD_EXPORT Root {
   int64_t rows = 0;
   std::function<torch::Tensor(const torch::Tensor& v)> multiply;             ///< R v, [rows]
   std::function<torch::Tensor(const torch::Tensor& u)> multiply_transposed;  ///< Rᵀu, [P]
@@ -34,7 +35,7 @@ struct Root {
 };
 
 /// A = scale·RᵀR + shift·I.
-struct RootForm {
+struct NATGRAD_EXPORT RootForm {
   std::shared_ptr<const Root> root;
   double scale = 1, shift = 0;
 };
@@ -43,7 +44,7 @@ struct RootForm {
 ///
 /// The matrix [P, P] is never formed. Operators are values: sums, multiples and shifts (A + λI) are
 /// operators again, and what they are made of stays alive with them.
-class LinearOperator {
+class NATGRAD_EXPORT LinearOperator {
  public:
   /// Answers A v for a contiguous v of [P] with a fresh tensor that the caller may overwrite.
   using Multiply = std::function<torch::Tensor(const torch::Tensor& v)>;
@@ -102,18 +103,18 @@ class LinearOperator {
 };
 
 /// A + B. Throws if their sizes, dtypes or devices differ.
-LinearOperator operator+(const LinearOperator& a, const LinearOperator& b);
+NATGRAD_EXPORT LinearOperator operator+(const LinearOperator& a, const LinearOperator& b);
 /// A + λI.
-LinearOperator operator+(const LinearOperator& a, double lambda);
+NATGRAD_EXPORT LinearOperator operator+(const LinearOperator& a, double lambda);
 /// c·A.
-LinearOperator operator*(double c, const LinearOperator& a);
+NATGRAD_EXPORT LinearOperator operator*(double c, const LinearOperator& a);
 /// diag(d), for d of [P]; knows its inverse.
-LinearOperator diagonal(const torch::Tensor& d);
+NATGRAD_EXPORT LinearOperator diagonal_operator(const torch::Tensor& d);
 /// v ↦ M v for an explicit symmetric matrix M of [P, P].
-LinearOperator from_dense(const torch::Tensor& matrix);
+NATGRAD_EXPORT LinearOperator from_dense(const torch::Tensor& matrix);
 
 /// The explicit matrix of an operator, [P, P]: P products, P² numbers. For tests and small
 /// problems.
-torch::Tensor dense(const LinearOperator& a);
+NATGRAD_EXPORT torch::Tensor dense(const LinearOperator& a);
 
 }  // namespace natgrad

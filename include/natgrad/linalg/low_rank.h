@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/linalg/linear_operator.h>
 
 namespace natgrad {
@@ -10,10 +11,10 @@ namespace natgrad {
 ///     (RᵀR + σI)⁻¹ b = (b - Rᵀ(RRᵀ + σI)⁻¹ R b)/σ.
 ///
 /// Solving throws `c10::Error` for σ <= 0: without a shift RᵀR is singular where N < P.
-LinearOperator low_rank(torch::Tensor rows, std::string name = "low-rank matrix");
+NATGRAD_EXPORT LinearOperator low_rank(torch::Tensor rows, std::string name = "low-rank matrix");
 
 /// The `rank` rows whose product is the best approximation of RᵀR of that rank: R's leading right
 /// singular vectors times their singular values. All of R if it has no more rows than that.
-torch::Tensor leading_rows(const torch::Tensor& rows, int64_t rank);
+NATGRAD_EXPORT torch::Tensor leading_rows(const torch::Tensor& rows, int64_t rank);
 
 }  // namespace natgrad

@@ -1,6 +1,7 @@
 #pragma once
 
-#include <torch/types.h>
+#include <natgrad/export.h>
+#include <natgrad/tensor.h>
 
 #include <vector>
 
@@ -15,7 +16,7 @@ namespace natgrad {
 /// Throws `c10::Error` for an empty list, an undefined, duplicate, overlapping or expanded (stride
 /// 0) tensor, a dtype other than float32 and float64, a sparse tensor, an inference tensor, a
 /// non-leaf, and for mixed dtypes or devices.
-class ParameterLayout {
+class NATGRAD_EXPORT ParameterLayout {
  public:
   explicit ParameterLayout(std::vector<torch::Tensor> parameters);
 
@@ -40,9 +41,9 @@ class ParameterLayout {
 };
 
 /// Throws unless every tensor can be optimized and no two share memory; see `ParameterLayout`.
-void check_parameters(const std::vector<torch::Tensor>& parameters);
+NATGRAD_EXPORT void check_parameters(const std::vector<torch::Tensor>& parameters);
 
 /// Whether every element of `t` along some dimension is one and the same in memory (stride 0).
-bool is_expanded(const torch::Tensor& t);
+NATGRAD_EXPORT bool is_expanded(const torch::Tensor& t);
 
 }  // namespace natgrad

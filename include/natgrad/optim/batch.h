@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <torch/optim/optimizer.h>
 
 #include <functional>
@@ -14,7 +15,7 @@ namespace natgrad {
 /// `loss(k)` is called again at trial points and for every product where there are several chunks,
 /// and has to answer the same data each time. Random numbers that it draws from LibTorch's default
 /// generators (dropout) are replayed.
-struct Batch {
+struct NATGRAD_EXPORT Batch {
   using Loss = std::function<torch::Tensor(int64_t chunk)>;
 
   Batch() = default;
@@ -37,7 +38,7 @@ struct Batch {
 /// does, and steps of many times the right length come out (Martens, section 11). A smaller
 /// `curvature` batch is cheaper, a `trial` batch of its own tells what generalises (Martens 2010,
 /// section 4.5; Vinyals & Povey 2012).
-struct Batches {
+struct NATGRAD_EXPORT Batches {
   Batch gradient;
   Batch curvature = {};
   Batch trial = {};

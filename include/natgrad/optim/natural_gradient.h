@@ -1,11 +1,8 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/optim/batch.h>
-#include <natgrad/optim/closure_trials.h>
-#include <natgrad/optim/last_step.h>
-#include <natgrad/optim/learned.h>
 #include <natgrad/optim/options.h>
-#include <natgrad/optim/step_data.h>
 #include <natgrad/optim/step_summary.h>
 
 #include <memory>
@@ -50,12 +47,15 @@ namespace natgrad {
 /// another with the same options and load what this one saved. One that was moved from has no
 /// parameters, and throws if it is used; a scheduler keeps referring to it, so make that
 /// afterwards.
-class NaturalGradient : public torch::optim::Optimizer {
+class NATGRAD_EXPORT NaturalGradient : public torch::optim::Optimizer {
  public:
   explicit NaturalGradient(const std::vector<torch::optim::OptimizerParamGroup>& groups,
                            NaturalGradientOptions defaults = {});
   explicit NaturalGradient(std::vector<torch::Tensor> parameters,
                            NaturalGradientOptions defaults = {});
+  NaturalGradient(NaturalGradient&&) noexcept;
+  NaturalGradient& operator=(NaturalGradient&&) noexcept;
+  ~NaturalGradient() override;
 
   /// One step on the loss of this batch; its graph must still be there. Returns the loss.
   torch::Tensor step(const torch::Tensor& loss);
@@ -81,7 +81,7 @@ class NaturalGradient : public torch::optim::Optimizer {
   void load(torch::serialize::InputArchive& archive) override;
 
   /// The report of the last step.
-  const StepSummary& summary() const { return summary_; }
+  const StepSummary& summary() const;
 
   /// Adds a group with options of its own; hides the base's, which would replace them by the
   /// defaults. Added through `torch::optim::Optimizer&`, a group gets the optimizer's default
@@ -89,29 +89,18 @@ class NaturalGradient : public torch::optim::Optimizer {
   void add_param_group(const torch::optim::OptimizerParamGroup& group);
 
  private:
-  torch::Tensor attempt(const Batches& batches, bool can_try);
-  StepSummary advance(StepData& data);
-  LinearSystem damped_system(StepData& data, const torch::Tensor& g, const LinearOperator& C,
-                             Learned& learned, StepSummary& report) const;
-  std::optional<ClosureTrials> trials_of(StepData& data) const;
-  StepSummary failed(StepSummary report, bool at_the_edge);
-  void take_back_last_step();
-  void warn_once();
+  class Impl;
 
+  Impl& impl();
+  const Impl& impl() const;
+  torch::Tensor attempt(const Batches& batches, bool can_try);
   std::vector<torch::Tensor> all_parameters() const;
   std::unique_ptr<NaturalGradientOptions> options_for(
       const torch::optim::OptimizerParamGroup& given) const;
   void check_groups();
   void check_new_parameters();
 
-  NaturalGradientOptions system_;  // what all groups share
-  Learned learned_;
-  LastStep last_step_;
-  int64_t accepted_steps_ = 0;
-  size_t checked_parameters_ = 0;
-  bool stepping_ = false, warned_of_failure_ = false, warned_of_curvature_ = false;
-  bool closure_is_checked_ = false;  // that it answers the same when called again
-  StepSummary summary_;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace natgrad

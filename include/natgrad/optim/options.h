@@ -1,12 +1,16 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/damping/proximal.h>
 #include <natgrad/preconditioners/preconditioner.h>
 #include <natgrad/solvers/dual_or_conjugate_gradient.h>
 #include <natgrad/step_control/learning_rate.h>
-#include <torch/nn/module.h>
 #include <torch/optim/optimizer.h>
+
+namespace torch::nn {
+class Module;
+}
 
 namespace natgrad {
 
@@ -16,7 +20,7 @@ namespace natgrad {
 /// they are there, also where they equal the defaults. The rest describes the one system that all
 /// groups share, and is fixed at construction: a group that sets it differently from the
 /// optimizer's own options throws.
-class NaturalGradientOptions
+class NATGRAD_EXPORT NaturalGradientOptions
     : public torch::optim::OptimizerCloneableOptions<NaturalGradientOptions> {
  public:
   NaturalGradientOptions() = default;

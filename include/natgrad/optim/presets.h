@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/optim/options.h>
 
 /// Sets of options that belong together, each a published method; constants are the source's unless
@@ -16,7 +17,7 @@ namespace natgrad::presets {
 /// by a tight solve with no damping, ε = `lr`; where F is singular, the shortest solution. For
 /// small problems and for comparisons. ε = 1 is exact for models that are linear in their
 /// parameters. `step(loss)` will do.
-NaturalGradientOptions natural_gradient(double lr = 1);
+NATGRAD_EXPORT NaturalGradientOptions natural_gradient(double lr = 1);
 
 /// Hessian-free optimization (Martens 2010; Martens & Sutskever 2012): conjugate gradients on the
 /// Gauss-Newton matrix, stopped by their relative progress (5e-4) and started at 0.95 of the last
@@ -26,13 +27,13 @@ NaturalGradientOptions natural_gradient(double lr = 1);
 ///
 /// Whole batches or large ones, the same for gradient, curvature and trial losses; `step(Batches)`
 /// takes smaller ones for the curvature. Needs a closure.
-NaturalGradientOptions hessian_free(double lambda = 1);
+NATGRAD_EXPORT NaturalGradientOptions hessian_free(double lambda = 1);
 
 /// Krylov subspace descent (Vinyals & Povey 2012): the loss itself is minimised by BFGS over the
 /// subspace of 20 products of the Gauss-Newton matrix and the last step, with eigenvalues floored
 /// at 1e-4 of the largest. Best with a batch of its own for the trial losses, `step(Batches)`.
 /// Needs a closure.
-NaturalGradientOptions krylov_subspace_descent(int64_t dimension = 20);
+NATGRAD_EXPORT NaturalGradientOptions krylov_subspace_descent(int64_t dimension = 20);
 
 /// K-FAC (Martens & Grosse 2015): the inverse of Kronecker factors gives the direction, the exact
 /// quadratic model the learning rate and momentum, and ρ of every fifth step λ, from `lambda` down
@@ -42,6 +43,6 @@ NaturalGradientOptions krylov_subspace_descent(int64_t dimension = 20);
 /// Best with a part of the batch for the curvature, from which the factors and the quadratic model
 /// are then taken, as in the source: `step(Batches{batch, its first eighth})`; or `step(8,
 /// closure)`, where it is the first chunk. Batches of some hundreds. Needs a closure.
-NaturalGradientOptions kfac(double lambda = 20);
+NATGRAD_EXPORT NaturalGradientOptions kfac(double lambda = 20);
 
 }  // namespace natgrad::presets

@@ -1,13 +1,17 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/linalg/random.h>
 #include <torch/arg.h>
-#include <torch/nn/module.h>
+
+namespace torch::nn {
+class Module;
+}
 
 namespace natgrad {
 
 /// How `sparse_initialisation` starts a network; the defaults are those for logistic units.
-struct SparseInitialisation {
+struct NATGRAD_EXPORT SparseInitialisation {
   /// Nonzero weights into each unit, at least 1; a unit with fewer inputs has one for each.
   TORCH_ARG(int64_t, connections) = 15;
   /// Standard deviation of a nonzero weight, finite and above 0.
@@ -29,7 +33,7 @@ struct SparseInitialisation {
 /// same in every dtype and on every device.
 ///
 /// Throws `c10::Error` for options out of range, and if there is no such layer.
-void sparse_initialisation(torch::nn::Module& module, at::Generator generator,
+NATGRAD_EXPORT void sparse_initialisation(torch::nn::Module& module, at::Generator generator,
                            const SparseInitialisation& options = {});
 
 }  // namespace natgrad

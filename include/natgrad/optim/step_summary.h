@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/solvers/solver.h>
 
 #include <limits>
@@ -21,11 +22,11 @@ enum class StepOutcome {
 };
 
 /// "Accepted", "ZeroGradient", ...
-const char* to_string(StepOutcome outcome);
+NATGRAD_EXPORT const char* to_string(StepOutcome outcome);
 
 /// The report of one step. Unless it was accepted, the parameters are as they were before it; or,
 /// if `restored`, as they were before the step that led to this loss.
-struct StepSummary {
+struct NATGRAD_EXPORT StepSummary {
   StepOutcome outcome = StepOutcome::NotStepped;
   bool restored = false;     ///< the previous step was taken back
   int64_t step = 0;          ///< accepted steps so far

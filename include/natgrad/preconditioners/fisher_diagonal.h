@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/curvature/empirical_fisher.h>
 #include <natgrad/preconditioners/preconditioner.h>
 #include <torch/arg.h>
@@ -12,7 +13,7 @@ namespace natgrad {
 ///
 /// Takes any loss with examples. Costs what `empirical_fisher_diagonal` does, and throws as that
 /// does.
-class FisherDiagonal final : public Preconditioner {
+class NATGRAD_EXPORT FisherDiagonal final : public Preconditioner {
  public:
   /// ξ, in (0, 1].
   TORCH_ARG(double, exponent) = 0.75;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/preconditioners/kronecker_factors.h>
 #include <natgrad/preconditioners/preconditioner.h>
 
@@ -17,7 +18,7 @@ namespace natgrad {
 /// Factors and inverses need not be of the last step: they are renewed in the first three
 /// `observe`s, then every so many (Martens & Grosse 2015, section 8). `at` without `observe` takes
 /// the factors of that graph alone.
-class KroneckerFactored final : public Preconditioner {
+class NATGRAD_EXPORT KroneckerFactored final : public Preconditioner {
  public:
   /// The largest ε, in [0, 1).
   TORCH_ARG(double, decay) = 0.95;

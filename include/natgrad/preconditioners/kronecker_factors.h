@@ -1,6 +1,9 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/curvature/fisher.h>
+#include <natgrad/linalg/parameters.h>
+#include <natgrad/linalg/linear_operator.h>
 #include <torch/arg.h>
 
 #include <optional>
@@ -13,7 +16,7 @@ namespace natgrad {
 ///     V ↦ G V A,  V = [∂W, ∂b] of [out, in + 1].
 ///
 /// A convolution of g groups has g such blocks, one behind the other.
-struct KroneckerBlock {
+struct NATGRAD_EXPORT KroneckerBlock {
   size_t weight = 0;                ///< which of the parameters
   std::optional<size_t> bias;       ///< the homogeneous coordinate, last in A
   bool is_input_by_output = false;  ///< W lies in memory as [in, out]
@@ -22,13 +25,13 @@ struct KroneckerBlock {
 };
 
 /// A block-diagonal matrix on parameter space: blocks, and a diagonal for all other parameters.
-struct KroneckerFactors {
+struct NATGRAD_EXPORT KroneckerFactors {
   std::vector<KroneckerBlock> blocks;
   torch::Tensor diagonal;  ///< [P]; of no meaning where a block is
 };
 
 /// How `kronecker_factors` estimates.
-struct KroneckerOptions {
+struct NATGRAD_EXPORT KroneckerOptions {
   /// Draws of the output noise, a backward pass each.
   TORCH_ARG(int64_t, samples) = 1;
   /// The share of each layer's rows, chosen at random, that enters the factors, in (0, 1].
@@ -58,11 +61,11 @@ struct KroneckerOptions {
 /// Costs a walk over the graph, `samples` backward passes without weight gradients, and for M rows
 /// M (in² + out²) operations a layer. Throws `c10::Error` as `fisher` does, for negative weights,
 /// and for options out of range.
-KroneckerFactors kronecker_factors(const LossGraph& graph, at::Generator generator,
+NATGRAD_EXPORT KroneckerFactors kronecker_factors(const LossGraph& graph, at::Generator generator,
                                    const KroneckerOptions& options = {});
 
 /// The matrix that the factors stand for.
-LinearOperator kronecker_product(const KroneckerFactors& factors,
+NATGRAD_EXPORT LinearOperator kronecker_product(const KroneckerFactors& factors,
                                  const ParameterLayout& parameters);
 
 /// The factors of the damped inverse (Martens & Grosse 2015, section 6.3), of each block
@@ -72,6 +75,6 @@ LinearOperator kronecker_product(const KroneckerFactors& factors,
 /// and 1/(d + λ). Where A or G is zero, so is F, and the block is I/λ. By Cholesky factorisation
 /// in the parameters' dtype; in double by eigenvalues where rounding has made that impossible.
 /// Costs (in³ + out³) operations a block. λ > 0.
-KroneckerFactors damped_inverse(const KroneckerFactors& factors, double lambda);
+NATGRAD_EXPORT KroneckerFactors damped_inverse(const KroneckerFactors& factors, double lambda);
 
 }  // namespace natgrad

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/curvature/empirical_fisher.h>
 #include <natgrad/preconditioners/preconditioner.h>
 #include <torch/arg.h>
@@ -14,7 +15,7 @@ namespace natgrad {
 /// Takes any loss with examples. Costs the gradients of all examples, [N, P], 2 N² P operations and
 /// a Cholesky factorisation of [N, N] once, then 4 N P a product. Throws as
 /// `empirical_fisher_rows` does, and for a rank below 0.
-class LowRank final : public Preconditioner {
+class NATGRAD_EXPORT LowRank final : public Preconditioner {
  public:
   /// Keeps the leading eigenvectors only, so many; 0 for all.
   TORCH_ARG(int64_t, rank) = 0;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <natgrad/graph/loss_graph.h>
+#include <natgrad/export.h>
 #include <natgrad/linalg/linear_operator.h>
 
 #include <memory>
@@ -9,13 +9,15 @@
 
 namespace natgrad {
 
+class LossGraph;
+
 /// An approximate inverse M ≈ (C + λI)⁻¹ of the damped curvature, positive definite: it
 /// preconditions conjugate gradients, and one that is close enough can stand in for the solve.
 ///
 /// A preconditioner is a value. What it learns from step to step changes in `observe` alone, so a
 /// step works on a `clone()` and keeps it if the step is accepted. Copies share tensors, none of
 /// which is ever written to.
-class Preconditioner {
+class NATGRAD_EXPORT Preconditioner {
  public:
   virtual ~Preconditioner() = default;
 
@@ -43,6 +45,6 @@ class Preconditioner {
 };
 
 /// Throws `c10::Error`, naming the preconditioner, unless λ > 0 and finite.
-void check_lambda(const Preconditioner& preconditioner, double lambda);
+NATGRAD_EXPORT void check_lambda(const Preconditioner& preconditioner, double lambda);
 
 }  // namespace natgrad

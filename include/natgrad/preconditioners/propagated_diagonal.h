@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/preconditioners/preconditioner.h>
 #include <torch/arg.h>
@@ -13,7 +14,7 @@ namespace natgrad {
 ///
 /// A draw's entry is off by up to √2 of itself, the mean of k draws by √(2/k): that is what the
 /// exponent and a few probes are for. Costs `probes` backward passes, and the memory of one.
-class PropagatedDiagonal final : public Preconditioner {
+class NATGRAD_EXPORT PropagatedDiagonal final : public Preconditioner {
  public:
   /// ξ, in (0, 1].
   TORCH_ARG(double, exponent) = 0.75;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/solvers/solver.h>
 #include <torch/arg.h>
 
@@ -15,7 +16,7 @@ namespace natgrad {
 ///
 /// Cost: one product with M; with `check` one with A too. The system's `initial` and `radius` are
 /// not used. Throws `c10::Error` without a preconditioner, for mismatched sizes, and where xᵀb ≤ 0.
-class ApproximateInverse final : public Solver {
+class NATGRAD_EXPORT ApproximateInverse final : public Solver {
  public:
   /// Whether a product with A gives the summary its residual and φ(x).
   TORCH_ARG(bool, check) = false;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/solvers/solver.h>
 #include <torch/arg.h>
 
@@ -17,7 +18,7 @@ namespace natgrad {
 /// that of the x returned, in its own dtype.
 ///
 /// Throws `c10::Error` for a limit below 1, a matrix larger than the limit, mismatched sizes.
-class Cholesky final : public Solver {
+class NATGRAD_EXPORT Cholesky final : public Solver {
  public:
   /// P at most: 4096 takes 0.3 GB and seconds.
   TORCH_ARG(int64_t, limit) = 4096;

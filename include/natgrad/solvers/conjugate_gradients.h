@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/solvers/solver.h>
 #include <torch/arg.h>
 
@@ -29,7 +30,7 @@ namespace natgrad {
 ///
 /// Throws `c10::Error` for settings out of range, mismatched sizes, and a preconditioner that is
 /// not positive definite.
-class ConjugateGradient final : public Solver {
+class NATGRAD_EXPORT ConjugateGradient final : public Solver {
  public:
   /// Iterations at most, ≥ 1.
   TORCH_ARG(int64_t, max_iterations) = 100;

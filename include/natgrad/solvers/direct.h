@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/solvers/solver.h>
 #include <torch/arg.h>
 
@@ -8,7 +9,7 @@ namespace natgrad {
 /// x = A⁻¹ b by whichever direct method has fewer unknowns: `Dual` for A = c RᵀR + λI with λ > 0
 /// and a known R of fewer rows than A's, else `Cholesky`. Both throw, and report, as they do by
 /// themselves.
-class Direct final : public Solver {
+class NATGRAD_EXPORT Direct final : public Solver {
  public:
   /// Unknowns at most: 4096 takes 0.3 GB and seconds.
   TORCH_ARG(int64_t, limit) = 4096;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/solvers/solver.h>
 #include <torch/arg.h>
 
@@ -27,7 +28,7 @@ namespace natgrad {
 ///
 /// Throws `c10::Error` for settings out of range, mismatched sizes, more rows than the limit, and a
 /// matrix without R or with λ <= 0, naming those that have one.
-class Dual final : public Solver {
+class NATGRAD_EXPORT Dual final : public Solver {
  public:
   /// Rows at most: 4096 takes 0.3 GB and seconds.
   TORCH_ARG(int64_t, limit) = 4096;
@@ -47,6 +48,6 @@ class Dual final : public Solver {
 
 /// Whether the matrix is c RᵀR + λI with c > 0, λ > 0 and a known R, so that `Dual` can solve with
 /// it.
-bool has_dual(const LinearOperator& matrix);
+NATGRAD_EXPORT bool has_dual(const LinearOperator& matrix);
 
 }  // namespace natgrad

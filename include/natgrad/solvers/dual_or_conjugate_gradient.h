@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/solvers/conjugate_gradients.h>
 #include <natgrad/solvers/dual.h>
 
@@ -16,7 +17,7 @@ namespace natgrad {
 /// where the curvature estimates its Gram matrix and products by the sizes of the layers and the
 /// number of calls (`RootCosts`). On one CPU core the constants stand for the measured time. Where
 /// the dual breaks down the iterations are tried too, and the x of the lower φ is taken.
-class DualOrConjugateGradient final : public Solver {
+class NATGRAD_EXPORT DualOrConjugateGradient final : public Solver {
  public:
   /// Rows of R above which the iterations are taken whatever they cost: the Gram matrix needs 24 r²
   /// bytes.

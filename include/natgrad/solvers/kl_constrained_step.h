@@ -1,6 +1,7 @@
 #pragma once
 
-#include <torch/types.h>
+#include <natgrad/export.h>
+#include <natgrad/tensor.h>
 
 namespace natgrad {
 
@@ -17,7 +18,7 @@ namespace natgrad {
 /// from x₀ = 0.
 ///
 /// Throws `c10::Error` for c < 0, mismatched vectors, numbers that are not finite, and gᵀF⁻¹g < 0.
-torch::Tensor kl_constrained_step(const torch::Tensor& natural_direction,
+NATGRAD_EXPORT torch::Tensor kl_constrained_step(const torch::Tensor& natural_direction,
                                   const torch::Tensor& gradient, double c);
 
 }  // namespace natgrad

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/solvers/solver.h>
 #include <torch/arg.h>
 
@@ -8,7 +9,7 @@
 namespace natgrad {
 
 /// An orthonormal basis V of a subspace, and A in its coordinates.
-struct KrylovBasis {
+struct NATGRAD_EXPORT KrylovBasis {
   torch::Tensor vectors;    ///< V, [P, m]
   torch::Tensor projected;  ///< VᵀA V, [m, m], in double on the CPU
   int64_t products = 0;
@@ -24,14 +25,14 @@ struct KrylovBasis {
 ///
 /// Throws `c10::Error` for K < 1, mismatched sizes, a b or previous that is not finite, and a
 /// preconditioner with bᵀM b ≤ 0.
-KrylovBasis krylov_basis(const LinearOperator& A, const torch::Tensor& b, int64_t dimension,
+NATGRAD_EXPORT KrylovBasis krylov_basis(const LinearOperator& A, const torch::Tensor& b, int64_t dimension,
                          const torch::Tensor& previous = {},
                          const std::optional<LinearOperator>& preconditioner = std::nullopt);
 
 /// U max(Λ, ε max Λ) Uᵀ for a symmetric matrix U Λ Uᵀ: the damping of Krylov subspace descent
 /// (Vinyals & Povey 2012). Throws `c10::Error` for ε outside (0, 1] and a matrix without a positive
 /// eigenvalue, which has no such floor.
-torch::Tensor floor_eigenvalues(const torch::Tensor& matrix, double floor);
+NATGRAD_EXPORT torch::Tensor floor_eigenvalues(const torch::Tensor& matrix, double floor);
 
 /// The minimiser of the quadratic model over Krylov's subspace and the previous direction,
 ///
@@ -51,7 +52,7 @@ torch::Tensor floor_eigenvalues(const torch::Tensor& matrix, double floor);
 ///
 /// Cost: m + 1 products, memory for K + 1 vectors of [P]. Throws `c10::Error` for settings out of
 /// range, mismatched sizes, and a preconditioner with bᵀM b ≤ 0.
-class KrylovSubspace final : public Solver {
+class NATGRAD_EXPORT KrylovSubspace final : public Solver {
  public:
   /// K ≥ 1, without the previous direction. Vinyals & Povey take 20 and more.
   TORCH_ARG(int64_t, dimension) = 20;

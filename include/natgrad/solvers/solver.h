@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/linalg/linear_operator.h>
 
 #include <limits>
@@ -22,10 +23,10 @@ enum class Termination {
 };
 
 /// "Converged", "RelativeProgress", ...
-const char* to_string(Termination termination);
+NATGRAD_EXPORT const char* to_string(Termination termination);
 
 /// What a solve did, as values: numerical outcomes are never exceptions.
-struct SolverSummary {
+struct NATGRAD_EXPORT SolverSummary {
   Termination termination = Termination::IterationLimit;
   int64_t iterations = 0;
   int64_t products = 0;  ///< products with A, the check of the residual included
@@ -36,7 +37,7 @@ struct SolverSummary {
 
 /// A x = b. `initial` may be undefined (x₀ = 0); `preconditioner` multiplies by M ≈ A⁻¹, positive
 /// definite; `radius` bounds ‖x‖ for solvers that honour one.
-struct LinearSystem {
+struct NATGRAD_EXPORT LinearSystem {
   LinearOperator matrix;
   torch::Tensor right_hand_side;
   torch::Tensor initial = {};
@@ -46,7 +47,7 @@ struct LinearSystem {
 
 struct KrylovBasis;
 
-struct Solution {
+struct NATGRAD_EXPORT Solution {
   torch::Tensor x;
   SolverSummary summary;
   /// Earlier iterates, oldest first, where the solver was asked to keep some; x is not among them.
@@ -56,7 +57,7 @@ struct Solution {
 };
 
 /// A method for A x = b. Most need nothing but products with A; what else one needs it says.
-class Solver {
+class NATGRAD_EXPORT Solver {
  public:
   virtual ~Solver() = default;
   virtual Solution solve(const LinearSystem& system) const = 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/solvers/solver.h>
 #include <torch/arg.h>
 
@@ -7,7 +8,7 @@ namespace natgrad {
 
 /// A solution within a radius. Where the boundary stopped it, the summary's termination is
 /// `NegativeCurvature` if pᵀAp < 0 led there, else `Boundary`.
-struct TrustRegionSolution : Solution {
+struct NATGRAD_EXPORT TrustRegionSolution : Solution {
   bool on_boundary = false;
   double norm = 0;  ///< ‖x‖, or ‖x‖_{M⁻¹} with a preconditioner
 };
@@ -36,7 +37,7 @@ struct TrustRegionSolution : Solution {
 ///
 /// Throws `c10::Error` for settings and a system's radius out of range, mismatched sizes, and a
 /// preconditioner that is not positive definite.
-class SteihaugConjugateGradient final : public Solver {
+class NATGRAD_EXPORT SteihaugConjugateGradient final : public Solver {
  public:
   /// Δ > 0 for systems without a finite `radius` of their own, which goes before this one; in the
   /// unit of x (with a preconditioner, of √φ).

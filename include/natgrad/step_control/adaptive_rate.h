@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/step_control/step_rule.h>
 #include <torch/arg.h>
 
@@ -26,7 +27,7 @@ namespace natgrad {
 /// where a large loss can lead to an η < 0.
 ///
 /// However large or small h is, 0 < η ≤ largest; h < h_min counts as h_min.
-class AdaptiveRate final : public StepRule {
+class NATGRAD_EXPORT AdaptiveRate final : public StepRule {
  public:
   /// η of the first step, in (0, largest].
   TORCH_ARG(double, initial) = 0.1;

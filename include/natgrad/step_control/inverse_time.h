@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/step_control/step_rule.h>
 
 #include <cstdint>
@@ -13,7 +14,7 @@ namespace natgrad {
 /// F⁻¹, for c = 1, as efficient as any estimator (Amari 1998). With c = ½ Var falls as log N/N,
 /// with less as N^{-2c}. Early steps are full ones and a nonlinear model may need them shorter, for
 /// which there is α.
-class InverseTime final : public StepRule {
+class NATGRAD_EXPORT InverseTime final : public StepRule {
  public:
   /// c > 0.
   explicit InverseTime(double c = 1);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/step_control/step_rule.h>
 
 namespace natgrad {
@@ -19,7 +20,7 @@ namespace natgrad {
 /// its momentum) and no warm start of an inexact solver, or x is not in the direction of F⁻¹g and δ
 /// has another divergence. Where gᵀx ≥ 0, which cannot be for a positive definite F, and where x is
 /// not finite, nothing is `found` and the displacement is 0. g = 0 is no step.
-class KLConstrained final : public StepRule {
+class NATGRAD_EXPORT KLConstrained final : public StepRule {
  public:
   /// c > 0, in nats.
   explicit KLConstrained(double c);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/step_control/step_rule.h>
 
 namespace natgrad {
@@ -8,7 +9,7 @@ namespace natgrad {
 /// drive, and the damping's r: the default. α = 1 is the full step to the model's minimum; with a
 /// tight solve and no damping, α = ε is the natural gradient descent θ ← θ - ε F⁻¹∇h itself
 /// (Martens, eq. 6).
-class LearningRate final : public StepRule {
+class NATGRAD_EXPORT LearningRate final : public StepRule {
  public:
   Step choose(const StepProblem& problem) override;
   std::string describe() const override { return "LearningRate()"; }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/step_control/step_rule.h>
 #include <torch/arg.h>
 
@@ -27,7 +28,7 @@ namespace natgrad {
 ///
 /// Cost: h(θ), one forward pass a snapshot looked at and a β tried. `choose` throws `c10::Error`
 /// without trial losses; `clone` and `choose` for settings out of range.
-class LineSearch final : public StepRule {
+class NATGRAD_EXPORT LineSearch final : public StepRule {
  public:
   /// By which β shrinks, in (0, 1).
   TORCH_ARG(double, shrink) = 0.8;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/step_control/step_rule.h>
 #include <torch/arg.h>
 
@@ -23,7 +24,7 @@ namespace natgrad {
 /// no step.
 ///
 /// Cost: J d, and J p where there is a p (half a product each; `LinearOperator::inner`).
-class QuadraticModelStep final : public StepRule {
+class NATGRAD_EXPORT QuadraticModelStep final : public StepRule {
  public:
   /// Whether p is a direction too; else d is rescaled only.
   TORCH_ARG(bool, momentum) = true;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/linalg/linear_operator.h>
 #include <natgrad/solvers/solver.h>
 #include <natgrad/step_control/trial_losses.h>
@@ -14,7 +15,7 @@ namespace natgrad {
 
 /// What a step is chosen from: the quadratic model M(δ) = h + gᵀδ + ½ δᵀCδ, and what the solver
 /// made of it.
-struct StepProblem {
+struct NATGRAD_EXPORT StepProblem {
   double loss;                    ///< h(θ), as it is minimised
   const torch::Tensor& gradient;  ///< g = ∇h, [P]
   const LinearOperator& matrix;   ///< C + λD, with what is added for damping
@@ -26,7 +27,7 @@ struct StepProblem {
 };
 
 /// What a rule has chosen.
-struct Step {
+struct NATGRAD_EXPORT Step {
   torch::Tensor displacement;  ///< θ moves by it, [P]
   torch::Tensor kept;          ///< the next step's `previous`, [P]
   /// The displacement that tells how good the model is, where that is not `displacement` itself (as
@@ -42,7 +43,7 @@ struct Step {
 ///
 /// A rule is a value. What it learns from step to step changes in `choose` alone, so a step works
 /// on a `clone()` and keeps it if the step is accepted.
-class StepRule {
+class NATGRAD_EXPORT StepRule {
  public:
   virtual ~StepRule() = default;
   virtual Step choose(const StepProblem& problem) = 0;

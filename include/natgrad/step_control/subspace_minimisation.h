@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/step_control/step_rule.h>
 #include <torch/arg.h>
 
@@ -29,7 +30,7 @@ namespace natgrad {
 /// Cost: one forward and one backward pass a trial, and two products with V of [P, m]. `choose`
 /// throws `c10::Error` without trial losses or a basis; `clone` and `choose` for settings out of
 /// range.
-class SubspaceMinimisation final : public StepRule {
+class NATGRAD_EXPORT SubspaceMinimisation final : public StepRule {
  public:
   /// ε in (0, 1]; Vinyals & Povey take 1e-4. The dtype's rounding is the least.
   TORCH_ARG(double, floor) = 1e-4;

@@ -1,13 +1,14 @@
 #pragma once
 
-#include <torch/types.h>
+#include <natgrad/export.h>
+#include <natgrad/tensor.h>
 
 namespace natgrad {
 
 /// h(θ) and h at trial points θ + d, on the batch that steps are judged by. The parameters are back
 /// at θ after each call, bit for bit, and all calls see one function: random generators are
 /// replayed.
-class TrialLosses {
+class NATGRAD_EXPORT TrialLosses {
  public:
   virtual ~TrialLosses() = default;
   /// h(θ).

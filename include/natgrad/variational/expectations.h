@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/variational/mean_field_gaussian.h>
 
 #include <functional>
@@ -11,7 +12,7 @@ namespace natgrad {
 using LogJoint = std::function<torch::Tensor(const torch::Tensor& theta)>;
 
 /// Expectations under q of f = log p and its derivatives.
-struct Expectations {
+struct NATGRAD_EXPORT Expectations {
   torch::Tensor value;             ///< E_q[f], 0-d
   torch::Tensor gradient;          ///< E_q[∇f], [d]
   torch::Tensor hessian_diagonal;  ///< E_q[∂²f/∂θ_j²], [d]
@@ -25,12 +26,12 @@ struct Expectations {
 /// Exact for a quadratic f, as of a Gaussian target, and deterministic. Costs f and its gradient at
 /// 2d points, in one batch of [2d, d]: for large d take samples. Throws if f answers another shape
 /// than [S] or does not depend on θ.
-Expectations expectations_by_cubature(const LogJoint& log_joint, const MeanFieldGaussian& q);
+NATGRAD_EXPORT Expectations expectations_by_cubature(const LogJoint& log_joint, const MeanFieldGaussian& q);
 
 /// By k pairs of reparameterised samples μ ± σ ⊙ ε, ε ~ N(0, I), and the same identity: unbiased.
 /// The gradient of a quadratic f is exact. Costs f and its gradient at 2k points, in one batch.
 /// Throws as above and for k < 1.
-Expectations expectations_by_sampling(const LogJoint& log_joint, const MeanFieldGaussian& q,
+NATGRAD_EXPORT Expectations expectations_by_sampling(const LogJoint& log_joint, const MeanFieldGaussian& q,
                                       int64_t pairs, at::Generator generator);
 
 }  // namespace natgrad

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/linalg/linear_operator.h>
 
 namespace natgrad {
@@ -7,7 +8,7 @@ namespace natgrad {
 /// q(θ) = Π_j N(θ_j; μ_j, σ_j²), θ of [d], as a value, with its Fisher matrices
 /// F = E_q[score scoreᵀ] in three parameterisations, each a LinearOperator on [2d], the first
 /// parameters of all coordinates before the second.
-class MeanFieldGaussian {
+class NATGRAD_EXPORT MeanFieldGaussian {
  public:
   /// μ and σ of [d]. Copies are kept, without gradients. Throws unless both are floating vectors
   /// alike in shape, dtype and device, μ finite and σ positive and finite.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/export.h>
 #include <natgrad/variational/expectations.h>
 #include <torch/arg.h>
 
@@ -14,7 +15,7 @@ enum class VariationalForm {
 };
 
 /// Options of `NaturalGradientVI`.
-struct NaturalGradientVIOptions {
+struct NATGRAD_EXPORT NaturalGradientVIOptions {
   /// ε in (0, 1] for the natural form, > 0 for the other.
   TORCH_ARG(double, rate) = 0.1;
   TORCH_ARG(VariationalForm, form) = VariationalForm::Natural;
@@ -31,7 +32,7 @@ enum class VariationalOutcome {
   NonFinite          ///< the log-joint, its gradient or the new q is not finite
 };
 
-struct VariationalSummary {
+struct NATGRAD_EXPORT VariationalSummary {
   VariationalOutcome outcome = VariationalOutcome::Accepted;
   double expected_log_joint = 0;  ///< E_q[log p] of the q that the step started from
   double elbo = 0;                ///< E_q[log p] - E_q[log q] of the same
@@ -63,7 +64,7 @@ struct VariationalSummary {
 ///
 /// Numerical outcomes are values; a refused step draws nothing from the stream of samples. Throws
 /// for options out of range, and as the expectations do.
-class NaturalGradientVI {
+class NATGRAD_EXPORT NaturalGradientVI {
  public:
   NaturalGradientVI(LogJoint log_joint, MeanFieldGaussian initial,
                     NaturalGradientVIOptions options = {});

@@ -1,0 +1,59 @@
+#pragma once
+
+#include "detail.h"
+
+#include <natgrad/linalg/parameters.h>
+#include <torch/csrc/autograd/edge.h>
+#include <torch/types.h>
+
+#include <optional>
+#include <vector>
+
+namespace natgrad::detail {
+
+/// One number for each spatial dimension.
+struct ConvolutionGeometry {
+  std::vector<int64_t> stride, padding, dilation;
+  int64_t groups = 1;
+  bool transposed = false;
+};
+
+/// An op of the network that is linear in parameters of its own, s = W a + b at each of its rows
+/// (examples, time steps) and positions (pixels), as the graph tells it: of any module, or of none.
+///
+/// With δ = ∂h/∂s, ∂h/∂W = Σ δ aᵀ and ∂h/∂b = Σ δ over rows and positions; see layer_factors.h.
+struct Layer {
+  enum class Kind {
+    Linear,       ///< mm, addmm: a is [M, in] and s is [M, out]
+    Convolution,  ///< of any dimension, transposed or not: a and s are [M, channels, ...]
+    Bias          ///< an addition that broadcasts a parameter along dimension 0 of s
+  };
+
+  Kind kind = Kind::Linear;
+  torch::autograd::Edge output;  ///< s: a backward pass that captures this edge brings δ
+  std::optional<size_t> weight;  ///< which of the parameters; none if W is frozen
+  std::optional<size_t> bias;
+  int64_t rows = 0;   ///< M: how often the layer is applied, not counting positions
+  int64_t batch = 0;  ///< length of dimension 0 of s, where nn::Linear has flattened [N, T, in]: N
+  torch::Tensor input;              ///< a, without its graph; undefined if there is no weight
+  bool is_input_by_output = false;  ///< of Linear: W is [in, out], s = a W; else s = a Wᵀ
+  ConvolutionGeometry geometry;
+};
+
+struct Layers {
+  std::vector<Layer> layers;
+  /// By parameter: whether these layers are all that it takes part in below the roots, so that
+  /// their share of its gradient is the whole. True for one that takes no part.
+  std::vector<bool> covers;
+};
+
+/// The layers below `roots`. A weight may be transposed or cast on its way (t(), autocast) and
+/// be used by many layers (tied weights, a recurrent net); a bias that is added to a linear layer's
+/// result belongs to that layer. A parameter that meets any other op (weight normalisation, an
+/// embedding, a part of a tensor) is not covered, and has no layers.
+///
+/// Costs a walk over the graph. Throws `c10::Error` if the graph has been freed or activations were
+/// changed in place.
+Layers find_layers(const torch::autograd::edge_list& roots, const ParameterLayout& parameters);
+
+}  // namespace natgrad::detail

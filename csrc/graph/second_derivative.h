@@ -1,0 +1,32 @@
+#pragma once
+
+#include "detail.h"
+
+#include <natgrad/linalg/parameters.h>
+#include <torch/csrc/autograd/edge.h>
+
+#include <vector>
+
+namespace natgrad::detail {
+
+/// Products with ∇²_θ Σₖ cₖ·tₖ for tensors t of a graph and fixed coefficients c: v ↦ ∂(∇·v)/∂θ
+/// (Pearlmutter 1994), by double backward.
+///
+/// Building it costs one differentiable backward pass, a product about two plain ones.
+class SecondDerivative {
+ public:
+  /// `tensors`: their edges; `coefficients`: shaped like them.
+  SecondDerivative(const torch::autograd::edge_list& tensors,
+                   const std::vector<torch::Tensor>& coefficients, ParameterLayout parameters);
+
+  /// For v of [P], shape [P].
+  torch::Tensor multiply(const torch::Tensor& v) const;
+
+ private:
+  ParameterLayout parameters_;
+  torch::autograd::edge_list parameter_edges_;
+  torch::autograd::edge_list gradient_;  // where it depends on θ
+  std::vector<size_t> reached_;          // the parameters they belong to
+};
+
+}  // namespace natgrad::detail

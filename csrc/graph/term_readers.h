@@ -1,0 +1,47 @@
+#pragma once
+
+#include "detail.h"
+
+#include <natgrad/likelihoods/likelihood.h>
+#include <torch/csrc/autograd/function.h>
+
+#include <memory>
+
+namespace natgrad::detail {
+
+/// What a recognised node says of its term: loss = Σ sᵢ·(-log r(yᵢ|zᵢ)) + const, for given y.
+struct TermReading {
+  torch::autograd::Edge outputs;                 ///< where z's gradient goes
+  std::shared_ptr<const Likelihood> likelihood;  ///< r(·|z) at the outputs of this pass
+  torch::Tensor weights;                         ///< s, broadcastable to z
+  /// Where no tensor of the graph is z, as in a loss of the difference of two outputs: ∂(term)/∂z
+  /// as a function of a leaf that stands for z, and that leaf's edge. Else undefined.
+  torch::Tensor gradient = {};
+  torch::autograd::Edge argument = {};
+};
+
+/// Whether the node is the likelihood of a term that `read_term` understands.
+bool is_likelihood_node(torch::autograd::Node& node);
+
+/// Reads a recognised node, given c = ∂loss/∂(its output).
+///  - LogSoftmax, or Log over a Softmax: Categorical, s = -Σ_j c_j, whatever linear function of
+///    log p follows (indices, probabilities, class weights, ignored or smoothed targets, every
+///    reduction);
+///  - LogSigmoid of z or -z: Bernoulli, s = -c, whatever linear function follows
+///    (multilabel_soft_margin_loss);
+///  - BinaryCrossEntropyWithLogits: Bernoulli, s = c·weight·(1 + (pos_weight - 1) y), over the
+///    count if its reduction is the mean; BinaryCrossEntropy over a Sigmoid alike;
+///  - MseLoss, in either argument order: Gaussian of variance 1, s = 2c, over the count likewise;
+///    HuberLoss and SmoothL1Loss: Huber; Abs of a difference (l1_loss): Laplace. If both arguments
+///    require a gradient, z is their difference;
+///  - exp(z) - y z (poisson_nll_loss with log_input): Poisson, s = c;
+///  - natgrad::nll: the family that the user named, s = c.
+///
+/// Throws `c10::Error` if the loss broadcast its arguments, if its targets require a gradient where
+/// they cannot, if outputs were changed in place since, or if the graph was freed.
+TermReading read_term(torch::autograd::Node& node, const torch::Tensor& coefficient);
+
+/// The names of the losses above, for messages.
+std::string readable_losses();
+
+}  // namespace natgrad::detail

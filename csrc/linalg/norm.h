@@ -1,0 +1,16 @@
+#pragma once
+
+#include "detail.h"
+
+#include <torch/types.h>
+
+namespace natgrad::detail {
+
+/// ‖v‖ over all of its elements, as in double: where squares of float32 numbers under- or overflow
+/// they are summed in double. Waits for the device.
+double norm_in_double(const torch::Tensor& v);
+
+/// The rounding ε of double or, for any other dtype, of float32.
+double rounding_of(const torch::TensorOptions& options);
+
+}  // namespace natgrad::detail

@@ -1,0 +1,45 @@
+#pragma once
+
+#include "detail.h"
+
+#include <natgrad/linalg/parameters.h>
+
+#include <vector>
+
+namespace natgrad::detail {
+
+/// The last accepted step, parameter by parameter: what is needed to continue from it and to take
+/// it back. A default one is no step.
+///
+/// Parameters are known by identity, so that others may be frozen, unfrozen or added meanwhile; a
+/// piece whose parameter has another shape, dtype or device since (`model->to()`) counts as absent.
+class LastStep {
+ public:
+  LastStep() = default;
+  /// To be called after the parameters have moved. `before`: θ before it; `delta`: the unscaled
+  /// solution δ; both [P].
+  LastStep(const ParameterLayout& layout, const torch::Tensor& before, const torch::Tensor& delta);
+
+  /// δ_prev for these parameters, [P], zero for those that did not move; undefined if none did.
+  torch::Tensor delta(const ParameterLayout& layout) const;
+  /// θ before the step, [P]; where it did not move them, the present values.
+  torch::Tensor before(const ParameterLayout& layout) const;
+
+  /// Forgets δ; the step can still be taken back.
+  void forget_delta();
+  /// θ ← θ before the step, bit for bit, and forgets the step. Returns false, with nothing changed,
+  /// if there is none, or if the parameters have been written to since.
+  bool take_back();
+
+ private:
+  struct Moved {
+    torch::Tensor parameter, before, delta;
+    int64_t version;  // of the parameter after the step, to notice edits by others
+    bool is_current() const;
+  };
+  const Moved* find(const torch::Tensor& parameter) const;
+
+  std::vector<Moved> moved_;
+};
+
+}  // namespace natgrad::detail
