@@ -5,10 +5,10 @@
 // Gauss-Newton product are 2N(4P - 2P₁) flops and those of a forward and backward pass 2N(3P - P₁):
 // no exact method can be below the ratio of the two, the floor.
 
-#include <natgrad/graph/loss_graph.h>
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 #include <natgrad/curvatures.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/natgrad.h>
 #include <natgrad/operators.h>
 #include <torch/torch.h>

@@ -3,16 +3,16 @@
 // thread, CPU time; both are timed in turn on fresh graphs of one batch, each with its Jᵀu as a
 // function of u made beforehand.
 
-#include "graph/linearization.h"
-#include <natgrad/graph/loss_graph.h>
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <natgrad/curvatures.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/natgrad.h>
 #include <natgrad/operators.h>
 #include <natgrad/solvers/dual_or_conjugate_gradient.h>
 #include <torch/torch.h>
+#include "graph/linearization.h"
 
 #include <ctime>
 

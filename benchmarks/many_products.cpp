@@ -1,10 +1,10 @@
 // What K products with a curvature matrix cost together, as multiply([P, K]) does them, against K
 // single ones: one process, one thread, medians of interleaved repeats.
 
-#include <natgrad/graph/loss_graph.h>
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 #include <natgrad/curvatures.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/natgrad.h>
 #include <natgrad/operators.h>
 #include <torch/torch.h>

@@ -5,9 +5,9 @@
 // elsewhere than the natural gradient, and as the fit improves F̄ vanishes with the examples'
 // gradients, so that its step becomes a thousand times too long. `--help` lists the options.
 
-#include <natgrad/graph/loss_graph.h>
 #include <fmt/format.h>
 #include <natgrad/curvatures.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/natgrad.h>
 #include <natgrad/operators.h>
 #include <torch/torch.h>

@@ -1,5 +1,5 @@
-#include "graph/linearization.h"
 #include "support/kfac_costs.h"
+#include "graph/linearization.h"
 
 #include <fmt/format.h>
 #include <natgrad/graph/loss_graph.h>

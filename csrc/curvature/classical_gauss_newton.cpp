@@ -1,5 +1,5 @@
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/classical_gauss_newton.h>
+#include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
 
 #include "curvature/pulled_back.h"

@@ -1,10 +1,10 @@
-#include "graph/linearization.h"
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/diagonals.h>
 #include <natgrad/curvature/output_noise.h>
-#include "graph/backward.h"
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/linalg/random.h>
 #include <torch/torch.h>
+#include "graph/backward.h"
+#include "graph/linearization.h"
 
 namespace natgrad {
 

@@ -1,13 +1,13 @@
-#include <natgrad/graph/loss_graph.h>
 #include <fmt/format.h>
 #include <natgrad/curvature/diagonals.h>
 #include <natgrad/curvature/empirical_fisher.h>
 #include <natgrad/curvature/gradient_noise.h>
-#include "graph/coupled_examples.h"
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/per_example_gradients.h>
-#include "graph/squared_example_gradients.h"
 #include <natgrad/linalg/low_rank.h>
 #include <torch/torch.h>
+#include "graph/coupled_examples.h"
+#include "graph/squared_example_gradients.h"
 
 #include "curvature/outer_products.h"
 

@@ -1,6 +1,6 @@
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/gradient_noise.h>
+#include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
 
 #include <algorithm>

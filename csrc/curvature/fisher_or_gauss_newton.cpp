@@ -1,7 +1,7 @@
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/curvature/gauss_newton.h>
+#include <natgrad/graph/loss_graph.h>
 
 namespace natgrad {
 

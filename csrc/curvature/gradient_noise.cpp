@@ -1,8 +1,8 @@
-#include "graph/linearization.h"
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/gradient_noise.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/linalg/random.h>
 #include <torch/torch.h>
+#include "graph/linearization.h"
 
 #include <algorithm>
 

@@ -1,9 +1,9 @@
-#include "graph/second_derivative.h"
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/hessian.h>
+#include <natgrad/graph/loss_graph.h>
+#include <torch/torch.h>
 #include "graph/backward.h"
 #include "graph/pass_size.h"
-#include <torch/torch.h>
+#include "graph/second_derivative.h"
 
 namespace natgrad {
 

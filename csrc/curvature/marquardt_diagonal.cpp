@@ -1,9 +1,9 @@
-#include <natgrad/graph/loss_graph.h>
 #include <fmt/format.h>
 #include <natgrad/curvature/diagonals.h>
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/curvature/marquardt_diagonal.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/linalg/hutchinson.h>
 #include <torch/torch.h>
 

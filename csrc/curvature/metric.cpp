@@ -1,6 +1,6 @@
-#include <natgrad/graph/loss_graph.h>
 #include <fmt/format.h>
 #include <natgrad/curvature/metric.h>
+#include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
 
 #include <algorithm>

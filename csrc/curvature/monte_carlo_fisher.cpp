@@ -1,7 +1,7 @@
-#include <natgrad/graph/loss_graph.h>
 #include <fmt/format.h>
 #include <natgrad/curvature/gradient_noise.h>
 #include <natgrad/curvature/monte_carlo_fisher.h>
+#include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
 
 #include "curvature/outer_products.h"

@@ -1,8 +1,8 @@
-#include <natgrad/graph/loss_graph.h>
 #include "curvature/outer_products.h"
+#include <natgrad/graph/loss_graph.h>
 
-#include "graph/backward.h"
 #include <torch/torch.h>
+#include "graph/backward.h"
 
 #include <algorithm>
 

@@ -1,10 +1,10 @@
-#include "graph/linearization.h"
-#include <natgrad/graph/loss_graph.h>
 #include "curvature/output_root.h"
+#include <natgrad/graph/loss_graph.h>
+#include "graph/linearization.h"
 
+#include <torch/torch.h>
 #include "graph/output_gram.h"
 #include "linalg/vmap.h"
-#include <torch/torch.h>
 
 #include <algorithm>
 

@@ -1,7 +1,7 @@
-#include "graph/second_derivative.h"
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/penalty_hessian.h>
+#include <natgrad/graph/loss_graph.h>
 #include "graph/pass_size.h"
+#include "graph/second_derivative.h"
 
 namespace natgrad {
 

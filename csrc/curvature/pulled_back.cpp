@@ -1,9 +1,9 @@
-#include "graph/linearization.h"
-#include <natgrad/graph/loss_graph.h>
 #include "curvature/pulled_back.h"
+#include <natgrad/graph/loss_graph.h>
+#include "graph/linearization.h"
 
-#include "graph/pass_size.h"
 #include <torch/torch.h>
+#include "graph/pass_size.h"
 
 namespace natgrad::detail {
 

@@ -1,10 +1,10 @@
-#include <natgrad/graph/loss_graph.h>
 #include <fmt/format.h>
 #include <natgrad/curvature/structural_damping.h>
+#include <natgrad/graph/loss_graph.h>
+#include <torch/torch.h>
 #include "graph/backward.h"
 #include "graph/hidden_state_nodes.h"
 #include "graph/pass_size.h"
-#include <torch/torch.h>
 
 #include <cmath>
 #include <utility>

@@ -1,6 +1,6 @@
 #include <natgrad/curvature/tanh_unit.h>
-#include "linalg/norm.h"
 #include <torch/torch.h>
+#include "linalg/norm.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
-#include <natgrad/graph/loss_graph.h>
 #include <fmt/format.h>
 #include <natgrad/curvature/tonga.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/linalg/low_rank.h>
 #include <torch/torch.h>
 

@@ -1,9 +1,9 @@
-#include <natgrad/graph/loss_graph.h>
 #include "graph/capture.h"
+#include <natgrad/graph/loss_graph.h>
 
+#include <torch/torch.h>
 #include "graph/backward.h"
 #include "graph/walk.h"
-#include <torch/torch.h>
 
 namespace natgrad::detail {
 namespace {

@@ -1,8 +1,8 @@
 #include "graph/coupled_examples.h"
 
-#include "graph/backward.h"
 #include <torch/csrc/autograd/generated/Functions.h>
 #include <torch/types.h>
+#include "graph/backward.h"
 
 #include "graph/depth_first.h"
 

@@ -39,7 +39,8 @@ std::optional<ExampleOrder> order_of(const Layer& layer, const Tensor& delta,
     const auto error = (by_example(scaled, examples, order) - expected).norm(2, {2});
     const auto length = expected.norm(2, {2});
     const auto allowed = length + kOfTheLongest * length.max();
-    if ((error <= rounding_through_network(delta.scalar_type()) * allowed).all().item<bool>()) return order;
+    if ((error <= rounding_through_network(delta.scalar_type()) * allowed).all().item<bool>())
+      return order;
   }
   return std::nullopt;
 }

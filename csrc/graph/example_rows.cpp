@@ -1,7 +1,7 @@
 #include "graph/example_rows.h"
 
-#include "graph/layer_factors.h"
 #include <torch/torch.h>
+#include "graph/layer_factors.h"
 
 namespace natgrad::detail {
 namespace {

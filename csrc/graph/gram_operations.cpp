@@ -1,8 +1,8 @@
 #include <natgrad/graph/loss_graph.h>
+#include <torch/torch.h>
 #include "graph/backward.h"
 #include "graph/layers.h"
 #include "graph/output_gram.h"
-#include <torch/torch.h>
 
 #include <algorithm>
 #include <unordered_set>

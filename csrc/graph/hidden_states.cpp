@@ -1,9 +1,9 @@
 #include <natgrad/graph/loss_graph.h>
-#include "graph/backward.h"
-#include "graph/hidden_state_nodes.h"
 #include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
+#include "graph/backward.h"
+#include "graph/hidden_state_nodes.h"
 
 #include <algorithm>
 #include <limits>
@@ -18,7 +18,9 @@ using torch::Tensor;
 using torch::autograd::Node;
 using torch::autograd::variable_list;
 
-variable_list detail::HiddenStateNode::apply(variable_list&& gradients) { return std::move(gradients); }
+variable_list detail::HiddenStateNode::apply(variable_list&& gradients) {
+  return std::move(gradients);
+}
 
 Tensor hidden(const Tensor& h, HiddenDistance distance) {
   TORCH_CHECK(h.defined() && h.dim() > 0,

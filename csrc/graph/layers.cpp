@@ -1,8 +1,8 @@
-#include "graph/backward.h"
 #include "graph/layers.h"
-#include "graph/linearization.h"
 #include <torch/csrc/autograd/generated/Functions.h>
 #include <torch/torch.h>
+#include "graph/backward.h"
+#include "graph/linearization.h"
 
 #include <algorithm>
 #include <unordered_map>

@@ -1,11 +1,11 @@
-#include "graph/backward.h"
 #include "graph/linearization.h"
-#include "linalg/norm.h"
 #include <natgrad/linalg/random.h>
-#include "linalg/vmap.h"
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
+#include "graph/backward.h"
+#include "linalg/norm.h"
+#include "linalg/vmap.h"
 
 #include <algorithm>
 #include <cmath>
@@ -40,7 +40,8 @@ double coarsest_tolerance(const Edge& output) {
     for (uint32_t i = 0; i < node.num_inputs(); ++i) {
       const auto& metadata = node.input_metadata(i);
       if (metadata.was_default_constructed()) continue;
-      tolerance = std::max(tolerance, rounding_through_network(c10::typeMetaToScalarType(metadata.dtype())));
+      tolerance = std::max(tolerance,
+                           rounding_through_network(c10::typeMetaToScalarType(metadata.dtype())));
     }
     return true;
   });

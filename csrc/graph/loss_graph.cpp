@@ -1,10 +1,10 @@
+#include <torch/csrc/autograd/variable.h>
+#include <torch/torch.h>
 #include "graph/backward.h"
 #include "graph/loss_graph_state.h"
 #include "graph/mark_nodes.h"
 #include "graph/term_readers.h"
 #include "graph/walk.h"
-#include <torch/csrc/autograd/variable.h>
-#include <torch/torch.h>
 
 #include <algorithm>
 

@@ -1,9 +1,9 @@
 #include <natgrad/graph/marks.h>
 
-#include "graph/mark_nodes.h"
 #include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
+#include "graph/mark_nodes.h"
 
 namespace natgrad {
 namespace detail {

@@ -1,7 +1,7 @@
 #include "graph/node_kinds.h"
 
-#include "graph/backward.h"
 #include <torch/types.h>
+#include "graph/backward.h"
 
 #include <string>
 #include <unordered_set>

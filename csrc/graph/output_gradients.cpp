@@ -1,8 +1,8 @@
-#include <natgrad/graph/loss_graph.h>
 #include "graph/output_gradients.h"
+#include <natgrad/graph/loss_graph.h>
 
-#include "graph/backward.h"
 #include <torch/torch.h>
+#include "graph/backward.h"
 
 namespace natgrad::detail {
 

@@ -1,8 +1,8 @@
-#include <natgrad/graph/loss_graph.h>
-#include "graph/backward.h"
 #include "graph/output_gram.h"
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/linalg/random.h>
 #include <torch/torch.h>
+#include "graph/backward.h"
 
 #include <algorithm>
 

@@ -1,8 +1,8 @@
 #include "graph/parameter_uses.h"
 
-#include "graph/backward.h"
 #include <torch/csrc/autograd/generated/Functions.h>
 #include <torch/types.h>
+#include "graph/backward.h"
 
 #include <unordered_set>
 

@@ -1,6 +1,6 @@
-#include "graph/backward.h"
 #include "graph/pass_size.h"
 #include <torch/torch.h>
+#include "graph/backward.h"
 
 #include <algorithm>
 

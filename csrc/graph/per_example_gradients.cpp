@@ -4,8 +4,8 @@
 
 #include <optional>
 
-#include "graph/coupled_examples.h"
 #include "graph/capture.h"
+#include "graph/coupled_examples.h"
 #include "graph/example_rows.h"
 #include "graph/pull_back_examples.h"
 

@@ -1,7 +1,7 @@
 #include "graph/pull_back_examples.h"
 
-#include "graph/linearization.h"
 #include <torch/torch.h>
+#include "graph/linearization.h"
 
 #include <algorithm>
 

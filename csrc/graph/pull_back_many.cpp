@@ -1,9 +1,9 @@
 #include "graph/pull_back_many.h"
 
+#include <torch/torch.h>
 #include "graph/backward.h"
 #include "graph/pass_size.h"
 #include "linalg/vmap.h"
-#include <torch/torch.h>
 
 #include <algorithm>
 

@@ -1,8 +1,8 @@
-#include "graph/backward.h"
-#include "graph/linearization.h"
 #include "graph/second_derivative.h"
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
+#include "graph/backward.h"
+#include "graph/linearization.h"
 
 namespace natgrad::detail {
 

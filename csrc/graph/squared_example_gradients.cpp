@@ -1,12 +1,12 @@
-#include <natgrad/graph/loss_graph.h>
-#include "graph/layer_factors.h"
 #include "graph/squared_example_gradients.h"
+#include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
+#include "graph/layer_factors.h"
 
 #include <algorithm>
 
-#include "graph/coupled_examples.h"
 #include "graph/capture.h"
+#include "graph/coupled_examples.h"
 #include "graph/example_rows.h"
 #include "graph/pull_back_examples.h"
 

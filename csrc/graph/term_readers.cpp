@@ -1,8 +1,6 @@
+#include "graph/term_readers.h"
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include "graph/backward.h"
-#include "graph/mark_nodes.h"
-#include "graph/term_readers.h"
 #include <natgrad/likelihoods/bernoulli.h>
 #include <natgrad/likelihoods/categorical.h>
 #include <natgrad/likelihoods/gaussian.h>
@@ -12,6 +10,8 @@
 #include <torch/csrc/autograd/generated/Functions.h>
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
+#include "graph/backward.h"
+#include "graph/mark_nodes.h"
 
 #include <cmath>
 #include <typeindex>

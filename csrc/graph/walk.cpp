@@ -1,12 +1,12 @@
+#include "graph/walk.h"
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <torch/csrc/autograd/variable.h>
+#include <torch/torch.h>
 #include "graph/backward.h"
 #include "graph/linearization.h"
 #include "graph/mark_nodes.h"
 #include "graph/term_readers.h"
-#include "graph/walk.h"
-#include <torch/csrc/autograd/variable.h>
-#include <torch/torch.h>
 
 #include <algorithm>
 #include <unordered_map>

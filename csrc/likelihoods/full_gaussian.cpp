@@ -1,6 +1,6 @@
 #include <natgrad/likelihoods/full_gaussian.h>
-#include "linalg/norm.h"
 #include <torch/torch.h>
+#include "linalg/norm.h"
 
 #include <numbers>
 

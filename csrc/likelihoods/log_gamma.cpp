@@ -34,8 +34,8 @@ Tensor asymptotic(const Tensor& x, Coefficient coefficient) {
 template <class Direct, class Series>
 Tensor evaluate(const Tensor& t, Direct direct, Series series) {
   const auto x = t.to(torch::kDouble);
-  const auto value =
-      torch::where(x < kStirlingFrom, direct(x.clamp_max(kStirlingFrom)), series(x.clamp_min(kStirlingFrom)));
+  const auto value = torch::where(x < kStirlingFrom, direct(x.clamp_max(kStirlingFrom)),
+                                  series(x.clamp_min(kStirlingFrom)));
   return value.to(t.scalar_type());
 }
 

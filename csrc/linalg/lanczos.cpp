@@ -1,7 +1,7 @@
 #include <natgrad/linalg/lanczos.h>
-#include "linalg/norm.h"
 #include <natgrad/linalg/random.h>
 #include <torch/torch.h>
+#include "linalg/norm.h"
 
 #include <algorithm>
 #include <cmath>

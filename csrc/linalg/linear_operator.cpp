@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 #include <natgrad/linalg/linear_operator.h>
-#include "linalg/vmap.h"
 #include <torch/torch.h>
+#include "linalg/vmap.h"
 
 #include <algorithm>
 

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
+#include <torch/torch.h>
 #include "optim/natural_gradient_impl.h"
 #include "optim/trainable.h"
-#include <torch/torch.h>
 
 namespace natgrad {
 

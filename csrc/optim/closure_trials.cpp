@@ -1,6 +1,6 @@
-#include "linalg/norm.h"
 #include "optim/closure_trials.h"
 #include <torch/torch.h>
+#include "linalg/norm.h"
 
 #include <cmath>
 

@@ -2,8 +2,8 @@
 
 #include "detail.h"
 
-#include "optim/objective.h"
 #include <natgrad/step_control/trial_losses.h>
+#include "optim/objective.h"
 
 #include <optional>
 

@@ -1,10 +1,10 @@
 #include <natgrad/graph/loss_graph.h>
+#include <torch/torch.h>
 #include "graph/walk.h"
 #include "linalg/norm.h"
 #include "optim/natural_gradient_impl.h"
 #include "optim/transaction.h"
 #include "solvers/known_inverse.h"
-#include <torch/torch.h>
 
 #include <algorithm>
 #include <cmath>
@@ -165,9 +165,9 @@ Tensor NaturalGradient::attempt(const Batches& batches, bool can_try) {
     loss = data.evaluate();
     const auto report = impl().advance(data);
     const auto& faulty = data.faulty_loss();
-    diverged =
-        faulty.defined() && !(std::isnan(faulty.item<double>()) &&
-                              is_fault_of_data(faulty, data.h().trainable(), impl().system_.curvature()));
+    diverged = faulty.defined() &&
+               !(std::isnan(faulty.item<double>()) &&
+                 is_fault_of_data(faulty, data.h().trainable(), impl().system_.curvature()));
     if (report.outcome == StepOutcome::Accepted || report.outcome == StepOutcome::ZeroGradient) {
       transaction.commit();
     }
@@ -254,8 +254,8 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
 }
 
 LinearSystem NaturalGradient::Impl::damped_system(StepData& data, const Tensor& g,
-                                            const LinearOperator& C, Learned& learned,
-                                            StepSummary& report) const {
+                                                  const LinearOperator& C, Learned& learned,
+                                                  StepSummary& report) const {
   auto& damping = *learned.damping;
   const auto& graph = data.of_curvature().graph();
   if (damping.needs_noise()) damping.observe_noise(data.h().noise());

@@ -1,6 +1,6 @@
-#include <natgrad/graph/loss_graph.h>
-#include <natgrad/curvature/penalty_hessian.h>
 #include "optim/objective.h"
+#include <natgrad/curvature/penalty_hessian.h>
+#include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
 
 #include <algorithm>

@@ -1,6 +1,6 @@
+#include <torch/torch.h>
 #include "optim/natural_gradient_impl.h"
 #include "optim/trainable.h"
-#include <torch/torch.h>
 
 namespace natgrad {
 

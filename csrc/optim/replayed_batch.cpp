@@ -1,6 +1,6 @@
-#include "graph/walk.h"
 #include "optim/replayed_batch.h"
 #include <torch/torch.h>
+#include "graph/walk.h"
 
 #include <algorithm>
 #include <utility>

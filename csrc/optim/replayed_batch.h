@@ -3,8 +3,8 @@
 #include "detail.h"
 
 #include <natgrad/optim/batch.h>
-#include "optim/random_state.h"
 #include <torch/nn/module.h>
+#include "optim/random_state.h"
 
 #include <memory>
 #include <optional>

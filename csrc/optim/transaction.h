@@ -2,10 +2,10 @@
 
 #include "detail.h"
 
-#include "optim/module_state.h"
-#include "optim/random_state.h"
 #include <torch/nn/module.h>
 #include <torch/types.h>
+#include "optim/module_state.h"
+#include "optim/random_state.h"
 
 #include <memory>
 #include <vector>

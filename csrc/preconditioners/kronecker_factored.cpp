@@ -1,5 +1,5 @@
-#include <natgrad/graph/loss_graph.h>
 #include <fmt/format.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/preconditioners/kronecker_factored.h>
 #include <torch/torch.h>
 

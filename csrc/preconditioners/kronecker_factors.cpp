@@ -1,10 +1,10 @@
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/output_noise.h>
+#include <natgrad/graph/loss_graph.h>
+#include <natgrad/preconditioners/kronecker_factors.h>
+#include <torch/torch.h>
 #include "graph/backward.h"
 #include "graph/layer_factors.h"
 #include "graph/linearization.h"
-#include <natgrad/preconditioners/kronecker_factors.h>
-#include <torch/torch.h>
 
 #include <algorithm>
 #include <cmath>

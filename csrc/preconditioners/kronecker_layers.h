@@ -2,8 +2,8 @@
 
 #include "detail.h"
 
-#include "graph/layers.h"
 #include <natgrad/preconditioners/kronecker_factors.h>
+#include "graph/layers.h"
 
 namespace natgrad::detail {
 

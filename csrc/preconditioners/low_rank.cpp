@@ -1,5 +1,5 @@
-#include <natgrad/graph/loss_graph.h>
 #include <fmt/format.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/linalg/low_rank.h>
 #include <natgrad/preconditioners/low_rank.h>
 #include <torch/torch.h>

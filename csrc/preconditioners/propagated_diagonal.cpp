@@ -1,6 +1,6 @@
-#include <natgrad/graph/loss_graph.h>
 #include <fmt/format.h>
 #include <natgrad/curvature/diagonals.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/preconditioners/propagated_diagonal.h>
 #include <torch/torch.h>
 

@@ -2,8 +2,8 @@
 
 #include "detail.h"
 
-#include "linalg/norm.h"
 #include <natgrad/solvers/solver.h>
+#include "linalg/norm.h"
 
 #include <optional>
 

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
-#include "linalg/norm.h"
 #include <natgrad/step_control/quadratic_model_step.h>
 #include <torch/torch.h>
+#include "linalg/norm.h"
 
 #include <cmath>
 #include <optional>

@@ -1,8 +1,8 @@
 #include <fmt/format.h>
-#include "linalg/norm.h"
 #include <natgrad/solvers/krylov_subspace.h>
 #include <natgrad/step_control/subspace_minimisation.h>
 #include <torch/torch.h>
+#include "linalg/norm.h"
 
 #include <algorithm>
 #include <cmath>

@@ -49,6 +49,12 @@ MeanFieldGaussian MeanFieldGaussian::from_natural(const Tensor& lambda_1, const 
   return {first * variance, variance.sqrt()};
 }
 
+Tensor MeanFieldGaussian::variance() const { return sigma_.square(); }
+
+Tensor MeanFieldGaussian::lambda_1() const { return mean_ / variance(); }
+
+Tensor MeanFieldGaussian::lambda_2() const { return -0.5 / variance(); }
+
 Tensor MeanFieldGaussian::log_prob(const Tensor& theta) const {
   TORCH_CHECK(theta.dim() == 2 && theta.size(1) == size(), "natgrad: points are of [S, ", size(),
               "], but got shape ", theta.sizes(), ".");

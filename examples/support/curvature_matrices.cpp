@@ -1,5 +1,5 @@
-#include <natgrad/graph/loss_graph.h>
 #include "support/curvature_matrices.h"
+#include <natgrad/graph/loss_graph.h>
 
 #include <natgrad/curvatures.h>
 #include <natgrad/natgrad.h>

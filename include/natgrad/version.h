@@ -1,6 +1,7 @@
 #pragma once
 
-/// The version of the headers, as `find_package(natgrad)` knows it: 10000 major + 100 minor + patch.
+/// The version of the headers, as `find_package(natgrad)` knows it: 10000 major + 100 minor +
+/// patch.
 #define NATGRAD_VERSION_MAJOR 0
 #define NATGRAD_VERSION_MINOR 1
 #define NATGRAD_VERSION_PATCH 0

@@ -1,8 +1,8 @@
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/block_diagonal.h>
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/hessian.h>
 #include <natgrad/curvature/penalty_hessian.h>
+#include <natgrad/graph/loss_graph.h>
 
 #include "support/dense_oracles.h"
 #include "support/graph_readings.h"

@@ -1,6 +1,6 @@
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/curvature.h>
 #include <natgrad/damping/tikhonov.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/optim/natural_gradient.h>
 
 #include "support/curvature_options.h"

@@ -1,7 +1,7 @@
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/empirical_fisher.h>
 #include <natgrad/curvature/gradient_noise.h>
 #include <natgrad/curvature/tonga.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/marks.h>
 #include <natgrad/likelihoods/categorical.h>
 

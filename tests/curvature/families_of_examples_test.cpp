@@ -1,7 +1,7 @@
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/empirical_fisher.h>
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/monte_carlo_fisher.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/marks.h>
 #include <natgrad/graph/per_example_gradients.h>
 

@@ -1,5 +1,5 @@
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/fisher.h>
+#include <natgrad/graph/loss_graph.h>
 
 #include "support/curvature_cases.h"
 #include "support/dense_oracles.h"

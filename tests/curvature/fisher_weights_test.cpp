@@ -1,11 +1,11 @@
 // The Fisher matrix apart from the loss: of the model's own distribution, with weights 1/N, under
 // objectives that are no likelihood (Martens, section 4).
 
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/damping/tikhonov.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/marks.h>
 #include <natgrad/likelihoods/categorical.h>
 #include <natgrad/likelihoods/gaussian.h>

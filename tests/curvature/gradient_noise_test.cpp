@@ -1,5 +1,5 @@
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/gradient_noise.h>
+#include <natgrad/graph/loss_graph.h>
 
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/graph/marks.h>

@@ -1,9 +1,9 @@
-#include "graph/second_derivative.h"
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/hessian.h>
 #include <natgrad/damping/tikhonov.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/marks.h>
 #include <natgrad/optim/natural_gradient.h>
+#include "graph/second_derivative.h"
 
 #include "support/curvature_cases.h"
 #include "support/dense_oracles.h"

@@ -1,10 +1,10 @@
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/classical_gauss_newton.h>
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/curvature/hessian.h>
 #include <natgrad/curvature/monte_carlo_fisher.h>
 #include <natgrad/curvature/penalty_hessian.h>
+#include <natgrad/graph/loss_graph.h>
 #include "linalg/vmap.h"
 
 #include "support/curvature_cases.h"

@@ -1,5 +1,5 @@
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/marquardt_diagonal.h>
+#include <natgrad/graph/loss_graph.h>
 
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/gauss_newton.h>

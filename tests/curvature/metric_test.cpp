@@ -1,5 +1,5 @@
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/metric.h>
+#include <natgrad/graph/loss_graph.h>
 
 #include <natgrad/damping/tikhonov.h>
 #include <natgrad/graph/marks.h>
@@ -265,8 +265,9 @@ TEST(MetricTest, NoiseIsTheTraceOverN) {
   const TwoLayers model;
   const LossGraph graph(model.loss(), model.parameters());
   const auto d = randn({32}, 815).abs();
-  EXPECT_LT(relative_error(Metric(natgrad::diagonal_operator(d)).noise(graph, seeded(816)), d.sum() / 6),
-            kRounding);
+  EXPECT_LT(
+      relative_error(Metric(natgrad::diagonal_operator(d)).noise(graph, seeded(816)), d.sum() / 6),
+      kRounding);
 }
 
 TEST(MetricTest, AsksForNoTermsAndTakesNoPenalties) {

@@ -1,6 +1,6 @@
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/gradient_noise.h>
 #include <natgrad/curvature/monte_carlo_fisher.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/marks.h>
 #include <natgrad/likelihoods/categorical.h>
 #include <natgrad/optim/natural_gradient.h>

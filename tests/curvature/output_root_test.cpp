@@ -1,10 +1,10 @@
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/empirical_fisher.h>
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/curvature/hessian.h>
 #include <natgrad/curvature/monte_carlo_fisher.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/marks.h>
 #include <natgrad/solvers/dual.h>
 

@@ -1,5 +1,5 @@
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/structural_damping.h>
+#include <natgrad/graph/loss_graph.h>
 
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/graph/hidden_states.h>

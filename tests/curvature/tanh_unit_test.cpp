@@ -1,5 +1,5 @@
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/tanh_unit.h>
+#include <natgrad/graph/loss_graph.h>
 
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/metric.h>

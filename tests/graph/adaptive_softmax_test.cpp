@@ -2,9 +2,9 @@
 // over the examples whose label lies in its cluster. (In C++ the module's `.loss` is a plain
 // number: the loss is -output.mean().)
 
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/gauss_newton.h>
+#include <natgrad/graph/loss_graph.h>
 
 #include "support/dense_oracles.h"
 #include "support/graph_readings.h"

@@ -1,9 +1,9 @@
 // Mixed precision: the forward pass in bfloat16 under autocast, parameters and loss in float32.
 
-#include <natgrad/graph/loss_graph.h>
 #include <ATen/autocast_mode.h>
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/gauss_newton.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/marks.h>
 #include <natgrad/optim/natural_gradient.h>
 

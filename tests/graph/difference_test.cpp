@@ -1,8 +1,8 @@
 // Losses of a difference whose two sides both require a gradient: z is the difference.
 
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/gauss_newton.h>
+#include <natgrad/graph/loss_graph.h>
 
 #include "support/dense_oracles.h"
 #include "support/graph_readings.h"

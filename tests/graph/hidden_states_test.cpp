@@ -1,6 +1,6 @@
-#include "graph/second_derivative.h"
 #include <natgrad/graph/loss_graph.h>
 #include "graph/hidden_state_nodes.h"
+#include "graph/second_derivative.h"
 
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/graph/marks.h>

@@ -1,7 +1,7 @@
-#include "graph/backward.h"
-#include "graph/layer_factors.h"
 #include "graph/layers.h"
 #include <torch/csrc/autograd/variable.h>
+#include "graph/backward.h"
+#include "graph/layer_factors.h"
 
 #include "support/dense_oracles.h"
 #include "support/example_networks.h"

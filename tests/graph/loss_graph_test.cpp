@@ -1,6 +1,6 @@
-#include "graph/linearization.h"
 #include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/marks.h>
+#include "graph/linearization.h"
 
 #include "support/dense_oracles.h"
 #include "support/graph_readings.h"

@@ -1,6 +1,6 @@
+#include <natgrad/graph/marks.h>
 #include "graph/mark_nodes.h"
 #include "graph/second_derivative.h"
-#include <natgrad/graph/marks.h>
 
 #include <natgrad/likelihoods/bernoulli.h>
 #include <natgrad/likelihoods/categorical.h>

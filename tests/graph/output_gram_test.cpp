@@ -1,6 +1,6 @@
+#include "graph/output_gram.h"
 #include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/marks.h>
-#include "graph/output_gram.h"
 #include <natgrad/likelihoods/categorical.h>
 
 #include "support/dense_oracles.h"

@@ -1,9 +1,9 @@
 // Parts of the loss that depend on parameters past all terms: their gradient is part of ∇h, their
 // Hessian is exact, and what is no penalty is refused.
 
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/curvature/penalty_hessian.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/marks.h>
 
 #include "support/dense_oracles.h"

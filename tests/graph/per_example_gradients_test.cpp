@@ -1,5 +1,5 @@
-#include <natgrad/graph/loss_graph.h>
 #include <ATen/autocast_mode.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/marks.h>
 #include <natgrad/graph/per_example_gradients.h>
 #include <natgrad/likelihoods/categorical.h>

@@ -1,7 +1,7 @@
+#include "graph/squared_example_gradients.h"
 #include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/marks.h>
 #include <natgrad/graph/per_example_gradients.h>
-#include "graph/squared_example_gradients.h"
 #include <natgrad/likelihoods/categorical.h>
 
 #include "support/dense_oracles.h"

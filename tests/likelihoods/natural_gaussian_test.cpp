@@ -1,6 +1,6 @@
-#include "graph/second_derivative.h"
 #include <natgrad/likelihoods/diagonal_gaussian.h>
 #include <natgrad/likelihoods/natural_gaussian.h>
+#include "graph/second_derivative.h"
 
 #include <cmath>
 #include <numbers>

@@ -1,5 +1,5 @@
-#include "graph/second_derivative.h"
 #include <natgrad/likelihoods/poisson.h>
+#include "graph/second_derivative.h"
 
 #include <cmath>
 #include <numbers>

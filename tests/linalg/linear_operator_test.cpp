@@ -192,9 +192,12 @@ TEST(LinearOperatorTest, InnerProductsAreThoseOfTheMatrix) {
 TEST(LinearOperatorTest, SumsOfDifferentSpacesThrow) {
   const auto map = from_dense(matrix_a());
   expect_error([&] { map + natgrad::diagonal_operator(randn({kSize + 1}, 1)); }, "size 8");
-  expect_error([&] { map + natgrad::diagonal_operator(torch::ones({kSize}, torch::kFloat)); }, "dtype");
+  expect_error([&] { map + natgrad::diagonal_operator(torch::ones({kSize}, torch::kFloat)); },
+               "dtype");
   expect_error(
-      [&] { map + natgrad::diagonal_operator(torch::ones({kSize}, map.options().device(torch::kMeta))); },
+      [&] {
+        map + natgrad::diagonal_operator(torch::ones({kSize}, map.options().device(torch::kMeta)));
+      },
       "device");
 }
 

@@ -1,11 +1,11 @@
 // Steps on a batch in chunks, and on batches of their own for gradient, curvature and trials.
 
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/empirical_fisher.h>
 #include <natgrad/curvature/hessian.h>
 #include <natgrad/curvature/monte_carlo_fisher.h>
 #include <natgrad/damping/levenberg_marquardt.h>
 #include <natgrad/damping/tikhonov.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/optim/natural_gradient.h>
 #include <natgrad/optim/presets.h>
 #include <natgrad/step_control/line_search.h>

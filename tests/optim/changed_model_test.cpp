@@ -1,5 +1,5 @@
-#include "optim/trainable.h"
 #include <natgrad/optim/natural_gradient.h>
+#include "optim/trainable.h"
 
 #include "support/oracles.h"
 

@@ -1,6 +1,6 @@
-#include "optim/trainable.h"
 #include <natgrad/damping/tikhonov.h>
 #include <natgrad/optim/natural_gradient.h>
+#include "optim/trainable.h"
 
 #include <sstream>
 

@@ -2,8 +2,8 @@
 // glm): counts by outcome and treatment. By natural parameters a natural-gradient step is Newton's
 // and iteratively reweighted least squares'.
 
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/fisher.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/marks.h>
 #include <natgrad/likelihoods/poisson.h>
 #include <natgrad/solvers/conjugate_gradients.h>

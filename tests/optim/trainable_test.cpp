@@ -1,5 +1,5 @@
-#include <gtest/gtest.h>
 #include "optim/trainable.h"
+#include <gtest/gtest.h>
 #include <torch/torch.h>
 
 #include "support/oracles.h"

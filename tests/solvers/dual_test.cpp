@@ -1,10 +1,10 @@
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/fisher.h>
-#include "linalg/norm.h"
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/solvers/cholesky.h>
 #include <natgrad/solvers/direct.h>
 #include <natgrad/solvers/dual.h>
 #include <natgrad/solvers/dual_or_conjugate_gradient.h>
+#include "linalg/norm.h"
 
 #include "support/oracles.h"
 
@@ -152,7 +152,8 @@ TEST_F(DualTest, WhatItCannotSolveIsRefused) {
   expect_error([&] { Dual().solve(A, b); }, "lambda");
   expect_error([&] { Dual().solve(A + -0.5, b); }, "lambda");
   expect_error([&] { Dual().solve(from_dense(explicit_matrix(rows, 1, 1)), b); }, "Fisher()");
-  expect_error([&] { Dual().solve((A + 1) + natgrad::diagonal_operator(b.square()), b); }, "Fisher()");
+  expect_error([&] { Dual().solve((A + 1) + natgrad::diagonal_operator(b.square()), b); },
+               "Fisher()");
   expect_error([&] { Dual().solve(-1 * A + 1, b); }, "Fisher()");
   expect_error([&] { Dual().limit(kRows - 1).solve(A + 1, b); }, "natgrad::Dual().limit(6)");
   expect_error([&] { Dual().solve(A + 1, randn({kSize + 1}, 5)); }, "right-hand side");

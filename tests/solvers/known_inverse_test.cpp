@@ -24,12 +24,14 @@ TEST(SolveDirectlyTest, AnswersTheSolutionAndWhatItIsWorth) {
 }
 
 TEST(SolveDirectlyTest, ASingularMatrixIsReported) {
-  const auto solution = solve_directly({natgrad::diagonal_operator(numbers({1, 0})), numbers({1, 1})});
+  const auto solution =
+      solve_directly({natgrad::diagonal_operator(numbers({1, 0})), numbers({1, 1})});
   EXPECT_EQ(solution.summary.termination, Termination::NonFinite);
 }
 
 TEST(SolveDirectlyTest, AnIndefiniteMatrixIsReported) {
-  const auto solution = solve_directly({natgrad::diagonal_operator(numbers({1, -3})), numbers({0.1, 2})});
+  const auto solution =
+      solve_directly({natgrad::diagonal_operator(numbers({1, -3})), numbers({0.1, 2})});
   EXPECT_EQ(solution.summary.termination, Termination::NegativeCurvature);
 }
 

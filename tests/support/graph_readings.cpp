@@ -1,5 +1,5 @@
-#include <natgrad/graph/loss_graph.h>
 #include "support/graph_readings.h"
+#include <natgrad/graph/loss_graph.h>
 
 #include <torch/csrc/autograd/variable.h>
 

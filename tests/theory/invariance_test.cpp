@@ -3,8 +3,8 @@
 // to 9). A is said to be invertible there; that C is suffices: the A of the empirical Fisher matrix
 // has rank one, and A may be indefinite.
 
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/empirical_fisher.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/likelihoods/bernoulli.h>
 
 #include "theory/reparameterisation.h"

@@ -1,8 +1,8 @@
 // How many directions the Fisher matrix and the empirical one know: at most rank(F_R) |S| and |S|
 // (Martens, "New perspectives", section 7).
 
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/empirical_fisher.h>
+#include <natgrad/graph/loss_graph.h>
 
 #include "theory/small_network.h"
 

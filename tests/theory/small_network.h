@@ -4,10 +4,10 @@
 // claims about most networks, and about examples one by one. With it, what theory's tests ask the
 // library for.
 
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/damping/tikhonov.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/marks.h>
 #include <natgrad/likelihoods/categorical.h>
 #include <natgrad/likelihoods/gaussian.h>

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <natgrad/export.h>
 #include <natgrad/curvature/fisher.h>
+#include <natgrad/export.h>
 
 namespace natgrad {
 
@@ -13,11 +13,11 @@ namespace natgrad {
 /// over its observations). Its expectation is tr(F)/N for a mean over N examples, and scales as the
 /// loss does. Costs one backward pass; a 0-d tensor on the device. Throws as `fisher` does.
 NATGRAD_EXPORT torch::Tensor gradient_noise(const LossGraph& graph, at::Generator generator,
-                             FisherWeights weights = FisherWeights::OfTheLoss);
+                                            FisherWeights weights = FisherWeights::OfTheLoss);
 
 /// vᵀCv/N with v of random signs: for equal weights the same expectation, of a curvature C that has
 /// no likelihood behind it, at the cost of one product. Not below zero.
 NATGRAD_EXPORT torch::Tensor probed_noise(const LossGraph& graph, const LinearOperator& C,
-                           at::Generator generator);
+                                          at::Generator generator);
 
 }  // namespace natgrad

@@ -1,7 +1,8 @@
 #pragma once
 
-#include <natgrad/export.h>
 #include <natgrad/curvature/curvature.h>
+#include <natgrad/export.h>
+#include <natgrad/linalg/parameters.h>
 
 #include <functional>
 #include <utility>

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <natgrad/export.h>
 #include <natgrad/curvature/fisher.h>
+#include <natgrad/export.h>
 
 namespace natgrad {
 
@@ -12,7 +12,8 @@ namespace natgrad {
 ///
 /// so that what Jᵀ makes of it has the covariance F = Σ sᵢ Jᵢᵀ F_R Jᵢ, and no target is needed.
 /// Costs a product with B. Throws `c10::Error` as `fisher` does, and for negative weights.
-NATGRAD_EXPORT std::vector<torch::Tensor> output_noise(const LossGraph& graph, at::Generator generator,
-                                        FisherWeights weights = FisherWeights::OfTheLoss);
+NATGRAD_EXPORT std::vector<torch::Tensor> output_noise(
+    const LossGraph& graph, at::Generator generator,
+    FisherWeights weights = FisherWeights::OfTheLoss);
 
 }  // namespace natgrad

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <natgrad/export.h>
 #include <natgrad/curvature/curvature.h>
+#include <natgrad/export.h>
 
 namespace natgrad {
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <natgrad/export.h>
 #include <natgrad/damping/damping.h>
+#include <natgrad/export.h>
 #include <torch/arg.h>
 
 #include <cstdint>

@@ -22,6 +22,7 @@ enum class HiddenDistance {
 /// loss is read, no product, no gradient. Mark each state once, and compute on from what this
 /// returns, not from h. The cross-entropies keep h, which is not to be changed in place afterwards.
 /// Throws `c10::Error` for an h without dimensions.
-NATGRAD_EXPORT torch::Tensor hidden(const torch::Tensor& h, HiddenDistance distance = HiddenDistance::Squared);
+NATGRAD_EXPORT torch::Tensor hidden(const torch::Tensor& h,
+                                    HiddenDistance distance = HiddenDistance::Squared);
 
 }  // namespace natgrad

@@ -115,6 +115,7 @@ NATGRAD_EXPORT std::vector<torch::Tensor> sum_by_output(
 /// Whether some of the outputs z are finite: then a loss that is NaN comes from the data, not from
 /// the parameters. Outputs that `natgrad::outputs` marks without a distribution are not kept in the
 /// graph, and count as not finite. Throws as `find_parts` does.
-NATGRAD_EXPORT bool has_finite_outputs(const torch::Tensor& loss, const std::vector<torch::Tensor>& parameters);
+NATGRAD_EXPORT bool has_finite_outputs(const torch::Tensor& loss,
+                                       const std::vector<torch::Tensor>& parameters);
 
 }  // namespace natgrad

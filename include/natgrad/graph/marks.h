@@ -1,8 +1,8 @@
 #pragma once
 
+#include <ATen/core/Reduction.h>
 #include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
-#include <ATen/core/Reduction.h>
 
 #include <concepts>
 #include <memory>
@@ -16,8 +16,9 @@ namespace natgrad {
 /// Reduction: `Mean` sums over an example's outputs and averages over the examples, dimension 0 of
 /// z (the paper's eq. 1); `Sum` sums over all; `None` gives one number per observation. Throws as
 /// the family's `check_targets` does.
-NATGRAD_EXPORT torch::Tensor nll(std::shared_ptr<const Likelihood> likelihood, const torch::Tensor& y,
-                  at::Reduction::Reduction reduction = at::Reduction::Mean);
+NATGRAD_EXPORT torch::Tensor nll(std::shared_ptr<const Likelihood> likelihood,
+                                 const torch::Tensor& y,
+                                 at::Reduction::Reduction reduction = at::Reduction::Mean);
 
 template <std::derived_from<Likelihood> Family>
 torch::Tensor nll(Family likelihood, const torch::Tensor& y,

@@ -72,7 +72,7 @@ class NATGRAD_EXPORT Likelihood {
 
 /// Throws `c10::Error` "`what`, but y[i, j] = value" for the first element where `valid` is false,
 /// with `name` for y.
-NATGRAD_EXPORT void check_support(const torch::Tensor& y, const torch::Tensor& valid, const std::string& what,
-                   const std::string& name = "y");
+NATGRAD_EXPORT void check_support(const torch::Tensor& y, const torch::Tensor& valid,
+                                  const std::string& what, const std::string& name = "y");
 
 }  // namespace natgrad

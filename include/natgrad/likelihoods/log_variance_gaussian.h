@@ -6,7 +6,8 @@
 namespace natgrad {
 
 /// Gaussians by mean and logarithm of the variance: z = (μ, η), σ² = e^η (z is [N, 2M, ...]: along
-/// dimension 1 the M first parameters, then the M second ones; y floating, [N, M, ...], finite). The usual form of `gaussian_nll_loss` with a learnt variance.
+/// dimension 1 the M first parameters, then the M second ones; y floating, [N, M, ...], finite).
+/// The usual form of `gaussian_nll_loss` with a learnt variance.
 ///
 ///     log r = -(y - μ)²/(2σ²) - ½ η - ½ log 2π,  score = ((y - μ)/σ², ½ (y - μ)²/σ² - ½),
 ///     F_R = diag(1/σ², ½),  B = diag(1/σ, √½).

@@ -25,8 +25,8 @@ struct NATGRAD_EXPORT Estimate {
 ///     2 Σ_{i≠j} a_ij² / M (Rademacher),  2‖A‖_F² / M (normal).
 ///
 /// Costs M products. Throws for M < 1.
-NATGRAD_EXPORT Estimate hutchinson_trace(const LinearOperator& A, int64_t probes, at::Generator generator,
-                          Probes kind = Probes::Rademacher);
+NATGRAD_EXPORT Estimate hutchinson_trace(const LinearOperator& A, int64_t probes,
+                                         at::Generator generator, Probes kind = Probes::Rademacher);
 
 /// diag A = E[v ⊙ A v] over M probes (Bekas, Kokiopoulou & Saad 2007); [P], in double. Unbiased,
 /// with the variance of element i
@@ -34,8 +34,9 @@ NATGRAD_EXPORT Estimate hutchinson_trace(const LinearOperator& A, int64_t probes
 ///     Σ_{j≠i} a_ij² / M (Rademacher),  (a_ii² + Σ_j a_ij²) / M (normal).
 ///
 /// Costs M products. Throws for M < 1.
-NATGRAD_EXPORT Estimate hutchinson_diagonal(const LinearOperator& A, int64_t probes, at::Generator generator,
-                             Probes kind = Probes::Rademacher);
+NATGRAD_EXPORT Estimate hutchinson_diagonal(const LinearOperator& A, int64_t probes,
+                                            at::Generator generator,
+                                            Probes kind = Probes::Rademacher);
 
 /// diag A, [P], by P products with unit vectors.
 NATGRAD_EXPORT torch::Tensor exact_diagonal(const LinearOperator& A);

@@ -49,6 +49,7 @@ struct NATGRAD_EXPORT Eigenpairs {
 ///
 /// Costs one product an iteration and one for each residual. Throws for options out of range and
 /// products that are not finite.
-NATGRAD_EXPORT Eigenpairs leading_eigenpairs(const LinearOperator& A, const LanczosOptions& options = {});
+NATGRAD_EXPORT Eigenpairs leading_eigenpairs(const LinearOperator& A,
+                                             const LanczosOptions& options = {});
 
 }  // namespace natgrad

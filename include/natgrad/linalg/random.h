@@ -13,7 +13,8 @@ NATGRAD_EXPORT at::Generator make_generator(uint64_t seed, uint64_t stream = 0);
 /// means the same on every device.
 NATGRAD_EXPORT torch::Tensor random_signs_like(const torch::Tensor& t, at::Generator& generator);
 /// Standard normal numbers of the same kind.
-NATGRAD_EXPORT torch::Tensor random_normal(torch::IntArrayRef shape, const torch::TensorOptions& options,
-                            at::Generator& generator);
+NATGRAD_EXPORT torch::Tensor random_normal(torch::IntArrayRef shape,
+                                           const torch::TensorOptions& options,
+                                           at::Generator& generator);
 
 }  // namespace natgrad

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <natgrad/export.h>
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/damping/proximal.h>
+#include <natgrad/export.h>
 #include <natgrad/preconditioners/preconditioner.h>
 #include <natgrad/solvers/dual_or_conjugate_gradient.h>
 #include <natgrad/step_control/learning_rate.h>

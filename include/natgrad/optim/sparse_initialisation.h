@@ -34,6 +34,6 @@ struct NATGRAD_EXPORT SparseInitialisation {
 ///
 /// Throws `c10::Error` for options out of range, and if there is no such layer.
 NATGRAD_EXPORT void sparse_initialisation(torch::nn::Module& module, at::Generator generator,
-                           const SparseInitialisation& options = {});
+                                          const SparseInitialisation& options = {});
 
 }  // namespace natgrad

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <natgrad/export.h>
 #include <natgrad/curvature/fisher.h>
-#include <natgrad/linalg/parameters.h>
+#include <natgrad/export.h>
 #include <natgrad/linalg/linear_operator.h>
+#include <natgrad/linalg/parameters.h>
 #include <torch/arg.h>
 
 #include <optional>
@@ -62,11 +62,11 @@ struct NATGRAD_EXPORT KroneckerOptions {
 /// M (in² + out²) operations a layer. Throws `c10::Error` as `fisher` does, for negative weights,
 /// and for options out of range.
 NATGRAD_EXPORT KroneckerFactors kronecker_factors(const LossGraph& graph, at::Generator generator,
-                                   const KroneckerOptions& options = {});
+                                                  const KroneckerOptions& options = {});
 
 /// The matrix that the factors stand for.
 NATGRAD_EXPORT LinearOperator kronecker_product(const KroneckerFactors& factors,
-                                 const ParameterLayout& parameters);
+                                                const ParameterLayout& parameters);
 
 /// The factors of the damped inverse (Martens & Grosse 2015, section 6.3), of each block
 ///

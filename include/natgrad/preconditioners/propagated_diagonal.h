@@ -1,7 +1,7 @@
 #pragma once
 
-#include <natgrad/export.h>
 #include <natgrad/curvature/fisher.h>
+#include <natgrad/export.h>
 #include <natgrad/preconditioners/preconditioner.h>
 #include <torch/arg.h>
 

@@ -19,6 +19,6 @@ namespace natgrad {
 ///
 /// Throws `c10::Error` for c < 0, mismatched vectors, numbers that are not finite, and gᵀF⁻¹g < 0.
 NATGRAD_EXPORT torch::Tensor kl_constrained_step(const torch::Tensor& natural_direction,
-                                  const torch::Tensor& gradient, double c);
+                                                 const torch::Tensor& gradient, double c);
 
 }  // namespace natgrad

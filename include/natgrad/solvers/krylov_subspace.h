@@ -25,9 +25,10 @@ struct NATGRAD_EXPORT KrylovBasis {
 ///
 /// Throws `c10::Error` for K < 1, mismatched sizes, a b or previous that is not finite, and a
 /// preconditioner with bᵀM b ≤ 0.
-NATGRAD_EXPORT KrylovBasis krylov_basis(const LinearOperator& A, const torch::Tensor& b, int64_t dimension,
-                         const torch::Tensor& previous = {},
-                         const std::optional<LinearOperator>& preconditioner = std::nullopt);
+NATGRAD_EXPORT KrylovBasis
+krylov_basis(const LinearOperator& A, const torch::Tensor& b, int64_t dimension,
+             const torch::Tensor& previous = {},
+             const std::optional<LinearOperator>& preconditioner = std::nullopt);
 
 /// U max(Λ, ε max Λ) Uᵀ for a symmetric matrix U Λ Uᵀ: the damping of Krylov subspace descent
 /// (Vinyals & Povey 2012). Throws `c10::Error` for ε outside (0, 1] and a matrix without a positive

@@ -26,12 +26,14 @@ struct NATGRAD_EXPORT Expectations {
 /// Exact for a quadratic f, as of a Gaussian target, and deterministic. Costs f and its gradient at
 /// 2d points, in one batch of [2d, d]: for large d take samples. Throws if f answers another shape
 /// than [S] or does not depend on θ.
-NATGRAD_EXPORT Expectations expectations_by_cubature(const LogJoint& log_joint, const MeanFieldGaussian& q);
+NATGRAD_EXPORT Expectations expectations_by_cubature(const LogJoint& log_joint,
+                                                     const MeanFieldGaussian& q);
 
 /// By k pairs of reparameterised samples μ ± σ ⊙ ε, ε ~ N(0, I), and the same identity: unbiased.
 /// The gradient of a quadratic f is exact. Costs f and its gradient at 2k points, in one batch.
 /// Throws as above and for k < 1.
-NATGRAD_EXPORT Expectations expectations_by_sampling(const LogJoint& log_joint, const MeanFieldGaussian& q,
-                                      int64_t pairs, at::Generator generator);
+NATGRAD_EXPORT Expectations expectations_by_sampling(const LogJoint& log_joint,
+                                                     const MeanFieldGaussian& q, int64_t pairs,
+                                                     at::Generator generator);
 
 }  // namespace natgrad

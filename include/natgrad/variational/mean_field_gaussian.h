@@ -20,9 +20,9 @@ class NATGRAD_EXPORT MeanFieldGaussian {
   int64_t size() const { return mean_.numel(); }
   const torch::Tensor& mean() const { return mean_; }
   const torch::Tensor& standard_deviation() const { return sigma_; }
-  torch::Tensor variance() const { return sigma_.square(); }
-  torch::Tensor lambda_1() const { return mean_ / variance(); }
-  torch::Tensor lambda_2() const { return -0.5 / variance(); }
+  torch::Tensor variance() const;
+  torch::Tensor lambda_1() const;
+  torch::Tensor lambda_2() const;
 
   /// log q of points [S, d], [S].
   torch::Tensor log_prob(const torch::Tensor& theta) const;

@@ -1,8 +1,8 @@
 // What a user would write first: trains a tiny classifier, and asks for a product with its Fisher
 // matrix. Ends with 1 if the loss has not fallen, or the matrix is not what it must be.
 
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvatures.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/natgrad.h>
 #include <natgrad/operators.h>
 #include <torch/torch.h>
