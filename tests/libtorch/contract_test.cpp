@@ -1,6 +1,7 @@
 // The types of LibTorch's nodes, which input is z, and what they have saved.
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "libtorch/contract.h"
@@ -189,13 +190,15 @@ TEST(SavedContract, ALinearLayerIsAddmmOfItsTransposedWeight) {
   EXPECT_TRUE(leads_to(transpose.next_edge(0), w)) << kSaved;
 }
 
-TEST(SavedContract, ALinearLayerOfThreeDimensionsIsAViewOfOneOfTwo) {
-  const auto w = variable({3, 4}, 19), b = variable({3}, 20);
-  const auto s = F::linear(randn({2, 5, 4}, 21), w, b);
-  EXPECT_TRUE(is_reshape(node_of(s))) << node_of(s).name() << mend("nodes.cpp (is_reshape)");
-  const auto& below = node_of(s).next_edge(0);
-  EXPECT_EQ(op_of(*below.function), Op::Addmm) << below.function->name() << mend("nodes.cpp");
-  EXPECT_EQ(shape_at(below), at::IntArrayRef({10, 3})) << mend("nodes.cpp");
+TEST(SavedContract, ALinearLayerOfThreeDimensionsIsAReshapeOfOneOfTwo) {
+  const auto a = randn({2, 5, 4}, 21), w = variable({3, 4}, 19), b = variable({3}, 20);
+  for (const auto& [s, op] :
+       {std::pair(a.matmul(w.t()), Op::Mm), {at::linear(a, w, b), Op::Addmm}}) {
+    ASSERT_TRUE(is_reshape(node_of(s))) << node_of(s).name() << mend("nodes.cpp (is_reshape)");
+    const auto& below = node_of(s).next_edge(0);
+    EXPECT_EQ(op_of(*below.function), op) << below.function->name() << mend("nodes.cpp");
+    EXPECT_EQ(shape_at(below), at::IntArrayRef({10, 3})) << mend("nodes.cpp");
+  }
 }
 
 TEST(SavedContract, ConvolutionsKeepInputAndGeometry) {

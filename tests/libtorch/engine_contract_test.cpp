@@ -155,9 +155,10 @@ TEST_F(FunctorchContract, ATensorStandsForItsSlices) {
 }
 
 TEST_F(FunctorchContract, ValuesHaveTheSlicesInFrontWhereverAnOpPutThem) {
+  const auto matrix = randn({3, 4}, 72);
   const VmapLevel level(5);
   const auto slice = level.enter(batch);
-  const auto product = randn({3, 4}, 72).mm(slice.unsqueeze(1)).squeeze(1);
+  const auto product = matrix.mm(slice.unsqueeze(1)).squeeze(1);
   EXPECT_EQ(batch_values(product).sizes(), at::IntArrayRef({5, 3})) << kFunctorch;
 }
 
