@@ -1,9 +1,8 @@
 #include "graph/backward.h"
-#include <torch/csrc/autograd/engine.h>
-#include <torch/csrc/autograd/function.h>
 #include <torch/torch.h>
 
-#include <string_view>
+#include "libtorch/engine.h"
+#include "libtorch/errors.h"
 
 namespace natgrad::detail {
 
@@ -11,24 +10,21 @@ using torch::Tensor;
 
 namespace {
 
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
-
 [[noreturn]] void explain(const c10::Error& error) {
   const std::string what = error.what_without_backtrace();
+  const auto kind = kind_of(error);
   TORCH_CHECK(
-      !contains(what, "backward through the graph a second time"),
+      kind != GraphError::Freed,
       "natgrad: the graph of this loss has been freed. Drop the line `loss.backward();` before the "
       "step (natgrad needs no .grad), or keep the graph with `loss.backward({}, "
       "/*retain_graph=*/true);`, and make a new loss for every step.");
-  TORCH_CHECK(!contains(what, "modified by an inplace operation"),
+  TORCH_CHECK(kind != GraphError::ChangedInPlace,
               "natgrad: a tensor of this loss's graph was changed in place since; most likely a "
               "parameter, by an earlier step on the same loss or by hand. Compute a new loss for "
               "every step. LibTorch says: ",
               what);
   TORCH_CHECK_NOT_IMPLEMENTED(
-      !contains(what, "is not implemented") && !contains(what, "not differentiable"),
+      kind != GraphError::NotDifferentiable,
       "natgrad: an op of the network or of the loss cannot be differentiated twice, which "
       "curvature products need: ",
       what,
@@ -40,15 +36,6 @@ bool contains(std::string_view text, std::string_view part) {
 }
 
 }  // namespace
-
-torch::IntArrayRef shape_at(const torch::autograd::Edge& edge) {
-  return C10_AS_INTARRAYREF_SLOW(
-      edge.function->input_metadata(edge.input_nr).shape_as_dim_vector());
-}
-
-torch::TensorOptions options_at(const torch::autograd::Edge& edge) {
-  return edge.function->input_metadata(edge.input_nr).options();
-}
 
 void with_graph_errors(const std::function<void()>& read) {
   try {
@@ -68,9 +55,7 @@ std::vector<Tensor> backward(const torch::autograd::edge_list& roots,
   std::vector<Tensor> gradients(inputs.size());
   if (roots.empty() || valid.empty()) return gradients;
   with_graph_errors([&] {
-    auto arrived = torch::autograd::Engine::get_default_engine().execute(
-        roots, cotangents, /*keep_graph=*/true, /*create_graph=*/pass == Pass::Differentiable,
-        /*accumulate_grad=*/false, valid);
+    auto arrived = run_engine(roots, cotangents, valid, pass == Pass::Differentiable);
     for (size_t i = 0, k = 0; i < inputs.size(); ++i) {
       if (inputs[i].is_valid()) gradients[i] = std::move(arrived[k++]);
     }

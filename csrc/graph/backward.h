@@ -8,6 +8,8 @@
 #include <functional>
 #include <vector>
 
+#include "libtorch/edges.h"
+
 namespace natgrad::detail {
 
 /// Whether the result of a backward pass can be differentiated again.
@@ -24,10 +26,6 @@ std::vector<torch::Tensor> backward(const torch::autograd::edge_list& roots,
                                     const std::vector<torch::Tensor>& cotangents,
                                     const torch::autograd::edge_list& inputs,
                                     Pass pass = Pass::Plain);
-
-/// Shape, and dtype and device, of the tensor that an edge stands for.
-torch::IntArrayRef shape_at(const torch::autograd::Edge& edge);
-torch::TensorOptions options_at(const torch::autograd::Edge& edge);
 
 /// Runs `read` on the graph's saved tensors, with the same translation of errors.
 void with_graph_errors(const std::function<void()>& read);

@@ -1,39 +1,20 @@
 #include "graph/coupled_examples.h"
 
-#include <torch/csrc/autograd/generated/Functions.h>
 #include <torch/types.h>
 #include "graph/backward.h"
 
 #include "graph/depth_first.h"
+#include "libtorch/nodes.h"
 
 namespace natgrad::detail {
-namespace {
 
 using torch::autograd::Node;
-using namespace torch::autograd::generated;  // NOLINT: the names of LibTorch's own nodes
-
-template <class Normalisation>
-bool is_training(Node& node) {
-  const auto* normalisation = dynamic_cast<Normalisation*>(&node);
-  return normalisation && normalisation->training;
-}
-
-bool is_batch_normalisation_in_training(Node& node) {
-  return is_training<NativeBatchNormBackward0>(node) ||
-         is_training<CudnnBatchNormBackward0>(node) ||
-         is_training<MiopenBatchNormBackward0>(node) ||
-         is_training<NativeBatchNormLegitBackward0>(node) ||
-         is_training<NativeBatchNormLegitBackward1>(node) ||
-         dynamic_cast<BatchNormWithUpdateBackward0*>(&node);
-}
-
-}  // namespace
 
 void check_examples_are_independent(const torch::autograd::edge_list& roots) {
   for (const auto& root : roots) {
     depth_first(root.function.get(), [](Node& node, Node*) {
       if (!is_batch_normalisation_in_training(node)) return true;
-      const auto batch = shape_at({c10::intrusive_ptr<Node>::reclaim_copy(&node), 0})[0];
+      const auto batch = shape_at(result_of(node))[0];
       TORCH_CHECK(
           batch == 1, "natgrad: batch normalisation in training mode (", node.name(),
           ", a batch of ", batch,

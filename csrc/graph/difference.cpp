@@ -3,8 +3,6 @@
 #include <natgrad/linalg/parameters.h>
 #include <torch/torch.h>
 
-#include "graph/saved.h"
-
 namespace natgrad::detail {
 
 using torch::Tensor;

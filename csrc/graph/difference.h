@@ -21,6 +21,12 @@ struct DifferenceLoss {
   std::function<torch::Tensor(const torch::Tensor& d, const torch::Tensor& zero)> loss;
 };
 
+/// ∂loss/∂(one element), for a node that sums elements or averages them.
+inline torch::Tensor per_element(const torch::Tensor& coefficient, int64_t reduction,
+                                 const torch::Tensor& elements) {
+  return reduction == at::Reduction::Mean ? coefficient / elements.numel() : coefficient;
+}
+
 /// Throws `c10::Error` if the arguments were broadcast against each other.
 TermReading read_difference(torch::autograd::Node& node, const torch::Tensor& coefficient,
                             const DifferenceLoss& loss);

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "graph/depth_first.h"
-#include "graph/saved.h"
+#include "libtorch/saved.h"
 
 namespace natgrad {
 
@@ -77,13 +77,13 @@ std::vector<HiddenState> detail::hidden_states(const LossGraph& graph) {
   const auto read = [&](Node& node, Node*) {
     if (auto* mark = dynamic_cast<HiddenStateNode*>(&node)) {
       states.push_back(
-          {{c10::intrusive_ptr<Node>::reclaim_copy(mark), 0}, distance_hessian(*mark)});
+          {result_of(*mark), distance_hessian(*mark)});
     }
     return true;
   };
   with_graph_errors([&] { depth_first(graph.root().function.get(), read); });
   std::stable_sort(states.begin(), states.end(), [](const auto& a, const auto& b) {
-    return a.edge.function->sequence_nr() < b.edge.function->sequence_nr();
+    return is_earlier(*a.edge.function, *b.edge.function);
   });
   return states;
 }

@@ -1,15 +1,17 @@
 #include "graph/layers.h"
-#include <torch/csrc/autograd/generated/Functions.h>
 #include <torch/torch.h>
 #include "graph/backward.h"
 #include "graph/linearization.h"
 
 #include <algorithm>
+#include <set>
+#include <string>
 #include <unordered_map>
 #include <utility>
 
 #include "graph/parameter_uses.h"
-#include "graph/saved.h"
+#include "libtorch/degradations.h"
+#include "libtorch/edges.h"
 
 namespace natgrad::detail {
 namespace {
@@ -18,26 +20,8 @@ using torch::Tensor;
 using torch::autograd::Edge;
 using torch::autograd::edge_list;
 using torch::autograd::Node;
-using namespace torch::autograd::generated;  // NOLINT: the names of LibTorch's own nodes
-
-bool is_reshape(const Node& node) {
-  return dynamic_cast<const ViewBackward0*>(&node) ||
-         dynamic_cast<const UnsafeViewBackward0*>(&node) ||
-         dynamic_cast<const ReshapeAliasBackward0*>(&node);
-}
-
-Edge result_of(Node& node) { return {c10::intrusive_ptr<Node>::reclaim_copy(&node), 0}; }
 
 torch::IntArrayRef shape_of_result(Node& node) { return shape_at(result_of(node)); }
-
-/// One number for each dimension; LibTorch keeps a single one for all as it was given.
-std::vector<int64_t> for_each_dimension(const std::vector<c10::SymInt>& symbols, size_t dims) {
-  std::vector<int64_t> numbers;
-  for (size_t d = 0; d < dims; ++d) {
-    numbers.push_back(symbols[symbols.size() == 1 ? 0 : d].expect_int());
-  }
-  return numbers;
-}
 
 Layer layer_of(Layer::Kind kind, Node& node) {
   Layer layer;
@@ -46,8 +30,6 @@ Layer layer_of(Layer::Kind kind, Node& node) {
   layer.rows = layer.batch = shape_of_result(node)[0];
   return layer;
 }
-
-bool is_one(const at::Scalar& number) { return number.toDouble() == 1; }
 
 /// A product s = a·mat2, where the parameter is mat2.
 Layer linear_with_weight(Node& node, size_t parameter, const Tensor& a, bool is_transposed) {
@@ -58,30 +40,30 @@ Layer linear_with_weight(Node& node, size_t parameter, const Tensor& a, bool is_
   return layer;
 }
 
-std::optional<Layer> read_addmm(AddmmBackward0& node, size_t parameter, const Use& use,
-                                const Tensor& value) {
-  if (use.at.input == 2 && is_one(node.alpha)) {
-    return linear_with_weight(node, parameter, saved(node.mat1_, node), use.is_transposed);
+std::optional<Layer> read_addmm(Node& node, size_t parameter, const Use& use, const Tensor& value) {
+  const auto [alpha, beta] = scales_of_addmm(node);
+  if (use.at.input == 2 && alpha == 1) {
+    return linear_with_weight(node, parameter, saved_left(node), use.is_transposed);
   }
   const bool is_row = value.dim() == 1 && value.numel() == shape_of_result(node)[1];
-  if (use.at.input != 0 || !is_one(node.beta) || !is_row) return std::nullopt;
+  if (use.at.input != 0 || beta != 1 || !is_row) return std::nullopt;
   auto layer = layer_of(Layer::Kind::Linear, node);
   layer.bias = parameter;
   return layer;
 }
 
-std::optional<Layer> read_convolution(ConvolutionBackward0& node, size_t parameter,
-                                      const Use& use) {
+std::optional<Layer> read_mm(Node& node, size_t parameter, const Use& use) {
+  if (use.at.input != 1) return std::nullopt;
+  return linear_with_weight(node, parameter, saved_left(node), use.is_transposed);
+}
+
+std::optional<Layer> read_convolution(Node& node, size_t parameter, const Use& use) {
   if (use.at.input == 0 || use.is_transposed) return std::nullopt;
   auto layer = layer_of(Layer::Kind::Convolution, node);
-  const auto spatial = [dims = shape_of_result(node).size() - 2](const auto& symbols) {
-    return for_each_dimension(symbols, dims);
-  };
-  layer.geometry = {spatial(node.stride), spatial(node.padding), spatial(node.dilation),
-                    node.groups.expect_int(), node.transposed};
+  layer.geometry = geometry_of(node);
   if (use.at.input == 1) {
     layer.weight = parameter;
-    layer.input = saved(node.input_, node);
+    layer.input = saved_image(node);
   } else {
     layer.bias = parameter;
   }
@@ -94,9 +76,9 @@ bool broadcasts_along_rows(const Tensor& value, torch::IntArrayRef result) {
   return value.dim() < dims || (dims > 0 && value.dim() == dims && value.size(0) == 1);
 }
 
-std::optional<Layer> read_addition(AddBackward0& node, size_t parameter, const Use& use,
+std::optional<Layer> read_addition(Node& node, size_t parameter, const Use& use,
                                    const Tensor& value) {
-  const bool is_plain = use.at.input == 0 || is_one(node.alpha);
+  const bool is_plain = use.at.input == 0 || alpha_of(node) == 1;
   const auto shape = shape_of_result(node);
   if (!is_plain || use.is_transposed || !broadcasts_along_rows(value, shape)) return std::nullopt;
   auto layer = layer_of(Layer::Kind::Bias, node);
@@ -107,30 +89,34 @@ std::optional<Layer> read_addition(AddBackward0& node, size_t parameter, const U
 }
 
 std::optional<Layer> read_layer(const Use& use, size_t parameter, const Tensor& value) {
-  Node* node = use.at.node;
-  if (auto* addmm = dynamic_cast<AddmmBackward0*>(node)) {
-    return read_addmm(*addmm, parameter, use, value);
+  if (!use.at.node) return std::nullopt;
+  Node& node = *use.at.node;
+  switch (op_of(node)) {
+    case Op::Addmm:
+      return read_addmm(node, parameter, use, value);
+    case Op::Mm:
+      return read_mm(node, parameter, use);
+    case Op::Convolution:
+      return read_convolution(node, parameter, use);
+    case Op::Add:
+      return read_addition(node, parameter, use, value);
+    default:
+      return std::nullopt;
   }
-  if (auto* mm = dynamic_cast<MmBackward0*>(node)) {
-    if (use.at.input != 1) return std::nullopt;
-    return linear_with_weight(*mm, parameter, saved(mm->self_, *mm), use.is_transposed);
-  }
-  if (auto* convolution = dynamic_cast<ConvolutionBackward0*>(node)) {
-    return read_convolution(*convolution, parameter, use);
-  }
-  if (auto* addition = dynamic_cast<AddBackward0*>(node)) {
-    return read_addition(*addition, parameter, use, value);
-  }
-  return std::nullopt;
 }
 
-/// All layers that the parameter takes part in; nothing if it meets any other op.
+/// All layers that the parameter takes part in; nothing if it meets any other op, and then that
+/// op's name in `unread`.
 std::optional<std::vector<Layer>> layers_with(size_t parameter, const Tensor& value,
-                                              const Edge& edge, const Consumers& consumers) {
+                                              const Edge& edge, const Consumers& consumers,
+                                              std::set<std::string>& unread) {
   std::vector<Layer> layers;
   for (const auto& use : uses_of(edge, consumers)) {
     auto layer = read_layer(use, parameter, value);
-    if (!layer) return std::nullopt;
+    if (!layer) {
+      unread.insert(use.at.node ? use.at.node->name() : "the outputs");
+      return std::nullopt;
+    }
     layers.push_back(std::move(*layer));
   }
   return layers;
@@ -184,7 +170,7 @@ void attach_biases(std::vector<Layer>& layers,
                    const Consumers& consumers, const ParameterLayout& parameters) {
   const auto is_attached = [&](const Layer& addition) {
     if (addition.kind != Layer::Kind::Bias) return false;
-    if (!is_one(static_cast<AddBackward0&>(*addition.output.function).alpha)) return false;
+    if (alpha_of(*addition.output.function) != 1) return false;
     for (const size_t input : {0, 1}) {
       const auto found = places.find(sole_summand(addition, input, consumers));
       if (found == places.end()) continue;
@@ -210,6 +196,15 @@ void attach_biases(std::vector<Layer>& layers,
   layers = std::move(kept);
 }
 
+double coverage_of(const Layers& found, const ParameterLayout& parameters) {
+  if (parameters.size() == 0) return 1;
+  int64_t covered = 0;
+  for (size_t i = 0; i < found.covers.size(); ++i) {
+    if (found.covers[i]) covered += parameters.tensors()[i].numel();
+  }
+  return static_cast<double>(covered) / static_cast<double>(parameters.size());
+}
+
 }  // namespace
 
 Layers find_layers(const edge_list& roots, const ParameterLayout& parameters) {
@@ -218,9 +213,10 @@ Layers find_layers(const edge_list& roots, const ParameterLayout& parameters) {
   const auto edges = edges_of(parameters.tensors());
   Layers found;
   std::unordered_map<const Node*, size_t> places;
+  std::set<std::string> unread;
   with_graph_errors([&] {
     for (size_t i = 0; i < edges.size(); ++i) {
-      auto layers = layers_with(i, parameters.tensors()[i], edges[i], consumers);
+      auto layers = layers_with(i, parameters.tensors()[i], edges[i], consumers, unread);
       found.covers.push_back(layers.has_value());
       if (!layers) continue;
       for (auto& layer : *layers) add_layer(found.layers, places, std::move(layer));
@@ -228,6 +224,9 @@ Layers find_layers(const edge_list& roots, const ParameterLayout& parameters) {
   });
   for (auto& layer : found.layers) layer.batch = batch_of(layer, consumers);
   attach_biases(found.layers, places, consumers, parameters);
+  found.coverage = coverage_of(found, parameters);
+  found.unread.assign(unread.begin(), unread.end());
+  report_layer_coverage(found.coverage);
   return found;
 }
 

@@ -7,16 +7,12 @@
 #include <torch/types.h>
 
 #include <optional>
+#include <string>
 #include <vector>
 
-namespace natgrad::detail {
+#include "libtorch/nodes.h"
 
-/// One number for each spatial dimension.
-struct ConvolutionGeometry {
-  std::vector<int64_t> stride, padding, dilation;
-  int64_t groups = 1;
-  bool transposed = false;
-};
+namespace natgrad::detail {
 
 /// An op of the network that is linear in parameters of its own, s = W a + b at each of its rows
 /// (examples, time steps) and positions (pixels), as the graph tells it: of any module, or of none.
@@ -45,6 +41,10 @@ struct Layers {
   /// By parameter: whether these layers are all that it takes part in below the roots, so that
   /// their share of its gradient is the whole. True for one that takes no part.
   std::vector<bool> covers;
+  /// The share of the parameters, by their numbers, that they cover.
+  double coverage = 1;
+  /// The names of the nodes at which parameters are lost that are not covered.
+  std::vector<std::string> unread;
 };
 
 /// The layers below `roots`. A weight may be transposed or cast on its way (t(), autocast) and
@@ -52,8 +52,8 @@ struct Layers {
 /// result belongs to that layer. A parameter that meets any other op (weight normalisation, an
 /// embedding, a part of a tensor) is not covered, and has no layers.
 ///
-/// Costs a walk over the graph. Throws `c10::Error` if the graph has been freed or activations were
-/// changed in place.
+/// Reports the coverage (degradations.h). Costs a walk over the graph. Throws `c10::Error` if the
+/// graph has been freed or activations were changed in place.
 Layers find_layers(const torch::autograd::edge_list& roots, const ParameterLayout& parameters);
 
 }  // namespace natgrad::detail

@@ -172,7 +172,7 @@ namespace {
 bool is_differentiable(Node& node) {
   auto generator = make_generator(0);
   std::vector<Tensor> u, v;
-  const auto self = c10::intrusive_ptr<Node>::reclaim_copy(&node);
+  const auto self = result_of(node).function;
   for (uint32_t i = 0; i < node.num_inputs(); ++i) {
     const bool used = !node.input_metadata(i).was_default_constructed();
     u.push_back(used ? random_at({self, i}, generator) : Tensor());

@@ -6,9 +6,9 @@
 #include <optional>
 #include <vector>
 
-#include "graph/hooks.h"
 #include "graph/linearization.h"
 #include "graph/second_derivative.h"
+#include "libtorch/hooks.h"
 
 namespace natgrad {
 

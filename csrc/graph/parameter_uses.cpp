@@ -1,19 +1,15 @@
 #include "graph/parameter_uses.h"
 
-#include <torch/csrc/autograd/generated/Functions.h>
-#include <torch/types.h>
-#include "graph/backward.h"
-
 #include <unordered_set>
 
 #include "graph/depth_first.h"
+#include "libtorch/nodes.h"
 
 namespace natgrad::detail {
 
 using torch::autograd::Edge;
 using torch::autograd::edge_list;
 using torch::autograd::Node;
-using namespace torch::autograd::generated;  // NOLINT: the names of LibTorch's own nodes
 
 Consumers consumers_below(const edge_list& roots) {
   Consumers consumers;
@@ -33,20 +29,6 @@ Consumers consumers_below(const edge_list& roots) {
 }
 
 namespace {
-
-/// Whether the node swaps the two dimensions of a matrix.
-bool is_matrix_transpose(Node& node) {
-  const Edge result(c10::intrusive_ptr<Node>::reclaim_copy(&node), 0);
-  const auto is_matrix = [&] { return shape_at(result).size() == 2; };
-  if (dynamic_cast<TBackward0*>(&node)) return is_matrix();
-  if (const auto* transpose = dynamic_cast<TransposeBackward0*>(&node)) {
-    return is_matrix() && (transpose->dim0 - transpose->dim1) % 2 != 0;
-  }
-  const auto* permute = dynamic_cast<PermuteBackward0*>(&node);
-  return permute && is_matrix() && permute->dims[0] % 2 != 0;
-}
-
-bool is_cast(const Node& node) { return dynamic_cast<const ToCopyBackward0*>(&node) != nullptr; }
 
 void append_uses(const Node& node, bool is_transposed, const Consumers& consumers,
                  std::vector<Use>& uses) {

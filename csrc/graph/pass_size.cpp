@@ -25,7 +25,7 @@ bool is_small_pass(const torch::autograd::edge_list& roots) {
     depth_first(root.function.get(), [&](Node& node, Node*) {
       for (uint32_t i = 0; i < node.num_inputs(); ++i) {
         if (node.input_metadata(i).was_default_constructed()) continue;
-        const auto shape = shape_at({c10::intrusive_ptr<Node>::reclaim_copy(&node), i});
+        const auto shape = shape_at({result_of(node).function, i});
         largest = std::max(largest, c10::multiply_integers(shape));
       }
       return true;

@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "graph/node_kinds.h"
+#include "libtorch/edges.h"
 
 namespace natgrad::detail {
 
@@ -55,7 +56,7 @@ std::vector<const Node*> way_to_a_parameter(const Node* node, const BelowMap& be
 edge_list find_penalties(UpperGraph upper,
                          const std::function<void(const std::vector<const Node*>&)>& reject) {
   std::sort(upper.nodes.begin(), upper.nodes.end(),
-            [](const Node* a, const Node* b) { return a->topological_nr() < b->topological_nr(); });
+            [](const Node* a, const Node* b) { return is_lower(*a, *b); });
   const auto below = look_below(upper);
   edge_list penalties;
   std::for_each(upper.nodes.rbegin(), upper.nodes.rend(), [&](Node* node) {

@@ -15,7 +15,7 @@
 #include "graph/depth_first.h"
 #include "graph/node_kinds.h"
 #include "graph/penalties.h"
-#include "graph/ways_out.h"
+#include "libtorch/ways_out.h"
 
 namespace natgrad::detail {
 namespace {
@@ -138,7 +138,7 @@ Walk walk_down(const Edge& top, const NodeSet& parameters, LossesOfParameters re
                            is_penalty_written_as_a_loss(node, parameters));
     if (is_term) {
       check_not_empty(node);
-      walk.terms.emplace_back(c10::intrusive_ptr<Node>::reclaim_copy(&node), 0);
+      walk.terms.push_back(result_of(node));
       walk.upper.terms.insert(&node);
     } else {
       walk.upper.nodes.push_back(&node);
@@ -173,7 +173,7 @@ LossParts find_parts(const Tensor& loss, const std::vector<Tensor>& parameters) 
       "natgrad: the loss does not depend on any parameter that requires a gradient. Was the "
       "optimizer given the parameters of this model, and is the forward pass free of detach()?");
   std::stable_sort(edges.begin(), edges.end(), [](const Edge& a, const Edge& b) {
-    return a.function->topological_nr() > b.function->topological_nr();
+    return is_lower(*b.function, *a.function);
   });
   LossParts parts{std::move(edges), {}};
   for (const auto& edge : parts.edges) {

@@ -8,6 +8,8 @@
 #include <optional>
 #include <vector>
 
+#include "libtorch/functorch.h"
+
 namespace natgrad::detail {
 
 /// Tensors in, one tensor out.
@@ -22,10 +24,5 @@ using TensorFunction = std::function<torch::Tensor(const std::vector<torch::Tens
 /// the slices for that op alone.
 std::optional<torch::Tensor> vmap(const TensorFunction& f,
                                   const std::vector<torch::Tensor>& batches);
-
-/// Whether `t` stands for all slices at once, inside of `vmap`.
-bool is_batched(const torch::Tensor& t);
-/// All the slices that such a tensor stands for, along dimension 0; [1, ...] of another one.
-torch::Tensor batch_values(const torch::Tensor& t);
 
 }  // namespace natgrad::detail

@@ -153,6 +153,7 @@ Tensor NaturalGradient::attempt(const Batches& batches, bool can_try) {
       "natgrad: step was called inside c10::InferenceMode, which records no graph; leave that mode "
       "for training.");
   const FlagGuard stepping(impl().stepping_);
+  const Listening listening(impl().degradations_);
   const torch::AutoGradMode enable_grad(true);
   check_groups();
 
@@ -175,6 +176,8 @@ Tensor NaturalGradient::attempt(const Batches& batches, bool can_try) {
   }
   if (diverged) impl().take_back_last_step();
   impl().summary_.step = impl().accepted_steps_;
+  impl().summary_.layer_coverage = impl().degradations_.layer_coverage;
+  impl().summary_.degradations = impl().degradations_.list();
   impl().warn_once();
   return loss;
 }
@@ -186,6 +189,11 @@ void NaturalGradient::Impl::warn_once() {
       TORCH_WARN("natgrad: ", summary_.message(), " (Said once; see optimizer.summary().)");
     }
   };
+  for (const auto& [kind, sentence] : degradations_.sentences) {
+    if (warned_of_.insert(kind).second) {
+      TORCH_WARN("natgrad: ", sentence, ". (Said once; see optimizer.summary().)");
+    }
+  }
   if (summary_.outcome == StepOutcome::SolverFailed ||
       summary_.outcome == StepOutcome::DampingExhausted) {
     return say(warned_of_failure_);

@@ -3,7 +3,9 @@
 #include <natgrad/optim/natural_gradient.h>
 
 #include <optional>
+#include <set>
 
+#include "libtorch/degradations.h"
 #include "optim/closure_trials.h"
 #include "optim/last_step.h"
 #include "optim/learned.h"
@@ -31,6 +33,8 @@ class NaturalGradient::Impl {
   size_t checked_parameters_ = 0;
   bool stepping_ = false, warned_of_failure_ = false, warned_of_curvature_ = false;
   bool closure_is_checked_ = false;  // that it answers the same when called again
+  Degradations degradations_;
+  std::set<Degradation> warned_of_;
   StepSummary summary_;
 };
 

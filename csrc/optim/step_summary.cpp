@@ -68,6 +68,12 @@ std::string ratio_text(const std::optional<double>& ratio) {
 }  // namespace
 
 std::string StepSummary::message() const {
+  auto message = outcome_text();
+  for (const auto& sentence : degradations) message += "; " + sentence;
+  return message;
+}
+
+std::string StepSummary::outcome_text() const {
   const auto start = fmt::format("step {}: {}", step, to_string(outcome));
   const auto gradient = fmt::format("loss {:.6g}, |gradient| {:.3g}", loss, gradient_norm);
   switch (outcome) {

@@ -1,5 +1,7 @@
-#include <natgrad/curvature/output_noise.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <natgrad/graph/loss_graph.h>
+#include <natgrad/curvature/output_noise.h>
 #include <natgrad/preconditioners/kronecker_factors.h>
 #include <torch/torch.h>
 #include "graph/backward.h"
@@ -9,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "libtorch/degradations.h"
 #include "preconditioners/kronecker_layers.h"
 
 namespace natgrad {
@@ -152,6 +155,16 @@ void add_squares(std::vector<Tensor>& sums, const std::vector<Tensor>& gradients
   }
 }
 
+void report_unread_layers(const Layers& found) {
+  report_degradation(
+      Degradation::UnreadLayers,
+      found.coverage == 1
+          ? ""
+          : fmt::format("layers cover {:.3g} of the parameters, and Kronecker factors are a diagonal "
+                        "for the rest, at {}",
+                        found.coverage, fmt::join(found.unread, ", ")));
+}
+
 }  // namespace
 
 KroneckerFactors kronecker_factors(const LossGraph& graph, at::Generator generator,
@@ -160,7 +173,9 @@ KroneckerFactors kronecker_factors(const LossGraph& graph, at::Generator generat
   check_options(options);
   check_has_fisher(graph);
   const auto& parameters = graph.parameters();
-  const auto layers = find_layers(graph.outputs(), parameters).layers;
+  const auto found = find_layers(graph.outputs(), parameters);
+  report_unread_layers(found);
+  const auto& layers = found.layers;
   const auto plans = plan_blocks(layers, parameters, options.largest());
   const auto rest = edges_of_the_rest(plans, parameters);
   std::vector<BlockSums> sums;

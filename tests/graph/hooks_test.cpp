@@ -1,4 +1,4 @@
-#include "graph/hooks.h"
+#include "libtorch/hooks.h"
 #include <natgrad/graph/loss_graph.h>
 
 #include <optional>

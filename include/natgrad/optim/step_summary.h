@@ -6,6 +6,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace natgrad {
 
@@ -44,9 +45,22 @@ struct NATGRAD_EXPORT StepSummary {
   /// under `maximize`.
   std::optional<double> trial_loss = std::nullopt;
   SolverSummary solver;
+  /// The share of the parameters, in [0, 1], that lie in linear and convolutional layers found in
+  /// the graph, where something looked for layers (Kronecker factors, gradients of single examples,
+  /// the choice of the dual): the last time that it did.
+  std::optional<double> layer_coverage = std::nullopt;
+  /// What is slower or coarser than it could be, a sentence each: Kronecker factors that are a
+  /// diagonal where no layer was recognised, which names the ops that stand there (a scripted
+  /// module hides its layers); columns multiplied one by one for want of nlohmann-json at build
+  /// time. Each is a LibTorch warning when first met.
+  std::vector<std::string> degradations = {};
 
-  /// One line for a log: what was computed, and for a step that was not accepted what to look for.
+  /// One line for a log: what was computed, for a step that was not accepted what to look for, and
+  /// the degradations.
   std::string message() const;
+
+ private:
+  std::string outcome_text() const;
 };
 
 }  // namespace natgrad

@@ -58,6 +58,9 @@ struct NATGRAD_EXPORT KroneckerOptions {
 /// used as W here and as Wᵀ there, biases of no weight, of several weights, or of a transposed
 /// convolution. It is that of F, estimated from the same noise: (Σ √s Jᵀ B r)².
 ///
+/// A model whose layers the graph hides, as a scripted module's does from its second call on, is
+/// left with the diagonal; `StepSummary::degradations` says so.
+///
 /// Costs a walk over the graph, `samples` backward passes without weight gradients, and for M rows
 /// M (in² + out²) operations a layer. Throws `c10::Error` as `fisher` does, for negative weights,
 /// and for options out of range.

@@ -1,4 +1,4 @@
-#include "graph/hooks.h"
+#include "libtorch/hooks.h"
 #include <torch/csrc/autograd/cpp_hook.h>
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>

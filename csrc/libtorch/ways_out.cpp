@@ -1,4 +1,4 @@
-#include "graph/ways_out.h"
+#include "libtorch/ways_out.h"
 
 #include <torch/types.h>
 

@@ -1,0 +1,98 @@
+#pragma once
+
+#include "detail.h"
+
+#include <torch/csrc/autograd/function.h>
+#include <torch/types.h>
+
+#include <optional>
+#include <vector>
+
+namespace natgrad::detail {
+
+/// The ops of LibTorch whose nodes natgrad reads.
+enum class Op {
+  Other,  ///< any other node
+  Abs,
+  Add,
+  Addmm,
+  BinaryCrossEntropy,
+  BinaryCrossEntropyWithLogits,
+  Convolution,
+  Exp,
+  HuberLoss,
+  Log,
+  LogSigmoid,
+  LogSoftmax,
+  Mm,
+  MseLoss,
+  Mul,
+  Neg,
+  Sigmoid,
+  SmoothL1Loss,
+  Softmax,
+  Sub,
+};
+
+/// Which op left the node in the graph, by the node's type.
+Op op_of(const torch::autograd::Node& node);
+
+// ---- What the nodes of these ops saved. Another node is undefined behaviour. ----
+
+/// p or log p, and the dimension of the classes: of Softmax, LogSoftmax.
+struct SavedSoftmax {
+  torch::Tensor result;
+  int64_t dim;
+};
+SavedSoftmax saved_softmax(torch::autograd::Node& node);
+
+/// The arguments of BinaryCrossEntropy, BinaryCrossEntropyWithLogits, MseLoss, HuberLoss and
+/// SmoothL1Loss, whose edges 0 and 1 are those of `self` and `target`.
+struct SavedLoss {
+  torch::Tensor self, target;
+  torch::Tensor weight = {}, pos_weight = {};  ///< of the binary cross-entropies; may be undefined
+  int64_t reduction;
+  double scale = 0;  ///< HuberLoss: δ; SmoothL1Loss: β
+};
+SavedLoss saved_loss(torch::autograd::Node& node);
+
+/// Of Exp, Sigmoid.
+torch::Tensor saved_result(torch::autograd::Node& node);
+/// Of Abs, LogSigmoid.
+torch::Tensor saved_input(torch::autograd::Node& node);
+
+/// α of Add and Sub, input 0 ± α · input 1.
+double alpha_of(const torch::autograd::Node& node);
+
+/// The numbers of Addmm, β · input 0 + α · (input 1)(input 2).
+struct AddmmScales {
+  double alpha, beta;
+};
+AddmmScales scales_of_addmm(const torch::autograd::Node& node);
+/// The left matrix of Mm, (input 0)(input 1), and of Addmm; defined if the right one requires a
+/// gradient.
+torch::Tensor saved_left(torch::autograd::Node& node);
+
+/// One number for each spatial dimension.
+struct ConvolutionGeometry {
+  std::vector<int64_t> stride, padding, dilation;
+  int64_t groups = 1;
+  bool transposed = false;
+};
+/// Of Convolution, whose inputs are a, W and b.
+ConvolutionGeometry geometry_of(torch::autograd::Node& node);
+/// a of Convolution; defined if W requires a gradient.
+torch::Tensor saved_image(torch::autograd::Node& node);
+
+// ---- Kinds of nodes ----
+
+/// Whether the node swaps the two dimensions of a matrix: t(), transpose, permute.
+bool is_matrix_transpose(torch::autograd::Node& node);
+/// Whether it only casts, or moves to another device.
+bool is_cast(const torch::autograd::Node& node);
+/// Whether it keeps all elements in their order.
+bool is_reshape(const torch::autograd::Node& node);
+/// Whether it normalises by the statistics of its own batch.
+bool is_batch_normalisation_in_training(const torch::autograd::Node& node);
+
+}  // namespace natgrad::detail
