@@ -27,7 +27,8 @@ Restore generator_states(const torch::Device& device);
 /// There are two ways. By copy, for what the user may go on with: the tensor stays itself, and is
 /// written to if its value has changed (a write invalidates graphs that saved it). By exchange, for
 /// a detour: the tensor holds other memory meanwhile, and gets its own back, unwritten, so that
-/// graphs that saved it stay valid.
+/// graphs that saved it stay valid; except that autograd counts what was written to a stand-in in
+/// place (`buffer.add_(1)`) as written to the tensor.
 class Preserved {
  public:
   Preserved() = default;
