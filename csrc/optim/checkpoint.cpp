@@ -67,15 +67,17 @@ void NaturalGradient::save(torch::serialize::OutputArchive& archive) const {
   write(archive, kVersionKey, torch::tensor(kVersion));
   write(archive, "sizes", sizes_of(all_parameters()));
   write(archive, "rates", torch::tensor(rates, torch::kDouble));
-  write(archive, "accepted_steps", torch::tensor(impl().accepted_steps_));
-  write(archive, "damping", torch::tensor(impl().learned_.damping->state(), torch::kDouble));
-  write(archive, "step_rule", torch::tensor(impl().learned_.step_rule->state(), torch::kDouble));
-  write_list(archive, "preconditioner", preconditioner_state(impl().learned_));
+  const auto& [learned, last_step, accepted_steps] = impl().state();
+  write(archive, "accepted_steps", torch::tensor(accepted_steps));
+  write(archive, "damping", torch::tensor(learned.damping->state(), torch::kDouble));
+  write(archive, "step_rule", torch::tensor(learned.step_rule->state(), torch::kDouble));
+  write_list(archive, "preconditioner", preconditioner_state(learned));
   // Of all parameters, so that others may require a gradient when it is loaded.
   const ParameterLayout layout(all_parameters());
-  const auto delta = impl().last_step_.delta(layout);
-  write(archive, "delta", delta.defined() ? delta : torch::empty({0}));
-  write(archive, "before", delta.defined() ? impl().last_step_.before(layout) : torch::empty({0}));
+  const auto delta = last_step.delta(layout), none = torch::empty({0});
+  write(archive, "delta", delta.defined() ? delta : none);
+  const bool has_step = delta.defined() || last_step.can_be_taken_back();
+  write(archive, "before", has_step ? last_step.before(layout) : none);
 }
 
 void NaturalGradient::load(torch::serialize::InputArchive& archive) {
@@ -97,15 +99,16 @@ void NaturalGradient::load(torch::serialize::InputArchive& archive) {
               "natgrad: the archive was saved for ", rates.numel() / 2,
               " parameter groups, but there are ", param_groups_.size(), ".");
   LastStep last_step;
-  if (delta.numel() > 0) {
+  if (before.numel() > 0) {
     const ParameterLayout layout(all_parameters());
     const auto dtype = layout.options().dtype();
     const auto device = layout.options().device();
-    TORCH_CHECK(delta.dtype() == dtype, "natgrad: the archive holds ", delta.dtype(),
+    TORCH_CHECK(before.dtype() == dtype, "natgrad: the archive holds ", before.dtype(),
                 ", but the parameters are ", dtype, "; convert the model first.");
-    last_step = LastStep(layout, before.to(device), delta.to(device));
+    const bool is_known = delta.numel() > 0;
+    last_step = {layout, before.to(device), is_known ? delta.to(device) : Tensor()};
   }
-  Learned learned = impl().learned_;
+  Learned learned = impl().state().learned;
   learned.damping->set_state(numbers_of(damping_state));
   learned.step_rule->set_state(numbers_of(rule_state));
   TORCH_CHECK(learned.preconditioner || preconditioner_state.empty(),
@@ -121,9 +124,7 @@ void NaturalGradient::load(torch::serialize::InputArchive& archive) {
     auto& options = static_cast<NaturalGradientOptions&>(param_groups_[i].options());
     options.lr(rates[2 * i].item<double>()).weight_decay(rates[2 * i + 1].item<double>());
   }
-  impl().learned_ = std::move(learned);
-  impl().last_step_ = std::move(last_step);
-  impl().accepted_steps_ = steps;
+  impl().set_state({std::move(learned), std::move(last_step), steps});
 }
 
 }  // namespace natgrad

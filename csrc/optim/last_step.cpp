@@ -8,8 +8,10 @@ namespace natgrad::detail {
 using torch::Tensor;
 
 LastStep::LastStep(const ParameterLayout& layout, const Tensor& before, const Tensor& delta) {
-  const auto old_values = layout.views(before), deltas = layout.views(delta);
-  for (size_t i = 0; i < deltas.size(); ++i) {
+  const auto old_values = layout.views(before);
+  const auto deltas =
+      delta.defined() ? layout.views(delta) : std::vector<Tensor>(old_values.size());
+  for (size_t i = 0; i < old_values.size(); ++i) {
     const auto& parameter = layout.tensors()[i];
     moved_.push_back({parameter, old_values[i], deltas[i], parameter._version()});
   }
@@ -51,11 +53,14 @@ void LastStep::forget_delta() {
   for (auto& moved : moved_) moved.delta = Tensor();
 }
 
-bool LastStep::take_back() {
-  const bool untouched = std::all_of(moved_.begin(), moved_.end(), [](const Moved& moved) {
+bool LastStep::can_be_taken_back() const {
+  return !moved_.empty() && std::all_of(moved_.begin(), moved_.end(), [](const Moved& moved) {
     return moved.is_current() && moved.parameter._version() == moved.version;
   });
-  if (moved_.empty() || !untouched) return false;
+}
+
+bool LastStep::take_back() {
+  if (!can_be_taken_back()) return false;
   const torch::NoGradGuard no_grad;
   for (auto& moved : moved_) moved.parameter.copy_(moved.before);
   moved_.clear();

@@ -8,27 +8,31 @@
 
 namespace natgrad::detail {
 
-/// The last accepted step, parameter by parameter: what is needed to continue from it and to take
-/// it back. A default one is no step.
+/// The last accepted step, parameter by parameter: δ, to go on from it, and θ before it, to take it
+/// back. There are three states: no step (a default one, or one that was taken back); a step; and a
+/// step whose δ is forgotten, which can be taken back but not gone on from.
 ///
 /// Parameters are known by identity, so that others may be frozen, unfrozen or added meanwhile; a
 /// piece whose parameter has another shape, dtype or device since (`model->to()`) counts as absent.
 class LastStep {
  public:
   LastStep() = default;
-  /// To be called after the parameters have moved. `before`: θ before it; `delta`: the unscaled
-  /// solution δ; both [P].
+  /// To be called after the parameters have moved. `before`: θ before it, [P]; `delta`: what the
+  /// next step goes on from, the unscaled solution δ or what the step rule kept, [P], or undefined.
   LastStep(const ParameterLayout& layout, const torch::Tensor& before, const torch::Tensor& delta);
 
-  /// δ_prev for these parameters, [P], zero for those that did not move; undefined if none did.
+  /// δ_prev for these parameters, [P], zero for those that did not move; undefined if none did, or
+  /// if δ is forgotten.
   torch::Tensor delta(const ParameterLayout& layout) const;
   /// θ before the step, [P]; where it did not move them, the present values.
   torch::Tensor before(const ParameterLayout& layout) const;
 
+  /// Whether there is a step, and nobody has written to the parameters since.
+  bool can_be_taken_back() const;
   /// Forgets δ; the step can still be taken back.
   void forget_delta();
   /// θ ← θ before the step, bit for bit, and forgets the step. Returns false, with nothing changed,
-  /// if there is none, or if the parameters have been written to since.
+  /// if it cannot be taken back.
   bool take_back();
 
  private:

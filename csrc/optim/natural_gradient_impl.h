@@ -2,40 +2,74 @@
 
 #include <natgrad/optim/natural_gradient.h>
 
-#include <optional>
-#include <set>
-
 #include "libtorch/degradations.h"
 #include "optim/closure_trials.h"
 #include "optim/last_step.h"
 #include "optim/learned.h"
 #include "optim/step_data.h"
 
+#include <optional>
+#include <set>
+
 namespace natgrad {
 
-/// What an optimizer knows from step to step, and the step itself.
+namespace detail {
+
+/// What an optimizer goes on from, and what is saved of it. A step that is accepted makes another.
+struct OptimizerState {
+  Learned learned;
+  LastStep last_step = {};
+  int64_t accepted_steps = 0;
+};
+
+}  // namespace detail
+
+/// The steps: each turns a state, and the data of a batch, into the next state and a report.
 class NaturalGradient::Impl {
  public:
-  explicit Impl(NaturalGradientOptions options) : system_(std::move(options)), learned_(system_) {}
+  explicit Impl(NaturalGradientOptions system)
+      : system_(std::move(system)), state_{Learned(system_)} {}
 
+  /// What all groups share.
+  const NaturalGradientOptions& system() const { return system_; }
+  const StepSummary& summary() const { return summary_; }
+  const OptimizerState& state() const { return state_; }
+  void set_state(OptimizerState state) { state_ = std::move(state); }
+  /// Whether as many parameters have been met.
+  bool has_met(size_t parameters) const { return parameters == met_parameters_; }
+  /// Notes that there are now as many; with new ones no step goes on from the last.
+  void meet(size_t parameters) {
+    met_parameters_ = parameters;
+    state_.last_step.forget_delta();
+  }
+
+  /// Throws `c10::Error` from within a step's closure, or where no graph is recorded.
+  void check_may_step() const;
+  /// One step: all or nothing, with the report in `summary`. Returns the loss.
+  torch::Tensor step(const Batches& batches, const std::vector<torch::Tensor>& parameters,
+                     const std::vector<torch::optim::OptimizerParamGroup>& groups, bool can_try);
+
+ private:
+  /// The method. On return θ has moved, and the state is the next one, if the step is accepted.
   StepSummary advance(StepData& data);
-  LinearSystem damped_system(StepData& data, const torch::Tensor& g, const LinearOperator& C,
-                             Learned& learned, StepSummary& report) const;
+  LinearSystem damped_system(const StepData& data, const torch::Tensor& g, const LinearOperator& C,
+                             const Damping& damping) const;
   std::optional<ClosureTrials> trials_of(StepData& data) const;
-  StepSummary failed(StepSummary report, bool at_the_edge);
+  Step choose_step(Learned& learned, const Evaluator& h, const torch::Tensor& g,
+                   const LinearSystem& system, const Solution& solution, TrialLosses* trials) const;
+  void accept(const Step& step, const ParameterLayout& layout, Learned learned);
+  StepOutcome take_failure(StepOutcome outcome, std::optional<double> ratio, bool at_the_edge);
   void take_back_last_step();
   void warn_once();
 
-  NaturalGradientOptions system_;  // what all groups share
-  Learned learned_;
-  LastStep last_step_;
-  int64_t accepted_steps_ = 0;
-  size_t checked_parameters_ = 0;
+  NaturalGradientOptions system_;
+  OptimizerState state_;
+  StepSummary summary_;
+  size_t met_parameters_ = 0;
   bool stepping_ = false, warned_of_failure_ = false, warned_of_curvature_ = false;
   bool closure_is_checked_ = false;  // that it answers the same when called again
   Degradations degradations_;
   std::set<Degradation> warned_of_;
-  StepSummary summary_;
 };
 
 }  // namespace natgrad

@@ -25,13 +25,13 @@ void NaturalGradient::add_param_group(const torch::optim::OptimizerParamGroup& g
 
 std::unique_ptr<NaturalGradientOptions> NaturalGradient::options_for(
     const torch::optim::OptimizerParamGroup& given) const {
-  auto options = std::make_unique<NaturalGradientOptions>(impl().system_);
+  auto options = std::make_unique<NaturalGradientOptions>(impl().system());
   if (!given.has_options()) return options;
   const NaturalGradientOptions untouched;
   const auto& wanted = options_of(given);
-  TORCH_CHECK(wanted.same_system(impl().system_) || wanted.same_system(untouched),
+  TORCH_CHECK(wanted.same_system(impl().system()) || wanted.same_system(untouched),
               "natgrad: a parameter group asks for ", wanted.describe_system(),
-              ", but the optimizer's one system has ", impl().system_.describe_system(),
+              ", but the optimizer's one system has ", impl().system().describe_system(),
               ". Only lr and weight_decay may differ by group.");
   options->lr(wanted.lr()).weight_decay(wanted.weight_decay());
   options->check();
@@ -41,10 +41,10 @@ std::unique_ptr<NaturalGradientOptions> NaturalGradient::options_for(
 void NaturalGradient::check_groups() {
   for (const auto& group : param_groups_) {
     options_of(group).check();
-    TORCH_CHECK(options_of(group).same_system(impl().system_),
+    TORCH_CHECK(options_of(group).same_system(impl().system()),
                 "natgrad: the options of a parameter group were changed to ",
                 options_of(group).describe_system(), ", but the optimizer's one system has ",
-                impl().system_.describe_system(),
+                impl().system().describe_system(),
                 ". Only lr and weight_decay can change while it runs; make a new optimizer.");
   }
   check_new_parameters();
@@ -53,10 +53,9 @@ void NaturalGradient::check_groups() {
 void NaturalGradient::check_new_parameters() {
   // The base class's ways of adding parameters cannot be overridden, only noticed.
   const auto parameters = all_parameters();
-  if (impl().checked_parameters_ > 0 && impl().checked_parameters_ == parameters.size()) return;
+  if (!parameters.empty() && impl().has_met(parameters.size())) return;
   check_parameters(parameters);
-  impl().checked_parameters_ = parameters.size();
-  impl().last_step_.forget_delta();
+  impl().meet(parameters.size());
 }
 
 }  // namespace natgrad

@@ -11,43 +11,6 @@ using torch::Tensor;
 
 namespace {
 
-/// What a replayed call may draw from or write to besides the parameters. While it lives, buffers
-/// and `.grad`s hold copies; then they get their own memory back, unwritten, so that graphs that
-/// saved them stay valid.
-class Bystanders {
- public:
-  Bystanders(std::vector<Tensor> parameters, const std::shared_ptr<torch::nn::Module>& module)
-      : parameters_(std::move(parameters)), random_(parameters_.front().device()) {
-    for (auto& parameter : parameters_) {
-      gradients_.push_back(parameter.grad());
-      parameter.mutable_grad() = copy_of(parameter.grad());
-    }
-    if (!module) return;
-    for (const auto& part : module->modules()) modes_.emplace_back(part, part->is_training());
-    for (auto& buffer : module->buffers()) {
-      if (!buffer.defined()) continue;
-      buffers_.emplace_back(buffer, buffer.detach());
-      buffer.set_data(copy_of(buffer));
-    }
-  }
-  ~Bystanders() {
-    random_.restore();
-    for (size_t i = 0; i < parameters_.size(); ++i) parameters_[i].mutable_grad() = gradients_[i];
-    for (auto& [buffer, own] : buffers_) buffer.set_data(own);
-    for (auto& [part, training] : modes_) part->train(training);
-  }
-  Bystanders(const Bystanders&) = delete;
-  Bystanders& operator=(const Bystanders&) = delete;
-
- private:
-  static Tensor copy_of(const Tensor& t) { return t.defined() ? t.detach().clone() : t; }
-
-  std::vector<Tensor> parameters_, gradients_;
-  RandomState random_;
-  std::vector<std::pair<Tensor, Tensor>> buffers_;
-  std::vector<std::pair<std::shared_ptr<torch::nn::Module>, bool>> modes_;
-};
-
 void check_number(const Tensor& loss) {
   TORCH_CHECK(
       loss.defined() && loss.numel() == 1 && loss.is_floating_point(),
@@ -82,13 +45,15 @@ ReplayedBatch::ReplayedBatch(Batch batch, std::vector<Tensor> parameters,
               "returns it.");
   TORCH_CHECK(batch_.chunks >= 1, "natgrad: a batch has at least 1 chunk, but got ", batch_.chunks,
               ".");
-  before_.resize(batch_.chunks);
+  generators_.resize(batch_.chunks);
 }
 
 Tensor ReplayedBatch::evaluate(int64_t chunk) {
-  if (!before_[chunk]) return evaluate_first(chunk);
-  const Bystanders bystanders(parameters_, module_);
-  before_[chunk]->restore();
+  if (!generators_[chunk]) return evaluate_first(chunk);
+  Preserved before;  // what the call may draw from, or write to, besides the parameters
+  before.exchange_buffers(module_).exchange_gradients(parameters_);
+  before.generators(parameters_.front().device());
+  generators_[chunk]();
   const auto loss = batch_.loss(chunk);
   check_number(loss);
   return loss;
@@ -96,7 +61,7 @@ Tensor ReplayedBatch::evaluate(int64_t chunk) {
 
 Tensor ReplayedBatch::evaluate_first(int64_t chunk) {
   const auto gradients = gradients_of(parameters_);
-  before_[chunk].emplace(parameters_.front().device());
+  generators_[chunk] = generator_states(parameters_.front().device());
   const auto loss = batch_.loss(chunk);
   torch::GradMode::is_enabled() ? check_loss(loss) : check_number(loss);
   runs_backward_ = runs_backward_ || !are_the_same(gradients_of(parameters_), gradients);

@@ -4,10 +4,9 @@
 
 #include <natgrad/optim/batch.h>
 #include <torch/nn/module.h>
-#include "optim/random_state.h"
+#include "optim/preserved.h"
 
 #include <memory>
-#include <optional>
 #include <vector>
 
 namespace natgrad::detail {
@@ -32,7 +31,7 @@ class ReplayedBatch {
   Batch batch_;
   std::vector<torch::Tensor> parameters_;
   std::shared_ptr<torch::nn::Module> module_;
-  std::vector<std::optional<RandomState>> before_;  // by chunk, at its first call
+  std::vector<Restore> generators_;  // by chunk, as they were at its first call
   bool runs_backward_ = false;
 };
 

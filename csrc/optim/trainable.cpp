@@ -2,6 +2,8 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <functional>
+#include <optional>
 
 namespace natgrad::detail {
 
@@ -30,11 +32,24 @@ Trainable trainable_of(const std::vector<torch::optim::OptimizerParamGroup>& gro
   return trainable;
 }
 
+namespace {
+
+using Setting = std::function<double(const NaturalGradientOptions&)>;
+
+/// What all groups have alike, if they do.
+std::optional<double> common(const Trainable& trainable, const Setting& setting) {
+  const double first = setting(*trainable.groups.front().options);
+  const bool alike =
+      std::all_of(trainable.groups.begin(), trainable.groups.end(),
+                  [&](const auto& group) { return setting(*group.options) == first; });
+  return alike ? std::optional(first) : std::nullopt;
+}
+
+}  // namespace
+
 Tensor weight_decay(const Trainable& trainable, const ParameterLayout& layout) {
-  const auto decays = [](const Trainable::Group& group) {
-    return group.options->weight_decay() > 0;
-  };
-  if (std::none_of(trainable.groups.begin(), trainable.groups.end(), decays)) return Tensor();
+  const auto w = common(trainable, [](const auto& options) { return options.weight_decay(); });
+  if (w) return *w > 0 ? torch::full({}, *w, layout.options()) : Tensor();
   std::vector<Tensor> pieces;
   for (const auto& group : trainable.groups) {
     for (size_t i = group.begin; i < group.end; ++i) {
@@ -42,14 +57,6 @@ Tensor weight_decay(const Trainable& trainable, const ParameterLayout& layout) {
     }
   }
   return layout.flatten(pieces);
-}
-
-std::optional<double> common_weight_decay(const Trainable& trainable) {
-  const double first = trainable.groups.front().options->weight_decay();
-  const bool alike =
-      std::all_of(trainable.groups.begin(), trainable.groups.end(),
-                  [first](const auto& group) { return group.options->weight_decay() == first; });
-  return alike ? std::optional(first) : std::nullopt;
 }
 
 void write_gradients(const Trainable& trainable, const ParameterLayout& layout,
@@ -61,18 +68,14 @@ void write_gradients(const Trainable& trainable, const ParameterLayout& layout,
 }
 
 Tensor at_rates(const Trainable& trainable, const Tensor& v, double rate) {
-  const auto alpha = [](const Trainable::Group& group) { return group.options->lr(); };
-  const auto& groups = trainable.groups;
-  const bool alike = std::all_of(groups.begin(), groups.end(), [&](const Trainable::Group& group) {
-    return alpha(group) == alpha(groups.front());
-  });
-  if (alike) return v * (rate * alpha(groups.front()));
+  const auto alpha = common(trainable, [](const auto& options) { return options.lr(); });
+  if (alpha) return v * (rate * *alpha);
   auto scaled = v.clone();
   int64_t offset = 0;
-  for (const auto& group : groups) {
+  for (const auto& group : trainable.groups) {
     int64_t length = 0;
     for (size_t i = group.begin; i < group.end; ++i) length += trainable.parameters[i].numel();
-    scaled.narrow(0, offset, length).mul_(rate * alpha(group));
+    scaled.narrow(0, offset, length).mul_(rate * group.options->lr());
     offset += length;
   }
   return scaled;

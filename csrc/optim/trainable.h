@@ -5,7 +5,6 @@
 #include <natgrad/linalg/parameters.h>
 #include <natgrad/optim/options.h>
 
-#include <optional>
 #include <vector>
 
 namespace natgrad::detail {
@@ -27,11 +26,8 @@ Trainable trainable_of(const std::vector<torch::optim::OptimizerParamGroup>& gro
 /// A group's options. Throws `c10::Error` if they are another optimizer's.
 const NaturalGradientOptions& options_of(const torch::optim::OptimizerParamGroup& group);
 
-/// The groups' weight decays as a vector of [P]; undefined if all are zero.
+/// w of each parameter, [P], or the one that all groups share, 0-d; undefined if all are zero.
 torch::Tensor weight_decay(const Trainable& trainable, const ParameterLayout& layout);
-
-/// The weight decay that all groups share, if they do.
-std::optional<double> common_weight_decay(const Trainable& trainable);
 
 /// Each parameter's `.grad` ← its piece of `gradient`, [P], in a tensor of its own.
 void write_gradients(const Trainable& trainable, const ParameterLayout& layout,

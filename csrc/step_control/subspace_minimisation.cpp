@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 namespace natgrad {
 namespace {
@@ -60,12 +61,9 @@ Tensor solve_triangular(const Tensor& matrix, const Tensor& v, bool upper) {
 class SubspaceLoss {
  public:
   SubspaceLoss(const KrylovBasis& basis, double floor, TrialLosses& trials)
-      : basis_(basis),
-        factor_(metric_factor(basis.projected, floor)),
-        trials_(trials),
-        best_displacement_(basis.vectors.new_zeros(basis.vectors.size(0))) {
+      : basis_(basis), factor_(metric_factor(basis.projected, floor)), trials_(trials) {
     Tensor gradient;
-    start_ = best_loss_ = trials.at(best_displacement_, gradient);
+    start_ = trials.at(basis.vectors.new_zeros(basis.vectors.size(0)), gradient);
     start_gradient_ = in_coordinates(gradient);
     scale_ = start_gradient_.abs().sum().item<double>();
   }
@@ -90,9 +88,18 @@ class SubspaceLoss {
   void shorten() { scale_ *= kShorter; }
 
   int64_t evaluations() const { return evaluations_; }
-  bool has_fallen() const { return best_loss_ < start_; }
-  double best_loss() const { return best_loss_; }
-  const Tensor& best_displacement() const { return best_displacement_; }
+  double start() const { return start_; }
+
+  /// A trial below the start, and below all before it.
+  struct Fall {
+    Tensor a;
+    double loss;
+  };
+  const std::vector<Fall>& falls() const { return falls_; }
+  /// V a.
+  Tensor displacement(const Tensor& a) const {
+    return basis_.vectors.mv(a.to(basis_.vectors.options()));
+  }
 
  private:
   /// L⁻¹Vᵀg.
@@ -104,26 +111,22 @@ class SubspaceLoss {
   /// Leaves both at zero, as at the start, if one is not finite: the line search then turns back.
   void try_out(const Tensor& u, double& value, Tensor& gradient) {
     const Tensor a = scale_ * solve_triangular(factor_.t(), u, /*upper=*/true);
-    const Tensor displacement = basis_.vectors.mv(a.to(basis_.vectors.options()));
     Tensor slope;
-    const double loss = trials_.at(displacement, slope);
+    const double loss = trials_.at(displacement(a), slope);
     ++evaluations_;
     const Tensor trial_gradient = in_coordinates(slope) / scale_;
     if (!std::isfinite(loss) || !trial_gradient.isfinite().all().item<bool>()) return;
     value = (loss - start_) / scale_ / scale_;
     gradient = trial_gradient;
-    if (loss < best_loss_) {
-      best_loss_ = loss;
-      best_displacement_ = displacement;
-    }
+    if (loss < (falls_.empty() ? start_ : falls_.back().loss)) falls_.push_back({a, loss});
   }
 
   const KrylovBasis& basis_;
   Tensor factor_, start_gradient_;
   TrialLosses& trials_;
-  double start_ = 0, scale_ = 0, best_loss_ = 0;
+  double start_ = 0, scale_ = 0;
   int64_t evaluations_ = 0;
-  Tensor best_displacement_;
+  std::vector<Fall> falls_;
 };
 
 /// BFGS from u = 0: with a history of all dimensions nothing is forgotten.
@@ -138,6 +141,18 @@ void minimise(SubspaceLoss& loss, int64_t dimension, const SubspaceMinimisation&
     torch::NoGradGuard no_grad;
     return loss(u);
   });
+}
+
+/// At the rates, the last of the falls that is still one. Part of the way to a low point may well
+/// be uphill, the less so the nearer that point is; whatever is taken, has been tried.
+void take_a_fall(const SubspaceLoss& loss, const StepProblem& problem, Step& step) {
+  const double enough = loss.start() + problem.trials->rounding();
+  for (auto fall = loss.falls().rbegin(); fall != loss.falls().rend() && !step.found; ++fall) {
+    const Tensor proposal = loss.displacement(fall->a), d = problem.at_rate(proposal);
+    const double reached = torch::equal(d, proposal) ? fall->loss : problem.trials->at(d);
+    if (!(reached <= enough)) continue;
+    step = {d, d, proposal, fall->loss, reached, /*found=*/true};
+  }
 }
 
 }  // namespace
@@ -155,16 +170,11 @@ Step SubspaceMinimisation::choose(const StepProblem& problem) {
 
   const double rounding = rounding_of(basis.vectors.options());
   SubspaceLoss loss(basis, std::max(floor_, rounding), *problem.trials);
-  while (loss.can_fall() && !loss.has_fallen() && loss.evaluations() < max_evaluations_) {
+  while (loss.can_fall() && loss.falls().empty() && loss.evaluations() < max_evaluations_) {
     minimise(loss, dimension, *this);
     loss.shorten();
   }
-  if (!loss.has_fallen()) return step;
-  step.found = true;
-  step.proposal = loss.best_displacement();
-  step.proposal_loss = loss.best_loss();
-  step.displacement = step.kept = problem.at_rate(step.proposal);
-  if (torch::equal(step.displacement, step.proposal)) step.loss = loss.best_loss();
+  take_a_fall(loss, problem, step);
   return step;
 }
 

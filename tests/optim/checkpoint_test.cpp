@@ -1,3 +1,4 @@
+#include <natgrad/damping/levenberg_marquardt.h>
 #include <natgrad/damping/tikhonov.h>
 #include <natgrad/optim/natural_gradient.h>
 #include "optim/trainable.h"
@@ -105,6 +106,32 @@ TEST(CheckpointTest, ParametersMayBeAddedBeforeLoading) {
   second.optimizer = std::move(rebuilt);
   second.train(3, 6);
   EXPECT_TRUE(torch::equal(second.above, straight.above));
+}
+
+// A rejected step forgets δ_prev, but the step before it can be taken back: after loading too.
+TEST(CheckpointTest, AStepWhoseDeltaIsForgottenCanStillBeTakenBack) {
+  const NaturalGradientOptions options = NaturalGradientOptions().damping(LevenbergMarquardt());
+  Continued first(options), second(options);
+  const auto x = randn({8, 5}, 100);
+  // `rise` is added at other parameters.
+  const auto step = [&](Continued& run, double factor, double rise) {
+    const auto here = run.above.detach().clone();
+    run.optimizer.step([&] {
+      const auto h = F::cross_entropy(x.mm(run.below.t()).tanh().mm(run.above.t()), run.labels);
+      return factor * h + (torch::equal(run.above, here) ? 0 : rise);
+    });
+    return run.optimizer.summary().outcome;
+  };
+  const auto start = first.above.detach().clone();
+  ASSERT_EQ(step(first, 1, 0), StepOutcome::Accepted);
+  ASSERT_EQ(step(first, 1, 10), StepOutcome::Rejected);
+  copy_parameters(first, second);
+  load(second.optimizer, saved(first.optimizer));
+  for (auto* run : {&first, &second}) {
+    EXPECT_EQ(step(*run, HUGE_VAL, 0), StepOutcome::NonFiniteLoss);
+    EXPECT_TRUE(run->optimizer.summary().restored);
+    EXPECT_TRUE(torch::equal(run->above, start));
+  }
 }
 
 TEST(CheckpointTest, AnArchiveOfAnotherModelThrowsAndChangesNothing) {

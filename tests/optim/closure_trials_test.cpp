@@ -196,6 +196,24 @@ TEST(ClosureTrialsTest, AFailedLineSearchMovesNothing) {
   before.expect_unchanged();
 }
 
+/// A user's own rule, which makes trials and does not say what it found: up the gradient.
+struct Uphill final : StepRule {
+  Step choose(const StepProblem& problem) override { return {problem.gradient, problem.gradient}; }
+  bool needs_trials() const override { return true; }
+  std::string describe() const override { return "Uphill()"; }
+  std::unique_ptr<StepRule> clone() const override { return std::make_unique<Uphill>(*this); }
+};
+
+TEST(ClosureTrialsTest, AStepThatItsRuleHasNotTriedIsTried) {
+  Training training(NaturalGradientOptions().damping(Tikhonov(0.1)).step_rule(Uphill()));
+  const Snapshot before(training.parameters(), training.model.ptr());
+  training.optimizer->step([&] { return training.loss(0); });
+  const auto& report = training.summary();
+  EXPECT_EQ(report.outcome, StepOutcome::Rejected) << report.message();
+  EXPECT_GT(report.trial_loss.value(), report.loss);
+  before.expect_unchanged();
+}
+
 TEST(ClosureTrialsTest, RatioIsThatOfTheQuadraticModelWithoutDamping) {
   // Linear least squares: M is h itself, so ρ = 1 whatever λ and the learning rate.
   auto w = randn({4, 2}, 1).requires_grad_();

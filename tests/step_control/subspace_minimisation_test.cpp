@@ -182,7 +182,55 @@ TEST(SubspaceMinimisationTest, GoesTheLearningRatesShareOfTheWay) {
   EXPECT_TRUE(identical(step.displacement, rates * full.displacement));
   EXPECT_TRUE(identical(step.kept, step.displacement));
   EXPECT_EQ(*step.proposal_loss, *full.loss);
-  EXPECT_FALSE(step.loss);
+  EXPECT_EQ(*step.loss, problem.loss_at(step.displacement));
+}
+
+/// Half of the way to the lowest trial may lead uphill: then a nearer trial, or none, is taken.
+struct HalfTheWay {
+  bool rises, found;
+};
+
+HalfTheWay expect_no_rise(SyntheticStep& problem) {
+  const double start = problem.loss_at(torch::zeros_like(problem.gradient));
+  problem.at_rate = [](const Tensor& v) { return v; };
+  const auto full = SubspaceMinimisation().choose(problem.problem());
+  problem.at_rate = [](const Tensor& v) { return 0.5 * v; };
+  const auto step = SubspaceMinimisation().choose(problem.problem());
+  if (step.found) {
+    EXPECT_TRUE(identical(step.displacement, 0.5 * step.proposal));
+    EXPECT_EQ(*step.loss, problem.loss_at(step.displacement));
+    EXPECT_EQ(*step.proposal_loss, problem.loss_at(step.proposal));
+    EXPECT_LE(*step.loss, start);
+  } else {
+    EXPECT_EQ(value(step.displacement.norm()), 0);
+  }
+  return {problem.loss_at(0.5 * full.displacement) > start, step.found};
+}
+
+// The first trial lies in the next well of cos, and half of the way there is the hill between.
+TEST(SubspaceMinimisationTest, AShareOfTheWayThatWouldRiseIsNotTaken) {
+  const double across = 2 * M_PI + 0.2;
+  const auto theta = torch::full({1}, M_PI + 0.2, torch::kDouble);
+  const auto curvature = torch::full({1, 1}, std::sin(0.2) / across, torch::kDouble);
+  auto problem =
+      krylov_step([](const Tensor& t) { return torch::cos(t).sum(); }, theta, curvature, 1);
+  const auto half = expect_no_rise(problem);
+  EXPECT_TRUE(half.rises);
+  EXPECT_FALSE(half.found);
+}
+
+// A valley with its bottom at 10 and a hill at 5. The first trial is at 0.98, and still so steep
+// that the next is ten times as far; half of that, and of the bottom, is on the hill.
+TEST(SubspaceMinimisationTest, ANearerTrialIsTakenWhereAShareOfTheWayWouldRise) {
+  const auto valley = [](const Tensor& t) {
+    return (-t + t.square() / 20 + 12 * torch::exp(-2 * (t - 5).square())).sum();
+  };
+  const auto zero = torch::zeros({1}, torch::kDouble);
+  auto problem = krylov_step(valley, zero, torch::full({1, 1}, 1 / 0.98, torch::kDouble), 1);
+  const auto half = expect_no_rise(problem);
+  EXPECT_TRUE(half.rises);
+  EXPECT_TRUE(half.found);
+  EXPECT_NEAR(value(SubspaceMinimisation().choose(problem.problem()).proposal), 0.98, kRounding);
 }
 
 // Of a loss in other units, with its curvature in them, the step is the same.

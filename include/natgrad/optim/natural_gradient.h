@@ -36,12 +36,16 @@ namespace natgrad {
 /// besides the graph.
 ///
 /// Programmer errors throw `c10::Error`; numerical outcomes are values in `summary()`, and the
-/// first solve that fails or meets negative curvature is also a LibTorch warning. After either,
-/// parameters, gradients, flags, generators and the optimizer's state are as before the call,
-/// except that a loss that is not finite after an accepted step takes that step back (not if the
-/// loss is NaN on finite outputs: then the targets are at fault, as when all are ignored), and that
-/// a damping which judges steps (Levenberg and Marquardt's, a trust region) is stronger after one
-/// that failed.
+/// first solve that fails or meets negative curvature is also a LibTorch warning. After an error,
+/// or a step that was not accepted, parameters, gradients, flags and generators are as before the
+/// call, and so is the optimizer's state; except that
+///
+/// - a loss that is not finite after an accepted step takes that step back (not if the loss is NaN
+///   on finite outputs: then the targets are at fault, as when all are ignored);
+/// - a damping that judges steps (Levenberg and Marquardt's, a trust region) is told of a step that
+///   failed, and is stronger after most (what was `Rejected` may have had a good ρ);
+/// - after `Rejected` and `DampingExhausted` δ_prev is forgotten, since the same step would fail
+///   again: the next one starts from zero. The step before can still be taken back.
 ///
 /// As LibTorch's optimizers it can be moved, between steps, and not copied: for a copy, construct
 /// another with the same options and load what this one saved. One that was moved from has no
@@ -60,8 +64,8 @@ class NATGRAD_EXPORT NaturalGradient : public torch::optim::Optimizer {
   /// One step on the loss of this batch; its graph must still be there. Returns the loss.
   torch::Tensor step(const torch::Tensor& loss);
   /// The same, on the loss that `closure` returns; it is called once, with gradients enabled.
-  /// Should it throw, everything it changed (see `Transaction`) is put back and the exception
-  /// passes through.
+  /// Should it throw, everything it changed (parameters, gradients, flags, default generators, and
+  /// what the option `module` names) is put back and the exception passes through.
   ///
   /// Parts that judge a step by trial losses (a line search, Levenberg and Marquardt's ρ) call it
   /// again, at other parameters: it has to use the same data each time, and may skip `backward()`.

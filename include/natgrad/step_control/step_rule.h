@@ -34,8 +34,10 @@ struct NATGRAD_EXPORT Step {
   /// before a line search has shortened it), and h there.
   torch::Tensor proposal = {};
   std::optional<double> proposal_loss = std::nullopt;
-  std::optional<double> loss = std::nullopt;  ///< h(θ + displacement), where it was measured
-  bool found = true;                          ///< false: trials were made, and none was good enough
+  /// h(θ + displacement), where it was measured. For a rule that needs trials and leaves it out the
+  /// optimizer measures it; a step that rises is rejected.
+  std::optional<double> loss = std::nullopt;
+  bool found = true;  ///< false: trials were made, and none was good enough
 };
 
 /// How far to go along the solution of the damped system, or where to in what the solver has seen

@@ -23,11 +23,14 @@ namespace natgrad {
 /// search ends with nothing below the start, as for a model that is far too flat, the next one
 /// begins a million times nearer to it.
 ///
-/// The displacement is r α times the best V a, which is the proposal; it is also kept, and is the
-/// previous direction of the next subspace. `found` is false, and the displacement zero, where no
-/// trial is below h(θ), or the subspace is empty.
+/// The displacement d is r α times the best V a, which is the proposal. With rates other than 1 it
+/// is tried as well, and where h(θ + d) > h(θ) (part of the way to a low point may be uphill) the
+/// best V a before that is taken, and so on. d is also kept, and is the previous direction of the
+/// next subspace. `found` is false, and the displacement zero, where none ends no higher than h(θ),
+/// or the subspace is empty.
 ///
-/// Cost: one forward and one backward pass a trial, and two products with V of [P, m]. `choose`
+/// Cost: one forward and one backward pass a trial, and two products with V of [P, m]; with rates
+/// other than 1 one more forward pass. `choose`
 /// throws `c10::Error` without trial losses or a basis; `clone` and `choose` for settings out of
 /// range.
 class NATGRAD_EXPORT SubspaceMinimisation final : public StepRule {

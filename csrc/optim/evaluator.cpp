@@ -1,0 +1,168 @@
+#include "optim/evaluator.h"
+#include <natgrad/curvature/penalty_hessian.h>
+#include <torch/torch.h>
+#include "optim/preserved.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace natgrad::detail {
+
+using torch::Tensor;
+
+namespace {
+
+constexpr int kChunkBits = 40;  // of a stream's number: below lies the step's, above the chunk's
+
+/// C, and the Hessian of the loss's penalties where the curvature leaves them out.
+LinearOperator with_penalties(const Curvature& curvature, const LossGraph& graph) {
+  auto C = curvature.at(graph);
+  const bool adds = curvature.needs_penalties() && graph.is_readable() && graph.has_penalties();
+  return adds ? C + penalty_hessian(graph) : C;
+}
+
+/// When a curvature has the loss read.
+Terms terms_of(const Curvature& curvature) {
+  return curvature.needs_terms() ? Terms::Required : Terms::WhenAsked;
+}
+
+}  // namespace
+
+Evaluator::Evaluator(ReplayedBatch& batch,
+                     const std::vector<torch::optim::OptimizerParamGroup>& groups,
+                     const NaturalGradientOptions& system, uint64_t stream, Use use)
+    : batch_(batch),
+      groups_(groups),
+      system_(system),
+      stream_(stream),
+      generator_(make_generator(system.seed(), stream)) {
+  const torch::AutoGradMode enable_grad(true);
+  const bool takes_gradient = use != Use::Curvature;
+  const auto terms = use == Use::Gradient ? Terms::WhenAsked : terms_of(system.curvature());
+  const auto chunks = takes_gradient ? batch.chunks() : 1;
+  for (int64_t k = 0; k < chunks; ++k) {
+    const auto loss = add_loss(k);
+    if (faulty_loss_.defined()) break;
+    if (k == 0) graph_.emplace(graph_of(k, loss, terms));
+    // Of one chunk, its graph gives the gradient when it is asked for.
+    if (takes_gradient && batch.chunks() > 1) add_gradient(k, loss);
+  }
+  if (chunks > 1) loss_ = loss_ / static_cast<double>(chunks);
+  if (graph_) weight_decay_ = natgrad::weight_decay(trainable_, parameters());
+}
+
+Tensor Evaluator::add_loss(int64_t chunk) {
+  const auto loss = batch_.evaluate(chunk);
+  if (chunk == 0) trainable_ = trainable_of(groups_);
+  loss_ = chunk == 0 ? loss.detach() : loss_ + loss.detach();
+  const double value = loss.item<double>();
+  sum_ += value;
+  if (!std::isfinite(value)) faulty_loss_ = loss;
+  return loss;
+}
+
+void Evaluator::add_gradient(int64_t chunk, const Tensor& loss) {
+  const auto count = static_cast<double>(batch_.chunks());
+  mean_gradient_ = chunk == 0 ? graph_->gradient() / count
+                              : mean_gradient_.add_(
+                                    graph_of(chunk, loss, Terms::WhenAsked).gradient(), 1 / count);
+}
+
+LossGraph Evaluator::graph_of(int64_t chunk, const Tensor& loss, Terms terms) const {
+  const auto generator =
+      chunk == 0
+          ? generator_
+          : make_generator(system_.seed(), stream_ + (static_cast<uint64_t>(chunk) << kChunkBits));
+  return LossGraph(system_.maximize() ? -loss : loss, trainable_.parameters, generator, terms);
+}
+
+const LossGraph& Evaluator::graph() const {
+  TORCH_INTERNAL_ASSERT(graph_, "natgrad: a loss that is not finite has no graph to use.");
+  return *graph_;
+}
+
+double Evaluator::value_of(double sum, int64_t chunks, const Tensor& theta) const {
+  const double h = sign() * sum / static_cast<double>(chunks);
+  if (!weight_decay_.defined()) return h;
+  return h + 0.5 * (weight_decay_ * theta).dot(theta).item<double>();
+}
+
+Tensor Evaluator::gradient_of(const Tensor& mean, const Tensor& theta) const {
+  return weight_decay_.defined() ? mean + weight_decay_ * theta : mean;
+}
+
+Tensor Evaluator::mean_gradient() const {
+  return mean_gradient_.defined() ? mean_gradient_ : graph().gradient();
+}
+
+Tensor Evaluator::loss_gradient() const {
+  const auto g = mean_gradient();
+  return system_.maximize() ? -g : g;
+}
+
+Tensor Evaluator::gradient() const { return gradient_of(mean_gradient(), parameters().values()); }
+
+double Evaluator::at(const Tensor& d, ReplayedBatch& batch, Tensor* gradient) const {
+  const auto& layout = parameters();
+  const auto own = layout.values(), theta = d.defined() ? own + d : own;
+  Preserved before;
+  before.exchange_data(layout.tensors(), layout.views(theta));
+  const double weight = sign() / static_cast<double>(batch.chunks());
+  double sum = 0;
+  auto mean = gradient ? torch::zeros_like(theta) : Tensor();
+  for (int64_t k = 0; k < batch.chunks(); ++k) {
+    const torch::AutoGradMode mode(gradient || batch.runs_backward());
+    const auto loss = batch.evaluate(k);
+    sum += loss.item<double>();
+    if (!gradient) continue;
+    const auto pieces = torch::autograd::grad({loss}, layout.tensors(), {}, false, false,
+                                              /*allow_unused=*/true);
+    mean.add_(layout.flatten(pieces), weight);
+  }
+  if (gradient) *gradient = gradient_of(mean, theta);
+  return value_of(sum, batch.chunks(), theta);
+}
+
+int64_t Evaluator::curvature_chunks() const {
+  const auto asked = system_.curvature_chunks();
+  return asked == 0 ? batch_.chunks() : std::min(asked, batch_.chunks());
+}
+
+LinearOperator Evaluator::matrix() const {
+  const auto chunks = curvature_chunks();
+  const auto C =
+      chunks == 1 ? with_penalties(system_.curvature(), graph()) : matrix_of_chunks(chunks);
+  if (!weight_decay_.defined()) return C;
+  // A shift leaves a matrix that knows its inverse, or its root, as easy to solve as it was.
+  return weight_decay_.dim() == 0 ? C + weight_decay_.item<double>()
+                                  : C + diagonal_operator(weight_decay_);
+}
+
+LinearOperator Evaluator::matrix_of_chunks(int64_t chunks) const {
+  const auto& curvature = system_.curvature();
+  const auto first = with_penalties(curvature, graph());
+  const auto multiply = [this, &curvature, chunks, first](const Tensor& v) {
+    Tensor sum = first.multiply(v);
+    for (int64_t k = 1; k < chunks; ++k) {
+      const torch::AutoGradMode enable_grad(true);
+      const auto graph = graph_of(k, batch_.evaluate(k), terms_of(curvature));
+      sum += with_penalties(curvature, graph).multiply(v).detach();
+      graph.verify();
+    }
+    return sum.div_(static_cast<double>(chunks));
+  };
+  return {curvature.describe() + " of chunks", parameters().size(), parameters().options(),
+          multiply, Columns::Together};
+}
+
+std::optional<LinearOperator> Evaluator::damping_matrix() const {
+  const auto* D = system_.damping_matrix();
+  return D ? std::optional(D->at(graph())) : std::nullopt;
+}
+
+double Evaluator::noise() const {
+  return system_.curvature().noise(graph(), generator_).item<double>() /
+         static_cast<double>(batch_.chunks());
+}
+
+}  // namespace natgrad::detail

@@ -1,0 +1,303 @@
+#include "optim/natural_gradient_impl.h"
+#include <natgrad/graph/loss_graph.h>
+#include <torch/torch.h>
+#include "graph/walk.h"
+#include "linalg/norm.h"
+#include "optim/preserved.h"
+#include "solvers/known_inverse.h"
+
+#include <cmath>
+#include <limits>
+#include <utility>
+
+namespace natgrad {
+
+using torch::Tensor;
+
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+/// Whether a loss of NaN comes from the data: some outputs are finite, as far as they can be known.
+bool is_fault_of_data(const Tensor& loss, const Trainable& trainable, const Curvature& curvature) {
+  try {
+    return has_finite_outputs(loss, trainable.parameters);
+  } catch (const c10::Error&) {
+    if (curvature.needs_terms()) throw;
+    return false;
+  }
+}
+
+/// The report of a step on such a loss.
+StepSummary not_finite(const Tensor& loss) {
+  StepSummary report;
+  report.outcome = StepOutcome::NonFiniteLoss;
+  report.loss = loss.item<double>();
+  return report;
+}
+
+/// How many of the loss's weights are negative, where the curvature is made of its terms.
+int64_t negative_weights(const Curvature& curvature, const LossGraph& graph) {
+  return curvature.needs_terms() ? graph.negative_weights() : 0;
+}
+
+/// That of C + λD, with weight decay in C, after it has learnt from this batch.
+LinearOperator precondition(Preconditioner& preconditioner, const StepData& data, double lambda) {
+  const auto& w = data.h().weight_decay();
+  const auto& graph = data.of_curvature().graph();
+  const double shift = lambda + (w.defined() ? w.mean().item<double>() : 0);
+  preconditioner.observe(graph, shift);
+  return preconditioner.at(graph, shift);
+}
+
+/// Solves at once where the matrix knows its inverse, and nothing but the solution is asked for;
+/// else by the solver.
+Solution solve(const NaturalGradientOptions& options, const LinearSystem& system) {
+  const bool is_plain = std::isinf(system.radius) && !options.step_rule().needs_basis() &&
+                        !options.solver().needs_preconditioner();
+  return is_plain && system.matrix.has_solve() ? solve_directly(system)
+                                               : options.solver().solve(system);
+}
+
+/// Whether the solution may be used: the last sound iterate of a solve that made at least one.
+bool is_usable(const Solution& solution, const Tensor& gradient) {
+  const auto& summary = solution.summary;
+  if (!std::isfinite(norm_in_double(solution.x))) return false;
+  if (summary.termination == Termination::NegativeCurvature) {
+    return summary.iterations > 0 && gradient.dot(solution.x).item<double>() < 0;
+  }
+  return summary.iterations > 0 || summary.termination == Termination::Converged;
+}
+
+/// M(δ) - h = ∇hᵀδ + ½ δᵀCδ: what the model promises, without the damping.
+double promised(const Tensor& g, const LinearOperator& C, const Tensor& delta) {
+  return g.dot(delta).item<double>() + 0.5 * C.inner({delta}).item<double>();
+}
+
+/// ρ of the step's proposal; none where promise and decrease are both no more than h's rounding,
+/// and their ratio says nothing.
+void measure_ratio(const Step& step, const Tensor& g, const LinearOperator& C, TrialLosses& trials,
+                   StepSummary& report) {
+  const bool proposed = step.proposal.defined();
+  const auto& proposal = proposed ? step.proposal : step.displacement;
+  const auto known = proposed ? step.proposal_loss : step.loss;
+  const double promise = promised(g, C, proposal), start = trials.start();
+  const double reached = known ? *known : trials.at(proposal);
+  if (!proposed) report.trial_loss = reached;
+  const bool is_rounding =
+      std::abs(promise) <= trials.rounding() && std::abs(reached - start) <= trials.rounding();
+  if (!is_rounding) report.ratio = promise < 0 ? (reached - start) / promise : kNaN;
+}
+
+/// Whether the trust region's boundary stopped the solver.
+bool is_at_the_edge(const LinearSystem& system, const Solution& solution) {
+  const auto termination = solution.summary.termination;
+  return std::isfinite(system.radius) &&
+         (termination == Termination::Boundary || termination == Termination::NegativeCurvature);
+}
+
+/// Whether the step is one down: by a trial of it where the rule makes trials, else as ρ tells,
+/// else on trust.
+bool is_better(const Step& step, TrialLosses* trials, const StepRule& rule, StepSummary& report) {
+  if (step.loss) report.trial_loss = step.loss;
+  if (!step.found) return false;
+  if (!step.loss && !rule.needs_trials()) return !report.ratio || *report.ratio > 0;
+  if (!report.trial_loss) report.trial_loss = trials->at(step.displacement);
+  return *report.trial_loss <= trials->start() + trials->rounding();
+}
+
+/// Sets a flag for as long as it lives.
+class FlagGuard {
+ public:
+  explicit FlagGuard(bool& flag) : flag_(flag) { flag_ = true; }
+  ~FlagGuard() { flag_ = false; }
+  FlagGuard(const FlagGuard&) = delete;
+  FlagGuard& operator=(const FlagGuard&) = delete;
+
+ private:
+  bool& flag_;
+};
+
+}  // namespace
+
+void NaturalGradient::Impl::check_may_step() const {
+  TORCH_CHECK(!stepping_, "natgrad: step was called from within a step's closure.");
+  TORCH_CHECK(
+      !c10::InferenceMode::is_enabled(),
+      "natgrad: step was called inside c10::InferenceMode, which records no graph; leave that mode "
+      "for training.");
+}
+
+Tensor NaturalGradient::Impl::step(const Batches& batches, const std::vector<Tensor>& parameters,
+                                   const std::vector<torch::optim::OptimizerParamGroup>& groups,
+                                   bool can_try) {
+  const FlagGuard stepping(stepping_);
+  const Listening listening(degradations_);
+  const torch::AutoGradMode enable_grad(true);
+  Tensor loss;
+  bool diverged = false;
+  {
+    Preserved before;
+    before.module(system_.module()).generators(parameters.front().device()).parameters(parameters);
+    StepData data(batches, parameters, groups, system_,
+                  static_cast<uint64_t>(state_.accepted_steps), can_try);
+    loss = data.h().loss();
+    const auto& faulty = data.faulty_loss();
+    const auto report = faulty.defined() ? not_finite(faulty) : advance(data);
+    diverged =
+        faulty.defined() && !(std::isnan(faulty.item<double>()) &&
+                              is_fault_of_data(faulty, data.h().trainable(), system_.curvature()));
+    const bool succeeded =
+        report.outcome == StepOutcome::Accepted || report.outcome == StepOutcome::ZeroGradient;
+    if (succeeded) before.commit();
+    summary_ = report;
+  }
+  if (diverged) take_back_last_step();
+  summary_.step = state_.accepted_steps;
+  summary_.layer_coverage = degradations_.layer_coverage;
+  summary_.degradations = degradations_.list();
+  warn_once();
+  return loss;
+}
+
+StepSummary NaturalGradient::Impl::advance(StepData& data) {
+  StepSummary report;
+  const auto ended = [&report](StepOutcome outcome) {
+    report.outcome = outcome;
+    return report;
+  };
+  const auto &h = data.h(), &h_of_curvature = data.of_curvature();
+  const torch::NoGradGuard no_grad;
+  report.loss = h.loss().item<double>();
+
+  // h, ∇h and the curvature C; penalties and weight decay are part of all three.
+  if (system_.fill_grad()) write_gradients(h.trainable(), h.parameters(), h.loss_gradient());
+  const Tensor g = h.gradient();
+  report.gradient_norm = norm_in_double(g);
+  if (!std::isfinite(report.gradient_norm)) return ended(StepOutcome::NonFiniteGradient);
+  if (report.gradient_norm == 0) return ended(StepOutcome::ZeroGradient);
+  const LinearOperator C = h_of_curvature.matrix();
+
+  // (C + λD) δ = -∇h + λ c D δ_prev, with what damping and preconditioner learn from this batch.
+  auto learned = state_.learned;
+  auto& damping = *learned.damping;
+  if (damping.needs_noise()) damping.observe_noise(h.noise());
+  report.lambda = damping.lambda();
+  report.radius = damping.radius();
+  report.negative_weights = negative_weights(system_.curvature(), h_of_curvature.graph());
+  auto system = damped_system(data, g, C, damping);
+  if (learned.preconditioner) {
+    system.preconditioner = precondition(*learned.preconditioner, data, report.lambda);
+  }
+  const auto solution = solve(system_, system);
+  h_of_curvature.graph().verify();
+  report.solver = solution.summary;
+  const bool at_the_edge = is_at_the_edge(system, solution);
+  const auto failed = [&](StepOutcome outcome) {
+    return ended(take_failure(outcome, report.ratio, at_the_edge));
+  };
+  if (!is_usable(solution, g)) return failed(StepOutcome::SolverFailed);
+
+  // How far: θ ← θ + d, unless trials tell that it is no better.
+  auto trials = trials_of(data);
+  auto* const tried = trials ? &*trials : nullptr;
+  const auto step = choose_step(learned, h, g, system, solution, tried);
+  if (damping.needs_ratio()) measure_ratio(step, g, C, *trials, report);
+  if (!is_better(step, tried, *learned.step_rule, report)) {
+    if (trials) trials->check();
+    return failed(StepOutcome::Rejected);
+  }
+  if (report.ratio) damping.observe_ratio(*report.ratio, at_the_edge);
+  damping.accepted();
+  closure_is_checked_ = closure_is_checked_ || (trials && trials->is_checked());
+  report.step_norm = norm_in_double(step.displacement);
+  accept(step, h.parameters(), std::move(learned));
+  return ended(StepOutcome::Accepted);
+}
+
+LinearSystem NaturalGradient::Impl::damped_system(const StepData& data, const Tensor& g,
+                                                  const LinearOperator& C,
+                                                  const Damping& damping) const {
+  const double lambda = damping.lambda();
+  const auto D = data.of_curvature().damping_matrix();
+  const auto weighted = D ? std::optional(lambda * *D) : std::nullopt;  // λD; none for D = I
+
+  const double share = damping.centre() > 0 ? damping.centre() : system_.warm_start();
+  const Tensor previous = share > 0 ? state_.last_step.delta(data.h().parameters()) : Tensor();
+  const Tensor start = previous.defined() ? share * previous : Tensor();
+  Tensor b = -g;
+  if (damping.centre() > 0 && start.defined()) {
+    b = (weighted ? weighted->multiply(start) : lambda * start) - g;
+  }
+  LinearSystem system{weighted ? C + *weighted : C + lambda, b, start};
+  system.radius = damping.radius();
+  return system;
+}
+
+/// Trial losses, where a part asks for them.
+std::optional<ClosureTrials> NaturalGradient::Impl::trials_of(StepData& data) const {
+  const auto& [damping, preconditioner, rule] = state_.learned;
+  if (!rule->needs_trials() && !damping->needs_ratio()) return std::nullopt;
+  TORCH_CHECK(data.can_try(),
+              "natgrad: ", rule->needs_trials() ? rule->describe() : damping->describe(),
+              " judges a step by the loss at other parameters, which step(loss) cannot evaluate. "
+              "Call step(closure) with a closure that returns the loss.");
+  return std::optional<ClosureTrials>(std::in_place, data.h(), data.other_trial_batch(),
+                                      !closure_is_checked_);
+}
+
+Step NaturalGradient::Impl::choose_step(Learned& learned, const Evaluator& h, const Tensor& g,
+                                        const LinearSystem& system, const Solution& solution,
+                                        TrialLosses* trials) const {
+  const double rate = learned.damping->rate();
+  const auto previous =
+      learned.step_rule->keeps_displacement() ? state_.last_step.delta(h.parameters()) : Tensor();
+  return learned.step_rule->choose(
+      {h.value(), g, system.matrix, solution, previous,
+       [&](const Tensor& v) { return at_rates(h.trainable(), v, rate); }, trials});
+}
+
+void NaturalGradient::Impl::accept(const Step& step, const ParameterLayout& layout,
+                                   Learned learned) {
+  const Tensor before = layout.values();
+  move_parameters(layout, step.displacement);
+  state_ = {std::move(learned), LastStep(layout, before, step.kept), state_.accepted_steps + 1};
+}
+
+/// A damping that judges steps is told. After trials that were no better nothing goes on from the
+/// last step: the same step would only fail again.
+StepOutcome NaturalGradient::Impl::take_failure(StepOutcome outcome, std::optional<double> ratio,
+                                                bool at_the_edge) {
+  auto& damping = *state_.learned.damping;
+  damping.observe_ratio(ratio.value_or(kNaN), at_the_edge);
+  if (outcome != StepOutcome::Rejected) return outcome;
+  state_.last_step.forget_delta();
+  return damping.is_exhausted() ? StepOutcome::DampingExhausted : outcome;
+}
+
+void NaturalGradient::Impl::take_back_last_step() {
+  if (!state_.last_step.take_back()) return;
+  state_.learned.damping->rejected();
+  summary_.restored = true;
+}
+
+/// A loop that never looks at the summary would otherwise stand still without a word.
+void NaturalGradient::Impl::warn_once() {
+  const auto say = [this](bool& warned) {
+    if (!std::exchange(warned, true)) {
+      TORCH_WARN("natgrad: ", summary_.message(), " (Said once; see optimizer.summary().)");
+    }
+  };
+  for (const auto& [kind, sentence] : degradations_.sentences) {
+    if (warned_of_.insert(kind).second) {
+      TORCH_WARN("natgrad: ", sentence, ". (Said once; see optimizer.summary().)");
+    }
+  }
+  if (summary_.outcome == StepOutcome::SolverFailed ||
+      summary_.outcome == StepOutcome::DampingExhausted) {
+    return say(warned_of_failure_);
+  }
+  if (summary_.solver.termination == Termination::NegativeCurvature) say(warned_of_curvature_);
+}
+
+}  // namespace natgrad
