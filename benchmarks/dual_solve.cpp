@@ -3,16 +3,16 @@
 // thread, CPU time; both are timed in turn on fresh graphs of one batch, each with its Jᵀu as a
 // function of u made beforehand.
 
-#include "graph/linearization.h"
-#include <natgrad/graph/loss_graph.h>
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <natgrad/curvatures.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/natgrad.h>
 #include <natgrad/operators.h>
 #include <natgrad/solvers/dual_or_conjugate_gradient.h>
 #include <torch/torch.h>
+#include "graph/loss_graph_state.h"
 
 #include <ctime>
 
@@ -64,7 +64,7 @@ Batch batch_of(const Problem& problem) {
 /// CPU seconds of a solve on a graph of its own; the relative residual goes to `residual`.
 double seconds_of(Batch& batch, const natgrad::Solver& solver, double* residual) {
   const auto graph = batch.graph();
-  graph.linearization();
+  linearization_of(graph);
   const auto A = natgrad::fisher(graph) + kLambda;
   const auto b = -graph.gradient();
   const auto start = std::clock();

@@ -1,9 +1,9 @@
-#include <natgrad/graph/loss_graph.h>
 #include <fmt/format.h>
 #include <natgrad/curvature/diagonals.h>
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/curvature/marquardt_diagonal.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/linalg/hutchinson.h>
 #include <torch/torch.h>
 
@@ -15,11 +15,12 @@ namespace {
 
 Tensor propagated_diagonal(const LossGraph& graph, int64_t probes) {
   if (!has_fisher(graph)) {
-    return propagated_gauss_newton_diagonal(graph, probes, graph.generator());
+    return propagated_gauss_newton_diagonal(graph, probes, graph.generator(Purpose::DampingMatrix));
   }
   const auto weights =
       graph.negative_weights() > 0 ? FisherWeights::Uniform : FisherWeights::OfTheLoss;
-  return propagated_fisher_diagonal(graph, probes, graph.generator(), weights);
+  return propagated_fisher_diagonal(graph, probes, graph.generator(Purpose::DampingMatrix),
+                                    weights);
 }
 
 /// d, at least `floor` of its largest entry; ones if none is positive.

@@ -2,7 +2,9 @@
 #include <torch/csrc/autograd/engine.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/torch.h>
+#include "graph/hooks.h"
 
+#include <optional>
 #include <string_view>
 
 namespace natgrad::detail {
@@ -50,6 +52,10 @@ torch::TensorOptions options_at(const torch::autograd::Edge& edge) {
   return edge.function->input_metadata(edge.input_nr).options();
 }
 
+Tensor zeros_at(const torch::autograd::Edge& edge) {
+  return torch::zeros(shape_at(edge), options_at(edge));
+}
+
 void with_graph_errors(const std::function<void()>& read) {
   try {
     read();
@@ -60,16 +66,19 @@ void with_graph_errors(const std::function<void()>& read) {
 
 std::vector<Tensor> backward(const torch::autograd::edge_list& roots,
                              const std::vector<Tensor>& cotangents,
-                             const torch::autograd::edge_list& inputs, Pass pass) {
+                             const torch::autograd::edge_list& inputs, Pass pass, Marks marks) {
   torch::autograd::edge_list valid;
   for (const auto& input : inputs) {
     if (input.is_valid()) valid.push_back(input);
   }
   std::vector<Tensor> gradients(inputs.size());
   if (roots.empty() || valid.empty()) return gradients;
+  std::optional<OwnRun> run;
+  if (marks == Marks::Hold || is_retain_grad_kept_out()) run.emplace(roots, cotangents, marks);
   with_graph_errors([&] {
     auto arrived = torch::autograd::Engine::get_default_engine().execute(
-        roots, cotangents, /*keep_graph=*/true, /*create_graph=*/pass == Pass::Differentiable,
+        run ? run->roots() : roots, cotangents, /*keep_graph=*/true,
+        /*create_graph=*/pass == Pass::Differentiable,
         /*accumulate_grad=*/false, valid);
     for (size_t i = 0, k = 0; i < inputs.size(); ++i) {
       if (inputs[i].is_valid()) gradients[i] = std::move(arrived[k++]);

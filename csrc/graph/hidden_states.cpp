@@ -1,15 +1,14 @@
-#include <natgrad/graph/loss_graph.h>
-#include "graph/backward.h"
-#include "graph/hidden_state_nodes.h"
 #include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
+#include "graph/backward.h"
+#include "graph/hidden_state_nodes.h"
+#include "graph/loss_graph_state.h"
 
 #include <algorithm>
 #include <limits>
 #include <utility>
 
-#include "graph/depth_first.h"
 #include "graph/saved.h"
 
 namespace natgrad {
@@ -18,7 +17,9 @@ using torch::Tensor;
 using torch::autograd::Node;
 using torch::autograd::variable_list;
 
-variable_list detail::HiddenStateNode::apply(variable_list&& gradients) { return std::move(gradients); }
+variable_list detail::HiddenStateNode::apply(variable_list&& gradients) {
+  return std::move(gradients);
+}
 
 Tensor hidden(const Tensor& h, HiddenDistance distance) {
   TORCH_CHECK(h.defined() && h.dim() > 0,
@@ -72,14 +73,14 @@ Tensor distance_hessian(HiddenStateNode& node) {
 std::vector<HiddenState> detail::hidden_states(const LossGraph& graph) {
   const torch::NoGradGuard no_grad;
   std::vector<HiddenState> states;
-  const auto read = [&](Node& node, Node*) {
-    if (auto* mark = dynamic_cast<HiddenStateNode*>(&node)) {
+  with_graph_errors([&] {
+    for (Node* node : loss_census(graph).nodes) {
+      auto* mark = dynamic_cast<HiddenStateNode*>(node);
+      if (!mark) continue;
       states.push_back(
           {{c10::intrusive_ptr<Node>::reclaim_copy(mark), 0}, distance_hessian(*mark)});
     }
-    return true;
-  };
-  with_graph_errors([&] { depth_first(graph.root().function.get(), read); });
+  });
   std::stable_sort(states.begin(), states.end(), [](const auto& a, const auto& b) {
     return a.edge.function->sequence_nr() < b.edge.function->sequence_nr();
   });

@@ -1,8 +1,8 @@
-#include "graph/backward.h"
 #include "graph/layers.h"
-#include "graph/linearization.h"
 #include <torch/csrc/autograd/generated/Functions.h>
 #include <torch/torch.h>
+#include "graph/backward.h"
+#include "graph/linearization.h"
 
 #include <algorithm>
 #include <unordered_map>
@@ -16,7 +16,6 @@ namespace {
 
 using torch::Tensor;
 using torch::autograd::Edge;
-using torch::autograd::edge_list;
 using torch::autograd::Node;
 using namespace torch::autograd::generated;  // NOLINT: the names of LibTorch's own nodes
 
@@ -212,9 +211,9 @@ void attach_biases(std::vector<Layer>& layers,
 
 }  // namespace
 
-Layers find_layers(const edge_list& roots, const ParameterLayout& parameters) {
+Layers find_layers(const Census& census, const ParameterLayout& parameters) {
   const torch::NoGradGuard no_grad;
-  const auto consumers = consumers_below(roots);
+  const auto consumers = consumers_of(census);
   const auto edges = edges_of(parameters.tensors());
   Layers found;
   std::unordered_map<const Node*, size_t> places;

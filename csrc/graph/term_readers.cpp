@@ -1,8 +1,6 @@
+#include "graph/term_readers.h"
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include "graph/backward.h"
-#include "graph/mark_nodes.h"
-#include "graph/term_readers.h"
 #include <natgrad/likelihoods/bernoulli.h>
 #include <natgrad/likelihoods/categorical.h>
 #include <natgrad/likelihoods/gaussian.h>
@@ -12,6 +10,8 @@
 #include <torch/csrc/autograd/generated/Functions.h>
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
+#include "graph/backward.h"
+#include "graph/mark_nodes.h"
 
 #include <cmath>
 #include <typeindex>
@@ -20,6 +20,7 @@
 #include "graph/difference.h"
 #include "graph/node_kinds.h"
 #include "graph/saved.h"
+#include "graph/unreadable.h"
 
 namespace natgrad::detail {
 namespace {
@@ -71,9 +72,9 @@ TermReading read_log_of_softmax(Node& log, const Tensor& c) {
 // ---- Sigmoid ----
 
 void check_constant(const Edge& target, const std::string& loss) {
-  TORCH_CHECK(!target.is_valid(), "natgrad: the targets of ", loss,
-              " require a gradient; detach() them, or mark the network's outputs with "
-              "natgrad::outputs(z).");
+  NATGRAD_CHECK_READABLE(!target.is_valid(), "natgrad: the targets of ", loss,
+                         " require a gradient; detach() them, or mark the network's outputs with "
+                         "natgrad::outputs(z).");
 }
 
 TermReading read_binary_cross_entropy_with_logits(Node& node, const Tensor& c) {
@@ -165,10 +166,11 @@ bool is_absolute_difference(Node& abs) {
 
 /// Broadcasting [N] against [N, 1] is a mistake.
 void check_same_shape(const std::string& loss, const Edge& z, torch::IntArrayRef result) {
-  TORCH_CHECK(!z.is_valid() || shape_at(z) == result, "natgrad: ", loss,
-              " broadcast outputs of shape ", shape_at(z), " to ", result,
-              ", so that every output is compared with several targets. Give them the same shape "
-              "([N] and [N, 1] differ): use view_as or unsqueeze.");
+  NATGRAD_CHECK_READABLE(
+      !z.is_valid() || shape_at(z) == result, "natgrad: ", loss, " broadcast outputs of shape ",
+      shape_at(z), " to ", result,
+      ", so that every output is compared with several targets. Give them the same shape "
+      "([N] and [N, 1] differ): use view_as or unsqueeze.");
 }
 
 // l1_loss has no node of its own, and leaves the difference in the graph. A location family may

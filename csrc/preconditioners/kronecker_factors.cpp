@@ -1,10 +1,9 @@
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/output_noise.h>
-#include "graph/backward.h"
-#include "graph/layer_factors.h"
-#include "graph/linearization.h"
 #include <natgrad/preconditioners/kronecker_factors.h>
 #include <torch/torch.h>
+#include "graph/backward.h"
+#include "graph/layer_factors.h"
+#include "graph/loss_graph_state.h"
 
 #include <algorithm>
 #include <cmath>
@@ -57,7 +56,7 @@ PulledBack pull_back_noise(const LossGraph& graph, const std::vector<Layer>& lay
   const auto noise = output_noise(graph, generator, weights);
   for (size_t k = 0; k < noise.size(); ++k) {
     if (!noise[k].defined()) continue;
-    roots.push_back(graph.outputs()[k]);
+    roots.push_back(output_edges(graph)[k]);
     cotangents.push_back(noise[k].to(options_at(roots.back())));
   }
   for (const auto& layer : layers) inputs.push_back(layer.output);
@@ -160,7 +159,7 @@ KroneckerFactors kronecker_factors(const LossGraph& graph, at::Generator generat
   check_options(options);
   check_has_fisher(graph);
   const auto& parameters = graph.parameters();
-  const auto layers = find_layers(graph.outputs(), parameters).layers;
+  const auto& layers = layers_of(graph).layers;
   const auto plans = plan_blocks(layers, parameters, options.largest());
   const auto rest = edges_of_the_rest(plans, parameters);
   std::vector<BlockSums> sums;

@@ -1,12 +1,12 @@
 // Seven curvatures with every solver, damping, damping matrix, preconditioner and step rule: either
 // the options refuse, or the step is the one that explicit matrices give.
 
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/curvature.h>
 #include <natgrad/curvature/marquardt_diagonal.h>
 #include <natgrad/damping/levenberg_marquardt.h>
 #include <natgrad/damping/tikhonov.h>
 #include <natgrad/damping/trust_region.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/optim/natural_gradient.h>
 #include <natgrad/preconditioners/fisher_diagonal.h>
 #include <natgrad/preconditioners/kronecker_factored.h>
@@ -151,7 +151,8 @@ struct DenseSystem {
     const auto graph = problem.graph();
     g = graph.gradient();
     C = dense(of.curvature.part->at(graph));
-    if (of.damping.part->needs_noise()) of.curvature.part->noise(graph, graph.generator());
+    if (of.damping.part->needs_noise())
+      of.curvature.part->noise(graph, graph.generator(Purpose::Noise));
     const auto D =
         of.matrix.part ? dense(of.matrix.part->at(graph)) : torch::eye(g.numel(), torch::kDouble);
     A = C + lambda * D;
