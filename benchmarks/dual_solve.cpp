@@ -64,7 +64,7 @@ Batch batch_of(const Problem& problem) {
 /// CPU seconds of a solve on a graph of its own; the relative residual goes to `residual`.
 double seconds_of(Batch& batch, const natgrad::Solver& solver, double* residual) {
   const auto graph = batch.graph();
-  linearization_of(graph);
+  natgrad::linearization_of(graph);
   const auto A = natgrad::fisher(graph) + kLambda;
   const auto b = -graph.gradient();
   const auto start = std::clock();
