@@ -13,6 +13,7 @@
 #include <natgrad/solvers/dual_or_conjugate_gradient.h>
 #include <torch/torch.h>
 #include "graph/linearization.h"
+#include "graph/loss_graph_state.h"
 
 #include <ctime>
 
@@ -64,7 +65,7 @@ Batch batch_of(const Problem& problem) {
 /// CPU seconds of a solve on a graph of its own; the relative residual goes to `residual`.
 double seconds_of(Batch& batch, const natgrad::Solver& solver, double* residual) {
   const auto graph = batch.graph();
-  graph.linearization();
+  natgrad::linearization_of(graph);
   const auto A = natgrad::fisher(graph) + kLambda;
   const auto b = -graph.gradient();
   const auto start = std::clock();

@@ -1,5 +1,6 @@
 #include "support/kfac_costs.h"
 #include "graph/linearization.h"
+#include "graph/loss_graph_state.h"
 
 #include <fmt/format.h>
 #include <natgrad/graph/loss_graph.h>
@@ -57,7 +58,7 @@ void print_kfac_costs(const Tensor& images, uint64_t seed) {
   const auto inverse =
       natgrad::kronecker_product(natgrad::damped_inverse(factors, kLambda), layout);
   const Tensor g = graph.gradient();
-  graph.linearization();
+  natgrad::linearization_of(graph);
 
   fmt::print(
       "\nK-FAC at batch {}, curvature of {}:\n\n| part | ms each | ms a step |\n| --- | --- | --- "
@@ -76,10 +77,11 @@ void print_kfac_costs(const Tensor& images, uint64_t seed) {
              1.0 / static_cast<double>(kfac.inverse_interval()));
   print_part("direction", milliseconds([&] { inverse.multiply(g); }), 1);
   print_part("linearisation", milliseconds([&] {
-               natgrad::Linearization(graph.outputs(), layout, natgrad::make_generator(seed));
+               natgrad::Linearization(natgrad::network_census(graph), layout,
+                                      natgrad::make_generator(seed));
              }),
              1);
-  print_part("product J v", milliseconds([&] { graph.linearization().multiply(g); }), 2);
+  print_part("product J v", milliseconds([&] { natgrad::linearization_of(graph).multiply(g); }), 2);
   print_part("a vector's sum", milliseconds([&] { g.add(g); }), 6);
 }
 

@@ -5,6 +5,7 @@
 #include <torch/torch.h>
 #include "graph/backward.h"
 #include "graph/linearization.h"
+#include "graph/loss_graph_state.h"
 
 namespace natgrad {
 
@@ -18,7 +19,7 @@ void check_probes(int64_t probes) {
 
 std::vector<Tensor> signs_of_outputs(const LossGraph& graph, at::Generator& generator) {
   std::vector<Tensor> signs;
-  for (const auto& z : graph.outputs()) {
+  for (const auto& z : output_edges(graph)) {
     signs.push_back(random_signs_like(torch::empty(shape_at(z), options_at(z)), generator));
   }
   return signs;
@@ -33,7 +34,7 @@ Tensor propagated_fisher_diagonal(const LossGraph& graph, int64_t probes, at::Ge
   torch::NoGradGuard no_grad;
   auto sum = torch::zeros({graph.parameters().size()}, graph.parameters().options());
   for (int64_t m = 0; m < probes; ++m) {
-    sum += graph.linearization()
+    sum += linearization_of(graph)
                .multiply_transposed(output_noise(graph, generator, weights))
                .square_();
   }
@@ -47,7 +48,7 @@ Tensor propagated_gauss_newton_diagonal(const LossGraph& graph, int64_t probes,
   auto sum = torch::zeros({graph.parameters().size()}, graph.parameters().options());
   for (int64_t m = 0; m < probes; ++m) {
     const auto signs = signs_of_outputs(graph, generator);
-    const auto& f = graph.linearization();
+    const auto& f = linearization_of(graph);
     sum += f.multiply_transposed(signs).mul_(
         f.multiply_transposed(graph.multiply_loss_hessian(signs)));
   }

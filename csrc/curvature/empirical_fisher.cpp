@@ -7,6 +7,7 @@
 #include <natgrad/linalg/low_rank.h>
 #include <torch/torch.h>
 #include "graph/coupled_examples.h"
+#include "graph/loss_graph_state.h"
 #include "graph/squared_example_gradients.h"
 
 #include "curvature/outer_products.h"
@@ -79,7 +80,7 @@ std::vector<Tensor> gradient_in_outputs(const LossGraph& graph) {
 }
 
 LinearOperator from_products(const LossGraph& graph, Moment moment, FisherWeights choice) {
-  check_examples_are_independent({graph.root()});
+  check_examples_are_independent(loss_census(graph));
   const auto scales = scales_of(graph, choice, graph.examples(), graph.parameters().options());
   return sum_of_outer_products(graph, "empirical Fisher matrix",
                                {{gradient_in_outputs(graph), scales.to_own_gradient, scales.weights,

@@ -3,6 +3,7 @@
 #include <natgrad/linalg/random.h>
 #include <torch/torch.h>
 #include "graph/linearization.h"
+#include "graph/loss_graph_state.h"
 
 #include <algorithm>
 
@@ -38,7 +39,7 @@ Tensor gradient_noise(const LossGraph& graph, at::Generator generator, FisherWei
     weight_sum = std::max(weight_sum, sum_of_example_weights(weights, *term.likelihood));
     return weights * term.likelihood->factor_multiply(white);
   });
-  const auto gradient = graph.linearization().multiply_transposed(noise);
+  const auto gradient = linearization_of(graph).multiply_transposed(noise);
   const auto norm = torch::linalg_vector_norm(gradient, 2, std::nullopt, false, torch::kDouble);
   // Weights that sum to zero or less leave no examples to speak of.
   return weight_sum > 0 ? norm.square() / weight_sum : torch::zeros_like(norm);

@@ -15,11 +15,12 @@ namespace {
 
 Tensor propagated_diagonal(const LossGraph& graph, int64_t probes) {
   if (!has_fisher(graph)) {
-    return propagated_gauss_newton_diagonal(graph, probes, graph.generator());
+    return propagated_gauss_newton_diagonal(graph, probes, graph.generator(Purpose::DampingMatrix));
   }
   const auto weights =
       graph.negative_weights() > 0 ? FisherWeights::Uniform : FisherWeights::OfTheLoss;
-  return propagated_fisher_diagonal(graph, probes, graph.generator(), weights);
+  return propagated_fisher_diagonal(graph, probes, graph.generator(Purpose::DampingMatrix),
+                                    weights);
 }
 
 /// d, at least `floor` of its largest entry; ones if none is positive.

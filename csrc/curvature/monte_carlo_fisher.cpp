@@ -3,6 +3,7 @@
 #include <natgrad/curvature/monte_carlo_fisher.h>
 #include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
+#include "graph/loss_graph_state.h"
 
 #include "curvature/outer_products.h"
 
@@ -24,7 +25,7 @@ ExampleVectors draw(const LossGraph& graph, const LossTerm& term, const Tensor& 
                     const at::Generator& generator, int64_t samples) {
   const auto& likelihood = *term.likelihood;
   ExampleVectors set;
-  set.u.resize(graph.outputs().size());
+  set.u.resize(graph.outputs());
   set.u[term.output] = (root_of_weights * likelihood.score(likelihood.sample(generator))).detach();
   const auto options = likelihood.outputs().options().requires_grad(false);
   set.scale = torch::ones({likelihood.examples()}, options);

@@ -1,5 +1,6 @@
 #include "curvature/outer_products.h"
 #include <natgrad/graph/loss_graph.h>
+#include "graph/loss_graph_state.h"
 
 #include <torch/torch.h>
 #include "graph/backward.h"
@@ -94,7 +95,7 @@ std::optional<Root> root_of(const LossGraph& graph, const std::vector<ExampleVec
     return first && any;
   };
   if (sets.empty() || !std::all_of(sets.begin(), sets.end(), is_plain)) return std::nullopt;
-  for (const auto& output : graph.outputs()) {
+  for (const auto& output : output_edges(graph)) {
     const auto shape = shape_at(output);
     if (shape.empty() || shape[0] != sets.front().weights.numel()) return std::nullopt;
   }
@@ -112,7 +113,7 @@ Tensor rows_of_examples(const Tensor& t, int64_t example_dim) {
 
 LinearOperator sum_of_outer_products(const LossGraph& graph, std::string name,
                                      std::vector<ExampleVectors> sets) {
-  std::vector<int64_t> dims(graph.outputs().size(), 0);
+  std::vector<int64_t> dims(graph.outputs(), 0);
   for (const auto& term : graph.terms()) {
     if (term.likelihood) dims[term.output] = term.likelihood->example_dim();
   }

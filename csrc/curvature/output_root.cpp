@@ -1,6 +1,7 @@
 #include "curvature/output_root.h"
 #include <natgrad/graph/loss_graph.h>
 #include "graph/linearization.h"
+#include "graph/loss_graph_state.h"
 
 #include <torch/torch.h>
 #include "graph/output_gram.h"
@@ -34,7 +35,7 @@ class OutputRows {
 
   Tensor multiply(const Tensor& v) {
     const torch::NoGradGuard no_grad;
-    const auto jv = graph_.linearization().multiply(v);
+    const auto jv = linearization_of(graph_).multiply(v);
     auto sum = torch::zeros({directions_, examples_}, v.options());
     for (size_t k = 0; k < jv.size(); ++k) {
       const auto& block = blocks()[k];
@@ -51,7 +52,7 @@ class OutputRows {
                          ? (along_rows(u.view({directions_, examples_}), block) * block).sum(0)
                          : Tensor());
     }
-    return graph_.linearization().multiply_transposed(sums);
+    return linearization_of(graph_).multiply_transposed(sums);
   }
 
   Tensor gram() {
@@ -98,7 +99,7 @@ int64_t numbers_per_example(const LossTerm& term, int64_t examples) {
 std::vector<Tensor> fisher_directions(const LossGraph& graph, FisherWeights choice, int64_t count) {
   const torch::NoGradGuard no_grad;
   const auto examples = graph.examples();
-  std::vector<Tensor> blocks(graph.outputs().size());
+  std::vector<Tensor> blocks(graph.outputs());
   int64_t first = 0;
   for (const auto& term : graph.terms()) {
     const auto own = numbers_per_example(term, examples);

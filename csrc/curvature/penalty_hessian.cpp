@@ -1,17 +1,18 @@
 #include <natgrad/curvature/penalty_hessian.h>
 #include <natgrad/graph/loss_graph.h>
-#include "graph/pass_size.h"
+#include "graph/census.h"
 #include "graph/second_derivative.h"
+#include "graph/loss_graph_state.h"
 
 namespace natgrad {
 
 LinearOperator penalty_hessian(const LossGraph& graph) {
   const auto& parameters = graph.parameters();
   return {"Hessian of the penalties", parameters.size(), parameters.options(),
-          [graph, &hessian = graph.penalty_hessian()](const torch::Tensor& v) {
+          [graph, &hessian = penalty_hessian_of(graph)](const torch::Tensor& v) {
             return hessian.multiply(v);
           },
-          columns_for({graph.root()})};
+          loss_census(graph).columns()};
 }
 
 }  // namespace natgrad

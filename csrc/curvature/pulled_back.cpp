@@ -1,9 +1,10 @@
 #include "curvature/pulled_back.h"
 #include <natgrad/graph/loss_graph.h>
 #include "graph/linearization.h"
+#include "graph/loss_graph_state.h"
 
 #include <torch/torch.h>
-#include "graph/pass_size.h"
+#include "graph/census.h"
 
 namespace natgrad::detail {
 
@@ -38,18 +39,18 @@ Tensor inner_products(const Linearization& f, const OutputMap& A,
 }  // namespace
 
 LinearOperator pulled_back(const LossGraph& graph, std::string name, OutputMap A) {
-  graph.linearization();  // its random dummy is not to be drawn while many columns are multiplied
+  linearization_of(graph);  // its random dummy is not to be drawn while many columns are multiplied
   const auto& parameters = graph.parameters();
   const LinearOperator product(
       std::move(name), parameters.size(), parameters.options(),
       [graph, A](const Tensor& v) {
         torch::NoGradGuard no_grad;
-        const auto& f = graph.linearization();
+        const auto& f = linearization_of(graph);
         return f.multiply_transposed(A(f.multiply(v)));
       },
-      columns_for({graph.root()}));
+      loss_census(graph).columns());
   return product.with_inner([graph, A](const auto& columns) {
-    return inner_products(graph.linearization(), A, columns);
+    return inner_products(linearization_of(graph), A, columns);
   });
 }
 

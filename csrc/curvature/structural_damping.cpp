@@ -4,7 +4,8 @@
 #include <torch/torch.h>
 #include "graph/backward.h"
 #include "graph/hidden_state_nodes.h"
-#include "graph/pass_size.h"
+#include "graph/census.h"
+#include "graph/loss_graph_state.h"
 
 #include <cmath>
 #include <utility>
@@ -41,10 +42,10 @@ void weigh(const HiddenState& state, Tensor& jv) {
 
 LinearOperator structural_matrix(const LossGraph& graph) {
   const auto states = marked_states(graph);
-  const auto edges = edges_at(states);
+  const Census network(edges_at(states));
   // Built now: its random dummy is not to be drawn while many columns are multiplied.
-  const auto h =
-      std::make_shared<const Linearization>(edges, graph.parameters(), graph.generator());
+  const auto h = std::make_shared<const Linearization>(network, graph.parameters(),
+                                                       graph.generator(Purpose::HiddenStates));
   const auto multiply = [graph, states, h](const Tensor& v) {
     const torch::NoGradGuard no_grad;
     auto jv = h->multiply(v);
@@ -52,7 +53,7 @@ LinearOperator structural_matrix(const LossGraph& graph) {
     return h->multiply_transposed(jv);
   };
   return {"structural matrix of the hidden states", graph.parameters().size(),
-          graph.parameters().options(), multiply, columns_for(edges)};
+          graph.parameters().options(), multiply, network.columns()};
 }
 
 StructuralDamping::StructuralDamping(double mu) : mu_(mu) {

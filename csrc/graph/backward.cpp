@@ -1,8 +1,11 @@
 #include "graph/backward.h"
 #include <torch/torch.h>
+#include "libtorch/hooks.h"
 
 #include "libtorch/engine.h"
 #include "libtorch/errors.h"
+#include <optional>
+#include <string_view>
 
 namespace natgrad::detail {
 
@@ -47,15 +50,18 @@ void with_graph_errors(const std::function<void()>& read) {
 
 std::vector<Tensor> backward(const torch::autograd::edge_list& roots,
                              const std::vector<Tensor>& cotangents,
-                             const torch::autograd::edge_list& inputs, Pass pass) {
+                             const torch::autograd::edge_list& inputs, Pass pass, Marks marks) {
   torch::autograd::edge_list valid;
   for (const auto& input : inputs) {
     if (input.is_valid()) valid.push_back(input);
   }
   std::vector<Tensor> gradients(inputs.size());
   if (roots.empty() || valid.empty()) return gradients;
+  std::optional<OwnRun> run;
+  if (marks == Marks::Hold || is_retain_grad_kept_out()) run.emplace(roots, cotangents, marks);
   with_graph_errors([&] {
-    auto arrived = run_engine(roots, cotangents, valid, pass == Pass::Differentiable);
+    auto arrived = run_engine(run ? run->roots() : roots, cotangents, valid,
+                              pass == Pass::Differentiable);
     for (size_t i = 0, k = 0; i < inputs.size(); ++i) {
       if (inputs[i].is_valid()) gradients[i] = std::move(arrived[k++]);
     }

@@ -1,5 +1,6 @@
 #include "graph/capture.h"
 #include <natgrad/graph/loss_graph.h>
+#include "graph/loss_graph_state.h"
 
 #include <torch/torch.h>
 #include "graph/backward.h"
@@ -92,15 +93,15 @@ OutputGradients topmost(const std::vector<Layer>& layers, const std::vector<Tens
 }  // namespace
 
 Capture capture_below(const OutputGradients& u, const LossGraph& graph) {
-  auto found = find_layers(u.edges, graph.parameters());
+  auto found = layers_of(graph);
   const auto deltas = pull_back(u, outputs_of(found.layers));
   return capture(std::move(found), deltas, u, deltas, graph.examples(),
                  graph.parameters().options());
 }
 
 Capture capture_below_unread_loss(const LossGraph& graph) {
-  const edge_list root = {graph.root()};
-  auto found = find_layers(root, graph.parameters());
+  const edge_list root = {root_edge(graph)};
+  auto found = find_layers(loss_census(graph), graph.parameters());
   const auto examples = common_batch(found.layers);
   const auto one = torch::ones(shape_at(root[0]), options_at(root[0]));
   const auto edges = outputs_of(found.layers);

@@ -3,6 +3,8 @@
 #include <natgrad/linalg/parameters.h>
 #include <torch/torch.h>
 
+#include "libtorch/saved.h"
+#include "graph/unreadable.h"
 namespace natgrad::detail {
 
 using torch::Tensor;
@@ -28,11 +30,12 @@ Edge difference_of(Node& node, const Tensor& d) {
 /// LibTorch's own gradient divides by the wrong count where the node broadcasts its arguments.
 void check_shapes(const DifferenceLoss& loss) {
   const auto &a = loss.self, &b = loss.target;
-  TORCH_CHECK(a.sizes() == b.sizes() && !(is_expanded(a) && is_expanded(b)), "natgrad: ", loss.name,
-              " broadcast its arguments of shape ", a.sizes(), " and ", b.sizes(),
-              ", so that every output is compared with several targets. Give them the same shape "
-              "([N] and [N, 1] differ): use view_as or unsqueeze, or expand_as if it is meant. If "
-              "both require a gradient and one is meant to be a constant, detach() it.");
+  NATGRAD_CHECK_READABLE(
+      a.sizes() == b.sizes() && !(is_expanded(a) && is_expanded(b)), "natgrad: ", loss.name,
+      " broadcast its arguments of shape ", a.sizes(), " and ", b.sizes(),
+      ", so that every output is compared with several targets. Give them the same shape "
+      "([N] and [N, 1] differ): use view_as or unsqueeze, or expand_as if it is meant. If "
+      "both require a gradient and one is meant to be a constant, detach() it.");
 }
 
 Tensor weights_of(const Tensor& z, const Tensor& c, const DifferenceLoss& loss) {

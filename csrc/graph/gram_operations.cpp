@@ -2,13 +2,11 @@
 #include <torch/torch.h>
 #include "graph/backward.h"
 #include "graph/layers.h"
+#include "graph/loss_graph_state.h"
 #include "graph/output_gram.h"
 
 #include <algorithm>
-#include <unordered_set>
 #include <vector>
-
-#include "graph/depth_first.h"
 
 namespace natgrad::detail {
 namespace {
@@ -21,13 +19,8 @@ constexpr double kShareOfProduct = 0.25;
 // An entry of a [r, r] matrix that is read and written once more, for each layer.
 constexpr double kEntry = 10;
 
-double nodes_below(const LossGraph& graph) {
-  std::unordered_set<const torch::autograd::Node*> nodes;
-  for (const auto& output : graph.outputs()) {
-    depth_first(output.function.get(),
-                [&](torch::autograd::Node& node, auto*) { return nodes.insert(&node).second; });
-  }
-  return static_cast<double>(nodes.size());
+double nodes_of(const LossGraph& graph) {
+  return static_cast<double>(network_census(graph).nodes.size());
 }
 
 /// The multiplications of every example with every parameter.
@@ -48,18 +41,19 @@ double applications(const Layer& layer, double examples) {
 }  // namespace
 
 double product_operations(const LossGraph& graph) {
-  return kCall * (nodes_below(graph) + kCallsOfProduct) + arithmetic_of_pass(graph);
+  return kCall * (nodes_of(graph) + kCallsOfProduct) + arithmetic_of_pass(graph);
 }
 
 double gram_operations(const LossGraph& graph, int64_t directions) {
-  const auto found = find_layers(graph.outputs(), graph.parameters());
+  const auto& found = layers_of(graph);
   const auto& parameters = graph.parameters().tensors();
   const auto D = static_cast<double>(directions), examples = static_cast<double>(graph.examples());
-  const double rows = D * examples, nodes = nodes_below(graph);
-  double sum = kCall * (nodes + kCallsOfGram) + D * kShareOfProduct * arithmetic_of_pass(graph);
+  const double rows = D * examples, product = product_operations(graph);
+  double sum =
+      kCall * (nodes_of(graph) + kCallsOfGram) + D * kShareOfProduct * arithmetic_of_pass(graph);
   // Backward passes through convolutions are not faster many at a time.
   if (std::any_of(found.layers.begin(), found.layers.end(), is_convolution)) {
-    sum += D * product_operations(graph);
+    sum += D * product;
   }
   std::vector<int> uses(parameters.size());
   for (const auto& layer : found.layers) {
@@ -79,7 +73,7 @@ double gram_operations(const LossGraph& graph, int64_t directions) {
   for (size_t i = 0; i < parameters.size(); ++i) {
     if (found.covers[i]) continue;
     const auto numbers = static_cast<double>(parameters[i].numel());
-    sum += rows * (kShareOfProduct * product_operations(graph) + rows * numbers);
+    sum += rows * (kShareOfProduct * product + rows * numbers);
   }
   return sum;
 }

@@ -28,8 +28,8 @@ struct HiddenState {
   torch::Tensor distance_hessian;
 };
 
-/// The hidden states that are marked below the loss, those first that were computed first. One walk
-/// down the graph. Throws `c10::Error` if the graph has been freed, if a kept state was changed in
+/// The hidden states that are marked below the loss, those first that were computed first.
+/// Throws `c10::Error` if the graph has been freed, if a kept state was changed in
 /// place, or if a state lies outside the range of its distance's units.
 ///
 /// Where a unit is saturated to within the rounding ε of its dtype, h(1-h) < ε, H_D takes ε

@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 #include "graph/backward.h"
 #include "graph/hidden_state_nodes.h"
+#include "graph/loss_graph_state.h"
 
 #include <algorithm>
 #include <limits>
@@ -74,14 +75,14 @@ Tensor distance_hessian(HiddenStateNode& node) {
 std::vector<HiddenState> detail::hidden_states(const LossGraph& graph) {
   const torch::NoGradGuard no_grad;
   std::vector<HiddenState> states;
-  const auto read = [&](Node& node, Node*) {
-    if (auto* mark = dynamic_cast<HiddenStateNode*>(&node)) {
+  with_graph_errors([&] {
+    for (Node* node : loss_census(graph).nodes) {
+      auto* mark = dynamic_cast<HiddenStateNode*>(node);
+      if (!mark) continue;
       states.push_back(
           {result_of(*mark), distance_hessian(*mark)});
     }
-    return true;
-  };
-  with_graph_errors([&] { depth_first(graph.root().function.get(), read); });
+  });
   std::stable_sort(states.begin(), states.end(), [](const auto& a, const auto& b) {
     return is_earlier(*a.edge.function, *b.edge.function);
   });

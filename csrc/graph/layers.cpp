@@ -18,7 +18,6 @@ namespace {
 
 using torch::Tensor;
 using torch::autograd::Edge;
-using torch::autograd::edge_list;
 using torch::autograd::Node;
 
 torch::IntArrayRef shape_of_result(Node& node) { return shape_at(result_of(node)); }
@@ -207,9 +206,9 @@ double coverage_of(const Layers& found, const ParameterLayout& parameters) {
 
 }  // namespace
 
-Layers find_layers(const edge_list& roots, const ParameterLayout& parameters) {
+Layers find_layers(const Census& census, const ParameterLayout& parameters) {
   const torch::NoGradGuard no_grad;
-  const auto consumers = consumers_below(roots);
+  const auto consumers = consumers_of(census);
   const auto edges = edges_of(parameters.tensors());
   Layers found;
   std::unordered_map<const Node*, size_t> places;

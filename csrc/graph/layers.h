@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/census.h"
 #include "libtorch/nodes.h"
 
 namespace natgrad::detail {
@@ -47,13 +48,13 @@ struct Layers {
   std::vector<std::string> unread;
 };
 
-/// The layers below `roots`. A weight may be transposed or cast on its way (t(), autocast) and
+/// The layers that the walk met. A weight may be transposed or cast on its way (t(), autocast) and
 /// be used by many layers (tied weights, a recurrent net); a bias that is added to a linear layer's
 /// result belongs to that layer. A parameter that meets any other op (weight normalisation, an
 /// embedding, a part of a tensor) is not covered, and has no layers.
 ///
-/// Reports the coverage (degradations.h). Costs a walk over the graph. Throws `c10::Error` if the
-/// graph has been freed or activations were changed in place.
-Layers find_layers(const torch::autograd::edge_list& roots, const ParameterLayout& parameters);
+/// Reports the coverage (degradations.h). Throws `c10::Error` if the graph has been freed or
+/// activations were changed in place.
+Layers find_layers(const Census& census, const ParameterLayout& parameters);
 
 }  // namespace natgrad::detail

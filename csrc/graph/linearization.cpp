@@ -9,11 +9,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <unordered_set>
 #include <utility>
 
 #include "graph/depth_first.h"
-#include "graph/rounding_through_network.h"
 
 namespace natgrad::detail {
 namespace {
@@ -32,22 +30,6 @@ constexpr double kEdgeOfRange = 1e-31;
 // Where a look at the device costs a wait.
 constexpr size_t kVerifyInterval = 10;
 
-/// That of the lowest precision in the graph below `output`: mixed precision and autocast compute
-/// there.
-double coarsest_tolerance(const Edge& output) {
-  double tolerance = 0;
-  depth_first(output.function.get(), [&](Node& node, Node*) {
-    for (uint32_t i = 0; i < node.num_inputs(); ++i) {
-      const auto& metadata = node.input_metadata(i);
-      if (metadata.was_default_constructed()) continue;
-      tolerance = std::max(tolerance,
-                           rounding_through_network(c10::typeMetaToScalarType(metadata.dtype())));
-    }
-    return true;
-  });
-  return tolerance;
-}
-
 /// A random tensor like the one that `edge` stands for, to be differentiated by.
 Tensor random_at(const Edge& edge, at::Generator& generator) {
   return random_normal(shape_at(edge), options_at(edge), generator).requires_grad_();
@@ -65,14 +47,13 @@ edge_list edges_of(const std::vector<Tensor>& parameters) {
   return edges;
 }
 
-Linearization::Linearization(edge_list outputs, ParameterLayout parameters, at::Generator generator)
-    : outputs_(std::move(outputs)),
+Linearization::Linearization(const Census& network, ParameterLayout parameters,
+                             at::Generator generator)
+    : outputs_(network.roots),
       parameters_(std::move(parameters)),
-      parameter_edges_(edges_of(parameters_.tensors())) {
-  for (const auto& output : outputs_) {
-    dummy_.push_back(random_at(output, generator));
-    tolerance_ = std::max(tolerance_, coarsest_tolerance(output));
-  }
+      parameter_edges_(edges_of(parameters_.tensors())),
+      tolerance_(network.rounding) {
+  for (const auto& output : outputs_) dummy_.push_back(random_at(output, generator));
   const auto pulled_back = backward(outputs_, dummy_, parameter_edges_, Pass::Differentiable);
   for (size_t i = 0; i < pulled_back.size(); ++i) {
     if (!pulled_back[i].defined() || !pulled_back[i].requires_grad()) continue;
@@ -197,19 +178,13 @@ bool is_differentiable(Node& node) {
 }  // namespace
 
 std::string find_undifferentiable_op(const edge_list& outputs) {
-  std::unordered_set<Node*> seen;
-  std::vector<Node*> stack;
-  for (const auto& output : outputs) stack.push_back(output.function.get());
-  while (!stack.empty()) {
-    Node& node = *stack.back();
-    stack.pop_back();
-    if (!seen.insert(&node).second || node.next_edges().empty()) continue;
-    if (!is_differentiable(node)) return node.name();
-    for (const auto& edge : node.next_edges()) {
-      if (edge.is_valid()) stack.push_back(edge.function.get());
-    }
-  }
-  return {};
+  std::string found;
+  depth_first(outputs, [&](Node& node, Node*) {
+    if (found.empty() && !node.next_edges().empty() && !is_differentiable(node))
+      found = node.name();
+    return found.empty();
+  });
+  return found;
 }
 
 }  // namespace natgrad::detail

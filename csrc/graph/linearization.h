@@ -7,6 +7,8 @@
 
 #include <vector>
 
+#include "graph/census.h"
+
 namespace natgrad::detail {
 
 /// The network f(x, θ) linearised at θ: products with its Jacobian J = ∂z/∂θ and with Jᵀ, on the
@@ -22,9 +24,8 @@ namespace natgrad::detail {
 /// elsewhere it is read by `verify` and with every tenth product.
 class Linearization {
  public:
-  /// `outputs`: the edges of z; `generator`: draws the dummy.
-  Linearization(torch::autograd::edge_list outputs, ParameterLayout parameters,
-                at::Generator generator);
+  /// `network`: what lies below the edges of z; `generator`: draws the dummy.
+  Linearization(const Census& network, ParameterLayout parameters, at::Generator generator);
 
   /// J v for v of [P]: one tensor per output.
   std::vector<torch::Tensor> multiply(const torch::Tensor& v) const;
@@ -46,7 +47,8 @@ class Linearization {
   torch::autograd::edge_list pullback_;  // the edges of g(u), where it depends on u
   std::vector<size_t> reached_;          // the parameters they belong to
   torch::Tensor pulled_back_;            // g(u), flat
-  double dummy_norm_ = 0, pulled_back_norm_ = 0, tolerance_ = 0;
+  double dummy_norm_ = 0, pulled_back_norm_ = 0;
+  double tolerance_;  // of a product, relative
   // Rows (u·Jv, |Jv|², v·g(u), |v|²) of the products since the last `verify`, on the device.
   mutable std::vector<torch::Tensor> unverified_;
 };

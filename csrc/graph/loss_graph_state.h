@@ -6,31 +6,50 @@
 #include <optional>
 #include <vector>
 
+#include "detail.h"
+#include "graph/census.h"
+#include "graph/layers.h"
 #include "graph/linearization.h"
+#include "graph/reading.h"
 #include "graph/second_derivative.h"
 #include "libtorch/hooks.h"
 
-namespace natgrad {
+namespace natgrad::detail {
 
-struct LossGraph::State {
-  State(torch::Tensor loss, std::vector<torch::Tensor> parameters, at::Generator generator);
+/// What the copies of a LossGraph share; what is optional or a pointer is filled
+/// when first asked for.
+struct LossGraphState {
+  LossGraphState(torch::Tensor loss, std::vector<torch::Tensor> parameters, RandomStreams streams);
+
   torch::Tensor loss;
   ParameterLayout parameters;
-  at::Generator generator;
-  torch::autograd::edge_list outputs;
-  std::vector<LossTerm> terms;
-  torch::Tensor gradient;                   // by one pass, on first use
-  std::optional<int64_t> negative_weights;  // counted on first use
+  RandomStreams streams;
+  Census below_loss;
+  std::optional<Readable<Reading>> reading;
+  torch::Tensor gradient;  // undefined until then
+  std::optional<int64_t> negative_weights;
+  std::optional<Census> below_outputs;
+  std::optional<Layers> layers;
   std::unique_ptr<const Linearization> linearization;
-  struct {
-    torch::autograd::edge_list edges;
-    std::vector<torch::Tensor> coefficients;
-    bool empty() const { return edges.empty(); }
-  } penalties;
-  std::optional<SecondDerivative> penalty_hessian;  // built on first use
-  std::optional<SuspendedRetainGrad> suspended;
-  bool is_read = false;
-  std::exception_ptr reading_error;
+  std::optional<SecondDerivative> penalty_hessian;
 };
 
-}  // namespace natgrad
+/// Within the library a LossGraph also tells what needs LibTorch's autograd to be named. Below
+/// the first two all throw where the loss cannot be read, and are made on first use and then kept.
+
+/// Where a gradient of the loss enters its graph.
+torch::autograd::Edge root_edge(const LossGraph& graph);
+/// What one walk below the loss met.
+const Census& loss_census(const LossGraph& graph);
+/// The outputs' edges.
+const torch::autograd::edge_list& output_edges(const LossGraph& graph);
+/// What one walk below them met.
+const Census& network_census(const LossGraph& graph);
+/// The layers of the network.
+const Layers& layers_of(const LossGraph& graph);
+/// J and Jᵀ.
+const Linearization& linearization_of(const LossGraph& graph);
+/// ∇²_θ of the penalties.
+const SecondDerivative& penalty_hessian_of(const LossGraph& graph);
+
+}  // namespace natgrad::detail

@@ -5,7 +5,6 @@
 #include <natgrad/likelihoods/likelihood.h>
 #include <torch/csrc/autograd/function.h>
 
-#include <atomic>
 #include <memory>
 
 namespace natgrad::detail {
@@ -20,16 +19,20 @@ struct NegativeLogLikelihoodNode final : torch::autograd::Node {
   uint32_t version = 0;  // of the likelihood's outputs when the node was made
 };
 
-/// The node that `outputs` leaves in the graph. While it is held fixed no gradient passes it, which
-/// is how H_L is taken with the other outputs constant.
+/// The node that `outputs` leaves in the graph. In a run that holds the marks no gradient passes
+/// it, which is how H_L is taken with the other outputs constant.
 struct OutputsNode final : torch::autograd::Node {
   torch::autograd::variable_list apply(torch::autograd::variable_list&& gradients) override;
   std::string name() const override { return "natgrad::outputs"; }
 
   std::shared_ptr<const Likelihood> distribution;  // null if none was named
   uint32_t version = 0;                            // of its outputs when the node was made
-  std::atomic<bool> held_fixed = false;
 };
+
+/// The node's mark of outputs; null for any other.
+inline OutputsNode* outputs_mark(const torch::autograd::Edge& edge) {
+  return dynamic_cast<OutputsNode*>(edge.function.get());
+}
 
 /// The node that `penalty` leaves in the graph.
 struct PenaltyNode final : torch::autograd::Node {

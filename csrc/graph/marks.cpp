@@ -4,6 +4,8 @@
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
 #include "graph/mark_nodes.h"
+#include "graph/own_run.h"
+#include "graph/unreadable.h"
 
 namespace natgrad {
 namespace detail {
@@ -15,16 +17,16 @@ variable_list NegativeLogLikelihoodNode::apply(variable_list&& gradients) {
 }
 
 variable_list OutputsNode::apply(variable_list&& gradients) {
-  return held_fixed ? variable_list(1) : std::move(gradients);
+  return is_held_at_marks() ? variable_list(1) : std::move(gradients);
 }
 
 variable_list PenaltyNode::apply(variable_list&& gradients) { return std::move(gradients); }
 
 void check_unchanged(const Likelihood& likelihood, uint32_t version) {
-  TORCH_CHECK(likelihood.outputs()._version() == version, "natgrad: the outputs of ",
-              likelihood.describe(),
-              " were changed in place after they were given to it (as by masked_fill_ or div_). "
-              "Change them before, or use masked_fill, div, ...");
+  NATGRAD_CHECK_READABLE(
+      likelihood.outputs()._version() == version, "natgrad: the outputs of ", likelihood.describe(),
+      " were changed in place after they were given to it (as by masked_fill_ or div_). "
+      "Change them before, or use masked_fill, div, ...");
 }
 
 }  // namespace detail

@@ -1,5 +1,6 @@
 #include "graph/output_gradients.h"
 #include <natgrad/graph/loss_graph.h>
+#include "graph/loss_graph_state.h"
 
 #include <torch/torch.h>
 #include "graph/backward.h"
@@ -12,7 +13,7 @@ namespace {
 
 void check_outputs(const LossGraph& graph) {
   const auto examples = graph.examples();
-  for (const auto& output : graph.outputs()) {
+  for (const auto& output : output_edges(graph)) {
     const auto shape = shape_at(output);
     TORCH_CHECK(!shape.empty() && shape[0] == examples,
                 "natgrad: per-example gradients need the examples in dimension 0 of every output "
@@ -25,7 +26,7 @@ void check_outputs(const LossGraph& graph) {
     TORCH_CHECK(
         !term.likelihood || term.likelihood->example_dim() == 0,
         "natgrad: per-example gradients need the examples in dimension 0, but that of z in ",
-        term.likelihood->describe(), " of shape ", shape_at(graph.outputs()[term.output]),
+        term.likelihood->describe(), " of shape ", shape_at(output_edges(graph)[term.output]),
         " belongs to one observation. Transpose z, or unsqueeze(0) a single example.");
   }
 }
@@ -34,9 +35,9 @@ void check_outputs(const LossGraph& graph) {
 
 OutputGradients output_gradients(const LossGraph& graph) {
   check_outputs(graph);
-  OutputGradients u{graph.outputs(), {}};
+  OutputGradients u{output_edges(graph), {}};
   for (const auto& output : u.edges) {
-    u.values.push_back(torch::zeros(shape_at(output), options_at(output)));
+    u.values.push_back(zeros_at(output));
   }
   for (const auto& term : graph.terms()) {
     if (!term.gradient.defined()) continue;

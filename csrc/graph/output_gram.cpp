@@ -3,6 +3,7 @@
 #include <natgrad/linalg/random.h>
 #include <torch/torch.h>
 #include "graph/backward.h"
+#include "graph/loss_graph_state.h"
 
 #include <algorithm>
 
@@ -30,10 +31,10 @@ struct Directions {
 Directions directions_of(const LossGraph& graph, const std::vector<Tensor>& u) {
   const auto first =
       std::find_if(u.begin(), u.end(), [](const Tensor& block) { return block.defined(); });
-  TORCH_CHECK(u.size() == graph.outputs().size() && first != u.end() && first->dim() >= 2,
-              "natgrad: a Gram matrix needs u of [D, N, ...] for the ", graph.outputs().size(),
+  TORCH_CHECK(u.size() == graph.outputs() && first != u.end() && first->dim() >= 2,
+              "natgrad: a Gram matrix needs u of [D, N, ...] for the ", graph.outputs(),
               " outputs, but got ", u.size(), " tensors.");
-  Directions result{graph.outputs(), {}, first->size(0), first->size(1)};
+  Directions result{output_edges(graph), {}, first->size(0), first->size(1)};
   for (size_t k = 0; k < u.size(); ++k) {
     auto shape = shape_at(result.edges[k]).vec();
     TORCH_CHECK(!shape.empty() && shape[0] == result.examples,
@@ -72,7 +73,7 @@ Capture capture_directions(const Directions& u, const LossGraph& graph) {
   auto generator = make_generator(0);
   const Probe probe{random_normal({u.count}, options, generator),
                     random_scales(u.examples, options)};
-  auto found = find_layers(u.edges, graph.parameters());
+  auto found = layers_of(graph);
   Capture captured{u.examples, {}, {}, {}, std::move(found.covers)};
   if (found.layers.empty()) return captured;
   torch::autograd::edge_list edges;
@@ -81,7 +82,8 @@ Capture capture_directions(const Directions& u, const LossGraph& graph) {
     edges.push_back(layer.output);
     lengths.push_back(c10::multiply_integers(shape_at(layer.output)));
   }
-  const auto deltas = pull_back_many(u.edges, with_probe(u, probe), edges, lengths, options)
+  const auto deltas = pull_back_many(u.edges, network_census(graph).columns(), with_probe(u, probe),
+                                     edges, lengths, options)
                           .split_with_sizes(lengths, 1);
   for (size_t k = 0; k < deltas.size(); ++k) {
     const auto delta = deltas[k].narrow(0, 0, u.count);
@@ -168,12 +170,13 @@ Tensor rows_of(const Capture& captured, size_t parameter, const Tensor& value, i
 }
 
 /// The same for parameters that no layer covers: a pass for each row.
-Tensor rows_of_uncovered(const Directions& u, const std::vector<Tensor>& parameters) {
+Tensor rows_of_uncovered(const Directions& u, Columns columns,
+                         const std::vector<Tensor>& parameters) {
   std::vector<Tensor> rows;
   for (int64_t d = 0; d < u.count; ++d) {
     OutputGradients one{u.edges, {}};
     for (const auto& block : u.blocks) one.values.push_back(block[d]);
-    rows.push_back(pull_back_examples(one, u.examples, parameters));
+    rows.push_back(pull_back_examples(one, columns, u.examples, parameters));
   }
   return torch::cat(rows);
 }
@@ -201,7 +204,8 @@ Tensor output_gram(const LossGraph& graph, const std::vector<Tensor>& u) {
       add_rows(K, rows_of(captured, i, value, directions.count));
     }
   }
-  if (!uncovered.empty()) add_rows(K, rows_of_uncovered(directions, uncovered));
+  if (!uncovered.empty())
+    add_rows(K, rows_of_uncovered(directions, network_census(graph).columns(), uncovered));
   return K;
 }
 

@@ -1,29 +1,24 @@
 #include "graph/parameter_uses.h"
 
 #include <unordered_set>
-
 #include "graph/depth_first.h"
 #include "libtorch/nodes.h"
+#include <torch/types.h>
+#include "graph/backward.h"
 
 namespace natgrad::detail {
 
 using torch::autograd::Edge;
-using torch::autograd::edge_list;
 using torch::autograd::Node;
 
-Consumers consumers_below(const edge_list& roots) {
+Consumers consumers_of(const Census& census) {
   Consumers consumers;
-  std::unordered_set<const Node*> seen;
-  for (const auto& root : roots) {
-    consumers[root.function.get()].push_back({nullptr, 0});
-    depth_first(root.function.get(), [&](Node& node, Node*) {
-      if (!seen.insert(&node).second) return false;
-      for (size_t i = 0; i < node.num_outputs(); ++i) {
-        const auto& edge = node.next_edge(i);
-        if (edge.is_valid()) consumers[edge.function.get()].push_back({&node, i});
-      }
-      return true;
-    });
+  for (const auto& root : census.roots) consumers[root.function.get()].push_back({nullptr, 0});
+  for (Node* node : census.nodes) {
+    for (size_t i = 0; i < node->num_outputs(); ++i) {
+      const auto& edge = node->next_edge(i);
+      if (edge.is_valid()) consumers[edge.function.get()].push_back({node, i});
+    }
   }
   return consumers;
 }

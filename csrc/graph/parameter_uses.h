@@ -8,6 +8,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "graph/census.h"
+
 namespace natgrad::detail {
 
 /// A node and which of its inputs; no node for a root of the walk.
@@ -18,8 +20,8 @@ struct Consumer {
 /// By node: what takes its result.
 using Consumers = std::unordered_map<const torch::autograd::Node*, std::vector<Consumer>>;
 
-/// Those of all nodes below the roots.
-Consumers consumers_below(const torch::autograd::edge_list& roots);
+/// Those of all nodes that the walk met.
+Consumers consumers_of(const Census& census);
 
 /// An input of an op that a parameter arrives at.
 struct Use {

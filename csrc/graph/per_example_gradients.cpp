@@ -1,6 +1,6 @@
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/per_example_gradients.h>
 #include <torch/torch.h>
+#include "graph/loss_graph_state.h"
 
 #include <optional>
 
@@ -13,7 +13,6 @@ namespace natgrad {
 namespace {
 
 using torch::Tensor;
-using torch::autograd::edge_list;
 
 /// A loss that its layers may tell all about.
 struct ReadExamples {
@@ -23,7 +22,7 @@ struct ReadExamples {
 
 ReadExamples read_examples(const LossGraph& graph) {
   const bool is_read = graph.is_readable();
-  check_examples_are_independent(is_read ? graph.outputs() : edge_list{graph.root()});
+  check_examples_are_independent(is_read ? network_census(graph) : loss_census(graph));
   if (!is_read) return {std::nullopt, capture_below_unread_loss(graph)};
   auto u = output_gradients(graph);
   auto captured = capture_below(u, graph);
@@ -53,7 +52,7 @@ void add_captured(const Capture& captured, const ParameterLayout& parameters,
   }
 }
 
-void add_uncaptured(const OutputGradients& u, const Capture& captured,
+void add_uncaptured(const OutputGradients& u, Columns passes, const Capture& captured,
                     const ParameterLayout& parameters, const std::vector<Tensor>& columns) {
   std::vector<Tensor> rest, places;
   std::vector<int64_t> lengths;
@@ -64,7 +63,7 @@ void add_uncaptured(const OutputGradients& u, const Capture& captured,
     lengths.push_back(rest.back().numel());
   }
   if (rest.empty()) return;
-  const auto rows = pull_back_examples(u, captured.examples, rest);
+  const auto rows = pull_back_examples(u, passes, captured.examples, rest);
   const auto pieces = rows.split_with_sizes(lengths, 1);
   for (size_t i = 0; i < pieces.size(); ++i) places[i].copy_(pieces[i]);
 }
@@ -79,7 +78,10 @@ Tensor per_example_gradients(const LossGraph& graph) {
       torch::zeros({read.captured.examples, parameters.size()}, parameters.options());
   const auto columns = columns_by_parameter(gamma, parameters);
   add_captured(read.captured, parameters, columns);
-  if (read.outputs) add_uncaptured(*read.outputs, read.captured, parameters, columns);
+  if (read.outputs) {
+    add_uncaptured(*read.outputs, network_census(graph).columns(), read.captured, parameters,
+                   columns);
+  }
   return gamma;
 }
 

@@ -32,14 +32,14 @@ std::vector<Tensor> single_examples(const OutputGradients& u, int64_t first, int
 
 }  // namespace
 
-Tensor pull_back_examples(const OutputGradients& u, int64_t examples,
+Tensor pull_back_examples(const OutputGradients& u, Columns columns, int64_t examples,
                           const std::vector<Tensor>& parameters) {
   std::vector<int64_t> lengths;
   for (const auto& parameter : parameters) lengths.push_back(parameter.numel());
   std::vector<Tensor> rows;
   for (int64_t first = 0; first < examples; first += kExamplesAtOnce) {
     const auto singles = single_examples(u, first, std::min(kExamplesAtOnce, examples - first));
-    rows.push_back(pull_back_many(u.edges, singles, edges_of(parameters), lengths,
+    rows.push_back(pull_back_many(u.edges, columns, singles, edges_of(parameters), lengths,
                                   parameters.front().options().requires_grad(false)));
   }
   return torch::cat(rows);

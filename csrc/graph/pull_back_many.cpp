@@ -2,7 +2,7 @@
 
 #include <torch/torch.h>
 #include "graph/backward.h"
-#include "graph/pass_size.h"
+#include "graph/census.h"
 #include "linalg/vmap.h"
 
 #include <algorithm>
@@ -27,9 +27,9 @@ Tensor loop(const TensorFunction& f, const std::vector<Tensor>& batches) {
 
 }  // namespace
 
-Tensor pull_back_many(const torch::autograd::edge_list& roots, const std::vector<Tensor>& batches,
-                      const torch::autograd::edge_list& inputs, const std::vector<int64_t>& lengths,
-                      const torch::TensorOptions& options) {
+Tensor pull_back_many(const torch::autograd::edge_list& roots, Columns columns,
+                      const std::vector<Tensor>& batches, const torch::autograd::edge_list& inputs,
+                      const std::vector<int64_t>& lengths, const torch::TensorOptions& options) {
   const TensorFunction pull_back_one = [&](const std::vector<Tensor>& cotangents) {
     auto arrived = backward(roots, cotangents, inputs);
     for (size_t k = 0; k < arrived.size(); ++k) {
@@ -39,7 +39,7 @@ Tensor pull_back_many(const torch::autograd::edge_list& roots, const std::vector
     return torch::cat(arrived);
   };
   const auto passes = batches.front().size(0);
-  bool at_once = passes > 1 && is_small_pass(roots);
+  bool at_once = passes > 1 && columns == Columns::Vmapped;
   std::vector<Tensor> rows;
   for (int64_t first = 0; first < passes; first += kPassesAtOnce) {
     std::vector<Tensor> some;

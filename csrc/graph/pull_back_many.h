@@ -7,13 +7,15 @@
 
 #include <vector>
 
+#include "graph/census.h"
+
 namespace natgrad::detail {
 
 /// What arrives at `inputs` in K backward passes of which pass k sends slice k of each of
 /// `batches`, [K, ...], into the root of the same place: [K, Σ lengths], one input after the other,
-/// zero where nothing arrives. `lengths` are the numbers of elements of the inputs. Many passes at
-/// once by vmap where they are small and their ops allow it.
-torch::Tensor pull_back_many(const torch::autograd::edge_list& roots,
+/// zero where nothing arrives. `lengths` are the numbers of elements of the inputs. `columns`:
+/// whether passes are small, and run many at once by vmap where their ops allow it.
+torch::Tensor pull_back_many(const torch::autograd::edge_list& roots, Columns columns,
                              const std::vector<torch::Tensor>& batches,
                              const torch::autograd::edge_list& inputs,
                              const std::vector<int64_t>& lengths,

@@ -2,6 +2,7 @@
 #include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
 #include "graph/layer_factors.h"
+#include "graph/loss_graph_state.h"
 
 #include <algorithm>
 
@@ -88,7 +89,7 @@ std::vector<bool> add_captured(const Capture& captured, const Tensor& weights,
   return done;
 }
 
-void add_rest(const OutputGradients& u, const std::vector<bool>& done,
+void add_rest(const OutputGradients& u, Columns passes, const std::vector<bool>& done,
               const ParameterLayout& parameters, const Tensor& weights,
               const std::vector<Tensor>& places) {
   std::vector<Tensor> rest, rest_places;
@@ -100,7 +101,7 @@ void add_rest(const OutputGradients& u, const std::vector<bool>& done,
     lengths.push_back(rest.back().numel());
   }
   if (rest.empty()) return;
-  const auto squares = pull_back_examples(u, weights.size(0), rest).square_();
+  const auto squares = pull_back_examples(u, passes, weights.size(0), rest).square_();
   const auto pieces = weights.matmul(squares).split_with_sizes(lengths);
   for (size_t i = 0; i < pieces.size(); ++i) {
     rest_places[i].copy_(pieces[i].view(rest_places[i].sizes()));
@@ -112,7 +113,7 @@ void add_rest(const OutputGradients& u, const std::vector<bool>& done,
 Tensor squared_example_gradients(const LossGraph& graph, const Tensor& weights) {
   const torch::NoGradGuard no_grad;
   const auto& parameters = graph.parameters();
-  check_examples_are_independent(graph.outputs());
+  check_examples_are_independent(network_census(graph));
   const auto u = output_gradients(graph);
   const auto captured = capture_below(u, graph);
   TORCH_CHECK(weights.dim() == 1 && weights.size(0) == captured.examples,
@@ -121,7 +122,7 @@ Tensor squared_example_gradients(const LossGraph& graph, const Tensor& weights) 
   const auto sum = torch::zeros({parameters.size()}, parameters.options());
   const auto places = parameters.views(sum);
   const auto done = add_captured(captured, weights, places);
-  add_rest(u, done, parameters, weights, places);
+  add_rest(u, network_census(graph).columns(), done, parameters, weights, places);
   return sum;
 }
 

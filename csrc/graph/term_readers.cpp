@@ -19,6 +19,8 @@
 #include "graph/node_kinds.h"
 #include "libtorch/edges.h"
 #include "libtorch/nodes.h"
+#include "libtorch/saved.h"
+#include "graph/unreadable.h"
 
 namespace natgrad::detail {
 namespace {
@@ -69,9 +71,9 @@ TermReading read_log_of_softmax(Node& log, const Tensor& c) {
 // ---- Sigmoid ----
 
 void check_constant(const Edge& target, const std::string& loss) {
-  TORCH_CHECK(!target.is_valid(), "natgrad: the targets of ", loss,
-              " require a gradient; detach() them, or mark the network's outputs with "
-              "natgrad::outputs(z).");
+  NATGRAD_CHECK_READABLE(!target.is_valid(), "natgrad: the targets of ", loss,
+                         " require a gradient; detach() them, or mark the network's outputs with "
+                         "natgrad::outputs(z).");
 }
 
 /// ∂loss/∂(one element's binary cross-entropy), but for pos_weight.
@@ -157,10 +159,11 @@ bool is_absolute_difference(Node& abs) { return leads_to(abs.next_edge(0), Op::S
 
 /// Broadcasting [N] against [N, 1] is a mistake.
 void check_same_shape(const std::string& loss, const Edge& z, torch::IntArrayRef result) {
-  TORCH_CHECK(!z.is_valid() || shape_at(z) == result, "natgrad: ", loss,
-              " broadcast outputs of shape ", shape_at(z), " to ", result,
-              ", so that every output is compared with several targets. Give them the same shape "
-              "([N] and [N, 1] differ): use view_as or unsqueeze.");
+  NATGRAD_CHECK_READABLE(
+      !z.is_valid() || shape_at(z) == result, "natgrad: ", loss, " broadcast outputs of shape ",
+      shape_at(z), " to ", result,
+      ", so that every output is compared with several targets. Give them the same shape "
+      "([N] and [N, 1] differ): use view_as or unsqueeze.");
 }
 
 // l1_loss has no node of its own, and leaves the difference in the graph. A location family may

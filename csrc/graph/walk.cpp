@@ -7,6 +7,7 @@
 #include "graph/linearization.h"
 #include "graph/mark_nodes.h"
 #include "graph/term_readers.h"
+#include "graph/unreadable.h"
 
 #include <algorithm>
 #include <unordered_map>
@@ -48,7 +49,7 @@ void check_not_empty(const Node& term) {
   for (const auto& edge : term.next_edges()) {
     if (!edge.is_valid()) continue;
     const auto shape = shape_at(edge);
-    TORCH_CHECK(
+    NATGRAD_CHECK_READABLE(
         c10::multiply_integers(shape) > 0, "natgrad: the outputs below ", term.name(),
         " have no elements (shape ", shape,
         "): the batch is empty. Skip empty batches, or drop the last one in the data loader.");
@@ -68,17 +69,18 @@ std::string path_along(const std::vector<const Node*>& way, const Origins& from)
   return fmt::format("{}", fmt::join(names, " -> "));
 }
 
-[[noreturn]] void reject_path(const std::string& path) {
+void reject_path(const std::string& path) {
   const auto advice = way_out_of(path);
-  TORCH_CHECK(false, "natgrad: cannot read this loss: it reaches a parameter along ", path,
-              " past all losses that natgrad knows.\n", advice, advice.empty() ? "" : "\n",
-              "For a loss of your own, convex in the outputs, mark them:\n"
-              "  auto z = natgrad::outputs(model->forward(x));\n"
-              "  optimizer.step(my_loss(z, y));\n"
-              "or name their distribution, natgrad::outputs(natgrad::Categorical(logits)), for any "
-              "objective. A penalty on the parameters that is no sum of elementwise functions is "
-              "marked by natgrad::penalty(R).\nThe losses that are known: ",
-              readable_losses(), ".");
+  NATGRAD_CHECK_READABLE(
+      false, "natgrad: cannot read this loss: it reaches a parameter along ", path,
+      " past all losses that natgrad knows.\n", advice, advice.empty() ? "" : "\n",
+      "For a loss of your own, convex in the outputs, mark them:\n"
+      "  auto z = natgrad::outputs(model->forward(x));\n"
+      "  optimizer.step(my_loss(z, y));\n"
+      "or name their distribution, natgrad::outputs(natgrad::Categorical(logits)), for any "
+      "objective. A penalty on the parameters that is no sum of elementwise functions is "
+      "marked by natgrad::penalty(R).\nThe losses that are known: ",
+      readable_losses(), ".");
 }
 
 }  // namespace
@@ -168,7 +170,7 @@ LossParts find_parts(const Tensor& loss, const std::vector<Tensor>& parameters) 
     if (edges.empty()) reject({*walk.upper.parameters.begin()});
     for (auto& penalty : find_penalties(walk.upper, reject)) edges.push_back(std::move(penalty));
   }
-  TORCH_CHECK(
+  NATGRAD_CHECK_READABLE(
       !edges.empty(),
       "natgrad: the loss does not depend on any parameter that requires a gradient. Was the "
       "optimizer given the parameters of this model, and is the forward pass free of detach()?");

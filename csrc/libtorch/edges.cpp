@@ -8,7 +8,9 @@ namespace natgrad::detail {
 using torch::autograd::Edge;
 using torch::autograd::Node;
 
-Edge result_of(Node& node) { return {c10::intrusive_ptr<Node>::reclaim_copy(&node), 0}; }
+Edge result_of(Node& node, uint32_t i) {
+  return {c10::intrusive_ptr<Node>::reclaim_copy(&node), i};
+}
 
 torch::IntArrayRef shape_at(const Edge& edge) {
   return C10_AS_INTARRAYREF_SLOW(
@@ -17,6 +19,10 @@ torch::IntArrayRef shape_at(const Edge& edge) {
 
 torch::TensorOptions options_at(const Edge& edge) {
   return edge.function->input_metadata(edge.input_nr).options();
+}
+
+torch::Tensor zeros_at(const Edge& edge) {
+  return torch::zeros(shape_at(edge), options_at(edge));
 }
 
 Edge edge_of(const torch::Tensor& tensor) { return torch::autograd::impl::gradient_edge(tensor); }

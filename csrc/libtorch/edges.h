@@ -8,13 +8,15 @@
 
 namespace natgrad::detail {
 
-/// The edge of the node's first result: what a backward pass captures to bring the result's
+/// The edge of the node's i-th result: what a backward pass captures to bring the result's
 /// gradient. It keeps the node alive.
-torch::autograd::Edge result_of(torch::autograd::Node& node);
+torch::autograd::Edge result_of(torch::autograd::Node& node, uint32_t i = 0);
 
 /// Shape, and dtype and device, of the tensor that an edge stands for.
 torch::IntArrayRef shape_at(const torch::autograd::Edge& edge);
 torch::TensorOptions options_at(const torch::autograd::Edge& edge);
+/// Zeros like it.
+torch::Tensor zeros_at(const torch::autograd::Edge& edge);
 
 /// The gradient edge of a tensor, and its node.
 torch::autograd::Edge edge_of(const torch::Tensor& tensor);

@@ -4,13 +4,16 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <atomic>
+#include <memory>
 
-#include "graph/depth_first.h"
+#include "graph/own_run.h"
 
 namespace natgrad::detail {
 namespace {
 
 using torch::autograd::Node;
+using torch::autograd::variable_list;
 
 /// Whether a hook does something: one that was removed leaves an empty function behind.
 bool is_alive(const torch::autograd::FunctionPreHook& hook) {
@@ -32,35 +35,49 @@ bool has_hooks(Node& node) {
                      [](const auto& hook) { return is_alive(*hook); });
 }
 
-Node* top_of(const torch::Tensor& loss) {
-  return torch::autograd::impl::gradient_edge(loss).function.get();
+}  // namespace
+
+void check_hooks(const Census& loss) {
+  for (Node* node : loss.nodes) {
+    TORCH_CHECK(
+        !has_hooks(*node), "natgrad: ", is_leaf(*node) ? "a parameter" : node->name(),
+        " carries a gradient hook, which would run inside every curvature product and change it. "
+        "Remove the hook; to clamp or scale gradients, do it in the loss.");
+  }
+}
+
+namespace {
+
+std::atomic<bool> retain_grad_is_kept_out = false;
+
+/// The hook of a `retain_grad()`, in all passes but natgrad's own.
+class RetainGradOfUser final : public torch::autograd::FunctionPreHook {
+ public:
+  explicit RetainGradOfUser(std::unique_ptr<FunctionPreHook> hook) : hook_(std::move(hook)) {}
+  variable_list operator()(const variable_list& gradients) override {
+    return is_in_own_run() ? gradients : (*hook_)(gradients);
+  }
+
+ private:
+  std::unique_ptr<FunctionPreHook> hook_;
+};
+
+bool is_kept_out(const torch::autograd::FunctionPreHook& hook) {
+  return dynamic_cast<const RetainGradOfUser*>(&hook) != nullptr;
 }
 
 }  // namespace
 
-void check_hooks(const torch::Tensor& loss) {
-  depth_first(top_of(loss), [](Node& node, Node*) {
-    TORCH_CHECK(
-        !has_hooks(node), "natgrad: ", is_leaf(node) ? "a parameter" : node.name(),
-        " carries a gradient hook, which would run inside every curvature product and change it. "
-        "Remove the hook; to clamp or scale gradients, do it in the loss.");
-    return true;
-  });
-}
-
-SuspendedRetainGrad::SuspendedRetainGrad(const torch::Tensor& loss) {
-  depth_first(top_of(loss), [this](Node& node, Node*) {
-    while (!node.retains_grad_hooks().empty()) {
-      const auto output = static_cast<size_t>(node.retains_grad_hooks().begin()->first);
-      hooks_.push_back({c10::intrusive_ptr<Node>::reclaim_copy(&node), output,
-                        node.pop_retains_grad_hook(output)});
+void keep_retain_grad_out(const Census& loss) {
+  for (Node* node : loss.nodes) {
+    for (auto& [output, hook] : node->retains_grad_hooks()) {
+      if (is_kept_out(*hook)) continue;
+      retain_grad_is_kept_out = true;
+      hook = std::make_unique<RetainGradOfUser>(std::move(hook));
     }
-    return true;
-  });
+  }
 }
 
-SuspendedRetainGrad::~SuspendedRetainGrad() {
-  for (auto& [node, output, hook] : hooks_) node->add_retains_grad_hook(std::move(hook), output);
-}
+bool is_retain_grad_kept_out() { return retain_grad_is_kept_out; }
 
 }  // namespace natgrad::detail

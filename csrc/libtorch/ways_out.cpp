@@ -1,5 +1,7 @@
 #include "libtorch/ways_out.h"
 
+#include "graph/unreadable.h"
+
 #include <torch/types.h>
 
 namespace natgrad::detail {
@@ -66,8 +68,8 @@ void check_has_reader(const torch::autograd::Node& node,
                       const std::function<bool()>& reaches_parameter) {
   const auto name = node.name();
   for (const auto& [nodes, advice] : kLosses) {
-    TORCH_CHECK(name.find(nodes) == std::string::npos || !reaches_parameter(),
-                "natgrad: the loss is a ", advice);
+    NATGRAD_CHECK_READABLE(name.find(nodes) == std::string::npos || !reaches_parameter(),
+                           "natgrad: the loss is a ", advice);
   }
 }
 

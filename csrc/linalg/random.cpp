@@ -6,10 +6,32 @@ namespace natgrad {
 
 using torch::Tensor;
 
+namespace {
+
+/// The golden ratio's bits keep neighbouring (seed, stream) pairs apart.
+uint64_t seed_of(uint64_t seed, uint64_t stream) { return seed + 0x9E3779B97F4A7C15 * stream; }
+
+/// Every bit of the result depends on all of x (the finaliser of Steele, Lea and Flood's
+/// SplitMix64, 2014): the Mersenne twister is seeded by the lower half alone.
+uint64_t mix(uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
+  return x ^ (x >> 31);
+}
+
+}  // namespace
+
 at::Generator make_generator(uint64_t seed, uint64_t stream) {
-  // The golden ratio's bits keep neighbouring (seed, stream) pairs apart.
-  constexpr uint64_t kGolden = 0x9E3779B97F4A7C15;
-  return at::make_generator<at::CPUGeneratorImpl>(seed + kGolden * stream);
+  return at::make_generator<at::CPUGeneratorImpl>(seed_of(seed, stream));
+}
+
+RandomStreams::RandomStreams(uint64_t seed, uint64_t step) : seed_(seed_of(seed, step)) {}
+
+RandomStreams::RandomStreams(const at::Generator& generator) : seed_(generator.current_seed()) {}
+
+at::Generator RandomStreams::generator(Purpose purpose) const {
+  return at::make_generator<at::CPUGeneratorImpl>(
+      mix(seed_of(mix(seed_), static_cast<uint64_t>(purpose))));
 }
 
 Tensor random_signs_like(const Tensor& t, at::Generator& generator) {

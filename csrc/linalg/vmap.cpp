@@ -1,6 +1,7 @@
 #include "linalg/vmap.h"
 
 #include <torch/torch.h>
+#include "linalg/out_of_memory.h"
 
 #include "libtorch/degradations.h"
 
@@ -29,7 +30,8 @@ std::optional<Tensor> vmap(const TensorFunction& f, const std::vector<Tensor>& b
     auto sizes = values.sizes().vec();
     sizes[0] = count;  // a result that does not depend on the slice
     return values.expand(sizes).contiguous();
-  } catch (const c10::Error&) {
+  } catch (const c10::Error& error) {
+    if (is_out_of_memory(error)) throw;
     return std::nullopt;
   }
 }

@@ -34,8 +34,7 @@ Evaluator::Evaluator(ReplayedBatch& batch,
     : batch_(batch),
       groups_(groups),
       system_(system),
-      stream_(stream),
-      generator_(make_generator(system.seed(), stream)) {
+      stream_(stream) {
   const torch::AutoGradMode enable_grad(true);
   const bool takes_gradient = use != Use::Curvature;
   const auto terms = use == Use::Gradient ? Terms::WhenAsked : terms_of(system.curvature());
@@ -69,11 +68,9 @@ void Evaluator::add_gradient(int64_t chunk, const Tensor& loss) {
 }
 
 LossGraph Evaluator::graph_of(int64_t chunk, const Tensor& loss, Terms terms) const {
-  const auto generator =
-      chunk == 0
-          ? generator_
-          : make_generator(system_.seed(), stream_ + (static_cast<uint64_t>(chunk) << kChunkBits));
-  return LossGraph(system_.maximize() ? -loss : loss, trainable_.parameters, generator, terms);
+  const RandomStreams streams(system_.seed(),
+                              stream_ + (static_cast<uint64_t>(chunk) << kChunkBits));
+  return LossGraph(system_.maximize() ? -loss : loss, trainable_.parameters, streams, terms);
 }
 
 const LossGraph& Evaluator::graph() const {
@@ -161,7 +158,7 @@ std::optional<LinearOperator> Evaluator::damping_matrix() const {
 }
 
 double Evaluator::noise() const {
-  return system_.curvature().noise(graph(), generator_).item<double>() /
+  return system_.curvature().noise(graph(), graph().generator(Purpose::Noise)).item<double>() /
          static_cast<double>(batch_.chunks());
 }
 

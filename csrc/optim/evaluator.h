@@ -85,7 +85,6 @@ class Evaluator {
   const std::vector<torch::optim::OptimizerParamGroup>& groups_;
   const NaturalGradientOptions& system_;
   uint64_t stream_;
-  at::Generator generator_;
   Trainable trainable_;
   std::optional<LossGraph> graph_;
   torch::Tensor loss_, faulty_loss_, weight_decay_;

@@ -1,7 +1,7 @@
 #include "optim/natural_gradient_impl.h"
 #include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
-#include "graph/walk.h"
+#include "graph/reading.h"
 #include "linalg/norm.h"
 #include "optim/preserved.h"
 #include "solvers/known_inverse.h"
@@ -20,12 +20,8 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 /// Whether a loss of NaN comes from the data: some outputs are finite, as far as they can be known.
 bool is_fault_of_data(const Tensor& loss, const Trainable& trainable, const Curvature& curvature) {
-  try {
-    return has_finite_outputs(loss, trainable.parameters);
-  } catch (const c10::Error&) {
-    if (curvature.needs_terms()) throw;
-    return false;
-  }
+  const auto finite = has_finite_outputs(loss, trainable.parameters);
+  return is_read(finite) || curvature.needs_terms() ? value_of(finite) : false;
 }
 
 /// The report of a step on such a loss.

@@ -93,7 +93,7 @@ void KroneckerFactored::observe(const LossGraph& graph, double lambda) {
     return averages_.diagonal.defined() && averages_.diagonal.numel() == graph.parameters().size();
   };
   if (is_due(factor_interval_) || !is_of_this_model()) {
-    average_in(kronecker_factors(graph, graph.generator(), factors_));
+    average_in(kronecker_factors(graph, graph.generator(Purpose::Preconditioner), factors_));
   }
   const bool is_stale = inverse_lambda_ == 0 || !are_of_the_same(inverse_, averages_);
   if (is_of_this_model() && (is_due(inverse_interval_) || is_stale)) {
@@ -109,7 +109,8 @@ LinearOperator KroneckerFactored::at(const LossGraph& graph, double lambda) cons
   check_lambda(*this, lambda);
   const auto& parameters = graph.parameters();
   if (batches_ == 0) {
-    const auto factors = kronecker_factors(graph, graph.generator(), factors_);
+    const auto factors =
+        kronecker_factors(graph, graph.generator(Purpose::Preconditioner), factors_);
     return kronecker_product(damped_inverse(factors, lambda), parameters);
   }
   TORCH_CHECK(averages_.diagonal.numel() == parameters.size(), "natgrad: ", describe(),

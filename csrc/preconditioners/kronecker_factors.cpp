@@ -7,6 +7,7 @@
 #include "graph/backward.h"
 #include "graph/layer_factors.h"
 #include "graph/linearization.h"
+#include "graph/loss_graph_state.h"
 
 #include <algorithm>
 #include <cmath>
@@ -60,7 +61,7 @@ PulledBack pull_back_noise(const LossGraph& graph, const std::vector<Layer>& lay
   const auto noise = output_noise(graph, generator, weights);
   for (size_t k = 0; k < noise.size(); ++k) {
     if (!noise[k].defined()) continue;
-    roots.push_back(graph.outputs()[k]);
+    roots.push_back(output_edges(graph)[k]);
     cotangents.push_back(noise[k].to(options_at(roots.back())));
   }
   for (const auto& layer : layers) inputs.push_back(layer.output);
@@ -173,7 +174,7 @@ KroneckerFactors kronecker_factors(const LossGraph& graph, at::Generator generat
   check_options(options);
   check_has_fisher(graph);
   const auto& parameters = graph.parameters();
-  const auto found = find_layers(graph.outputs(), parameters);
+  const auto& found = layers_of(graph);
   report_unread_layers(found);
   const auto& layers = found.layers;
   const auto plans = plan_blocks(layers, parameters, options.largest());

@@ -11,10 +11,12 @@ namespace natgrad {
 LinearOperator PropagatedDiagonal::at(const LossGraph& graph, double lambda) const {
   const torch::NoGradGuard no_grad;
   check_lambda(*this, lambda);
-  const auto d =
-      has_fisher(graph)
-          ? propagated_fisher_diagonal(graph, probes_, graph.generator(), weights_)
-          : propagated_gauss_newton_diagonal(graph, probes_, graph.generator()).clamp_min_(0);
+  const auto d = has_fisher(graph)
+                     ? propagated_fisher_diagonal(
+                           graph, probes_, graph.generator(Purpose::Preconditioner), weights_)
+                     : propagated_gauss_newton_diagonal(graph, probes_,
+                                                        graph.generator(Purpose::Preconditioner))
+                           .clamp_min_(0);
   return inverse_power(*this, d, lambda, exponent_);
 }
 

@@ -6,6 +6,7 @@
 #include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/marks.h>
 #include <natgrad/optim/natural_gradient.h>
+#include "graph/loss_graph_state.h"
 
 #include "support/graph_readings.h"
 
@@ -50,7 +51,7 @@ TEST_F(MixedPrecision, ProductsAgreeWithThoseOfFullPrecision) {
   const auto full = LossGraph(full_loss(), model->parameters());
   const auto mixed = LossGraph(mixed_loss(), model->parameters());
   const auto v = randn({full.parameters().size()}, 2).to(torch::kFloat);
-  EXPECT_EQ(mixed.outputs()[0].function->input_metadata(0).options().dtype(), torch::kFloat);
+  EXPECT_EQ(output_edges(mixed)[0].function->input_metadata(0).options().dtype(), torch::kFloat);
   EXPECT_LT(relative_error(mixed.gradient(), full.gradient()), kHalfPrecision);
   for (const auto curvature : {+[](const LossGraph& g) { return gauss_newton(g); },
                                +[](const LossGraph& g) { return fisher(g); }}) {

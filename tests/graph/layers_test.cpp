@@ -18,7 +18,7 @@ torch::autograd::edge_list roots_of(const Tensor& z) {
 }
 
 Layers layers_of(const Tensor& z, const std::vector<Tensor>& parameters) {
-  return find_layers(roots_of(z), ParameterLayout(parameters));
+  return find_layers(Census(roots_of(z)), ParameterLayout(parameters));
 }
 
 /// What a layer's δ and its activations say of the gradients of its parameters.

@@ -18,7 +18,7 @@ constexpr double kRounding = 1e-12;
 Linearization linearize(const std::vector<Tensor>& outputs, const std::vector<Tensor>& parameters) {
   torch::autograd::edge_list edges;
   for (const auto& z : outputs) edges.push_back(gradient_edge(z));
-  return Linearization(edges, ParameterLayout(parameters), make_generator(1));
+  return Linearization(Census(edges), ParameterLayout(parameters), make_generator(1));
 }
 
 struct LinearizationOf : ::testing::TestWithParam<NetworkCase> {

@@ -1,6 +1,10 @@
 #include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/marks.h>
 #include "graph/linearization.h"
+#include <natgrad/curvature/gauss_newton.h>
+#include <natgrad/curvature/gradient_noise.h>
+#include <natgrad/curvature/monte_carlo_fisher.h>
+#include "graph/loss_graph_state.h"
 
 #include "support/dense_oracles.h"
 #include "support/graph_readings.h"
@@ -26,7 +30,7 @@ TEST_P(Reading, ReferenceIsTheSameLoss) {
 }
 
 TEST_P(Reading, FindsEachOutputOnce) {
-  EXPECT_EQ(graph.outputs().size(), z.size());
+  EXPECT_EQ(graph.outputs(), z.size());
   for (const auto& output : z) EXPECT_NO_THROW(output_of(graph, output));
 }
 
@@ -133,7 +137,7 @@ INSTANTIATE_TEST_SUITE_P(Losses, ReadingOfOwnLosses, ::testing::ValuesIn(own_los
 TEST(LossGraphTest, IsAValueWhoseCopiesShareTheGraph) {
   const auto problem = make_problem(loss_named("CrossEntropyMean"));
   const LossGraph copy = problem.graph;
-  EXPECT_EQ(&copy.linearization(), &problem.graph.linearization());
+  EXPECT_EQ(&linearization_of(copy), &linearization_of(problem.graph));
   EXPECT_TRUE(identical(copy.gradient(), problem.graph.gradient()));
 }
 
@@ -206,11 +210,65 @@ TEST(LossGraphTest, FreedGraphThrowsAtTheGradient) {
                       {"freed", "loss.backward()", "retain_graph"});
 }
 
+// A curvature of one's own, from the public products alone.
+TEST(LossGraphTest, ItsProductsMakeTheGaussNewtonMatrix) {
+  const auto problem = make_problem(loss_named("HeadsOfTwoFamilies"));
+  const auto& graph = problem.graph;
+  const auto v = randn({problem.size()}, 3);
+  const auto jv = graph.multiply_jacobian(v);
+  const auto Gv = graph.multiply_jacobian_transposed(graph.multiply_loss_hessian(jv));
+  EXPECT_LT(relative_error(Gv, gauss_newton(graph).multiply(v)), kRounding);
+  EXPECT_EQ(jv.size(), graph.outputs());
+  EXPECT_NO_THROW(graph.verify());
+}
+
+TEST(LossGraphTest, ALossThatCannotBeReadSaysSoEachTimeItsTermsAreAskedFor) {
+  const auto w = parameter({3, 2}, 1);
+  const LossGraph graph(randn({4, 3}, 2).mm(w).cosh().log().mean(), {w}, Terms::WhenAsked);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_FALSE(graph.is_readable());
+    expect_error([&] { graph.terms(); }, "cannot read this loss");
+    expect_error([&] { graph.multiply_jacobian(w.flatten()); }, "cannot read this loss");
+  }
+  EXPECT_TRUE(graph.gradient().defined());
+}
+
+/// An op for whose gradient the memory does not suffice.
+struct OutOfMemory : torch::autograd::Function<OutOfMemory> {
+  static Tensor forward(torch::autograd::AutogradContext*, const Tensor& x) { return x.clone(); }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*,
+                                                 const torch::autograd::variable_list&) {
+    C10_THROW_ERROR(OutOfMemoryError, "no memory left");
+  }
+};
+
+TEST(LossGraphTest, MemoryThatHasRunOutIsNoPropertyOfTheLoss) {
+  const auto w = parameter({3, 2}, 1);
+  const auto loss = OutOfMemory::apply(torch::mse_loss(randn({4, 3}, 2).mm(w), randn({4, 2}, 3)));
+  const LossGraph graph(loss, {w}, Terms::WhenAsked);
+  EXPECT_THROW(graph.is_readable(), c10::OutOfMemoryError);
+  EXPECT_THROW(graph.terms(), c10::OutOfMemoryError);
+}
+
+TEST(LossGraphTest, NoDrawDependsOnWhoAskedFirst) {
+  const auto problem = make_problem(loss_named("CrossEntropyMean"));
+  const auto fresh = [&] { return LossGraph(problem.loss, problem.network.parameters); };
+  const auto one = fresh(), other = fresh();
+  const auto sampled = [](const LossGraph& graph) { return MonteCarloFisher(2).at(graph); };
+  const auto noise = [](const LossGraph& graph) {
+    return gradient_noise(graph, graph.generator(Purpose::Noise));
+  };
+  const auto v = randn({problem.size()}, 3);
+  const auto first = sampled(one).multiply(v), second = noise(one);
+  EXPECT_TRUE(identical(noise(other), second));
+  EXPECT_TRUE(identical(sampled(other).multiply(v), first));
+}
+
 TEST(LossGraphTest, DoesNotDisturbTheUsersGenerator) {
   torch::manual_seed(5);
   const auto expected = torch::rand({3});
   torch::manual_seed(5);
-  make_problem(loss_named("CrossEntropyMean")).graph.linearization();
+  linearization_of(make_problem(loss_named("CrossEntropyMean")).graph);
   EXPECT_TRUE(identical(torch::rand({3}), expected));
 }
 

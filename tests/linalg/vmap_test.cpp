@@ -68,6 +68,19 @@ TEST(VmapTest, OtherExceptionsPassAndLeaveLibTorchAsItWas) {
   EXPECT_TRUE(vmap([](const auto& t) { return t[0].clone(); }, {randn({4, 2}, 11)}));
 }
 
+// That says nothing of the function: to loop would hide it, or run out again.
+TEST(VmapTest, MemoryThatHasRunOutIsNoReasonToLoop) {
+  const auto throws = [](const auto&) -> Tensor {
+    C10_THROW_ERROR(OutOfMemoryError, "no memory left");
+  };
+  EXPECT_THROW(vmap(throws, {randn({4, 2}, 13)}), c10::OutOfMemoryError);
+  constexpr int64_t kMoreThanThereIs = int64_t{1} << 50;
+  const auto allocates = [](const auto& t) {
+    return t[0] + torch::empty({kMoreThanThereIs}, torch::kDouble);
+  };
+  EXPECT_THROW(vmap(allocates, {randn({4, 2}, 14)}), c10::Error);
+}
+
 TEST(VmapTest, InsideTheSlicesAreBatchedAndTheirValuesCanBeTakenOut) {
   const auto rows = randn({4, 2}, 12);
   Tensor seen;

@@ -151,7 +151,8 @@ struct DenseSystem {
     const auto graph = problem.graph();
     g = graph.gradient();
     C = dense(of.curvature.part->at(graph));
-    if (of.damping.part->needs_noise()) of.curvature.part->noise(graph, graph.generator());
+    if (of.damping.part->needs_noise())
+      of.curvature.part->noise(graph, graph.generator(Purpose::Noise));
     const auto D =
         of.matrix.part ? dense(of.matrix.part->at(graph)) : torch::eye(g.numel(), torch::kDouble);
     A = C + lambda * D;

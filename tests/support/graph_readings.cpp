@@ -1,5 +1,6 @@
 #include "support/graph_readings.h"
 #include <natgrad/graph/loss_graph.h>
+#include "graph/loss_graph_state.h"
 
 #include <torch/csrc/autograd/variable.h>
 
@@ -17,12 +18,12 @@ Problem make_problem(const NetworkCase& network_case, const LossCase& loss_case)
 
 size_t output_of(const LossGraph& graph, const Tensor& z) {
   const auto wanted = torch::autograd::impl::gradient_edge(z);
-  for (size_t k = 0; k < graph.outputs().size(); ++k) {
-    const auto& edge = graph.outputs()[k];
+  for (size_t k = 0; k < graph.outputs(); ++k) {
+    const auto& edge = output_edges(graph)[k];
     const bool marked = edge.function->name() == "natgrad::outputs";
     if ((marked ? edge.function->next_edge(0) : edge) == wanted) return k;
   }
-  TORCH_CHECK(false, "this z is not among the graph's outputs");
+  C10_THROW_ERROR(Error, "this z is not among the graph's outputs");
 }
 
 namespace {

@@ -28,7 +28,7 @@ class NATGRAD_EXPORT MonteCarloFisher final : public Curvature {
 
  public:
   LinearOperator at(const LossGraph& graph) const override {
-    return monte_carlo_fisher(graph, samples_, graph.generator(), weights_);
+    return monte_carlo_fisher(graph, samples_, graph.generator(Purpose::Curvature), weights_);
   }
   torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override;
   std::string describe() const override;

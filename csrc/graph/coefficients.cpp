@@ -1,0 +1,105 @@
+#include "graph/coefficients.h"
+
+#include <natgrad/linalg/random.h>
+#include <torch/csrc/autograd/variable.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+
+#include "graph/backward.h"
+#include "graph/mark_nodes.h"
+#include "graph/unreadable.h"
+#include "graph/walk.h"
+
+namespace natgrad::detail {
+
+using torch::Tensor;
+using torch::autograd::Edge;
+using torch::autograd::edge_list;
+
+Coefficients coefficients_of(const Tensor& loss, const edge_list& nodes) {
+  const auto root = torch::autograd::impl::gradient_edge(loss);
+  auto received =
+      backward({root}, {torch::ones_like(loss)}, nodes, Pass::Differentiable, Marks::Hold);
+  for (size_t k = 0; k < nodes.size(); ++k) {
+    if (!received[k].defined()) received[k] = zeros_at(nodes[k]);
+  }
+  auto own = received;
+  for (size_t k = 0; k + 1 < nodes.size(); ++k) {
+    if (outputs_mark(nodes[k])) continue;
+    auto lower = nodes;
+    const auto below = reached_from(nodes[k], nodes);
+    for (size_t j = 0; j < nodes.size(); ++j) {
+      if (j <= k || !below[j]) lower[j] = Edge();
+    }
+    const auto sent =
+        backward({nodes[k]}, {own[k].detach()}, lower, Pass::Differentiable, Marks::Hold);
+    for (size_t j = k + 1; j < nodes.size(); ++j) {
+      if (sent[j].defined()) own[j] = own[j] - sent[j];
+    }
+  }
+  return {received, own};
+}
+
+namespace {
+
+// A derivative that should vanish does so exactly, unless nested terms make it the difference of
+// two equal numbers: then to the rounding of float32, relative to them.
+constexpr double kSubtraction = 1e-4;
+
+/// ∂(probe · the coefficients of likelihood terms and penalties)/∂(each term's output).
+std::vector<Tensor> derivatives_of(const std::vector<Tensor>& coefficients,
+                                   const std::vector<Tensor>& probes, const edge_list& nodes) {
+  edge_list roots;
+  std::vector<Tensor> cotangents;
+  for (size_t k = 0; k < nodes.size(); ++k) {
+    if (outputs_mark(nodes[k]) || !coefficients[k].requires_grad()) continue;
+    roots.push_back(torch::autograd::impl::gradient_edge(coefficients[k]));
+    cotangents.push_back(probes[k]);
+  }
+  return backward(roots, cotangents, nodes, Pass::Plain, Marks::Hold);
+}
+
+double largest_entry(const Tensor& t) {
+  return t.defined() && t.numel() > 0 ? t.abs().max().item<double>() : 0;
+}
+
+void reject_nonlinear(const torch::autograd::Node& node) {
+  NATGRAD_CHECK_READABLE(
+      false, "natgrad: the loss is not linear in its part at ", node.name(),
+      " (as in a focal loss, the logarithm of a loss, a product of losses, or a learned weight of "
+      "a loss), so its curvature is not that of the likelihood there. Write the loss as a function "
+      "of natgrad::outputs(z) if it is convex in z, and its Hessian in z is taken by autograd; if "
+      "it "
+      "is not, name the distribution, natgrad::outputs(natgrad::Categorical(z)). A parameter s "
+      "that "
+      "weighs the loss is such an output too, natgrad::outputs(s).");
+}
+
+}  // namespace
+
+void check_linearity(const edge_list& nodes, const Coefficients& coefficients,
+                     at::Generator generator) {
+  const auto depends = [](const Tensor& c) { return c.requires_grad(); };
+  if (std::none_of(coefficients.own.begin(), coefficients.own.end(), depends)) return;
+  std::vector<Tensor> probes;
+  for (const auto& c : coefficients.own) {
+    probes.push_back(random_normal(c.sizes(), c.options(), generator));
+  }
+  const auto derivatives = derivatives_of(coefficients.own, probes, nodes);
+  if (std::none_of(derivatives.begin(), derivatives.end(),
+                   [](const Tensor& d) { return largest_entry(d) > 0; })) {
+    return;
+  }
+  bool nested = false;
+  for (size_t k = 0; k < nodes.size(); ++k) {
+    nested = nested || !coefficients.own[k].is_same(coefficients.received[k]);
+  }
+  const auto before_subtraction = derivatives_of(coefficients.received, probes, nodes);
+  for (size_t k = 0; k < nodes.size(); ++k) {
+    const double rounding = nested ? kSubtraction * largest_entry(before_subtraction[k]) : 0;
+    if (largest_entry(derivatives[k]) > rounding) reject_nonlinear(*nodes[k].function);
+  }
+}
+
+}  // namespace natgrad::detail

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <natgrad/graph/loss_graph.h>
+#include <torch/csrc/autograd/edge.h>
+
+#include <vector>
+
+#include "detail.h"
+#include "graph/unreadable.h"
+
+namespace natgrad::detail {
+
+/// What a loss's graph says.
+struct Reading {
+  torch::autograd::edge_list outputs;  ///< z; terms with the same z share one
+  std::vector<LossTerm> terms;
+  torch::autograd::edge_list arguments;  ///< by term: z's edge, or a leaf that stands for z
+  struct {
+    torch::autograd::edge_list edges;  ///< where they join the loss
+    std::vector<torch::Tensor> coefficients;
+  } penalties;
+};
+
+/// Reads the loss (see walk.h), or says why it cannot be read. One differentiable run of the engine
+/// from the loss to its terms; one more checks that it is linear in them, at a random probe.
+Readable<Reading> read_loss(const torch::Tensor& loss, const std::vector<torch::Tensor>& parameters,
+                            at::Generator generator);
+
+/// As `LossGraph::multiply_loss_hessian`.
+std::vector<torch::Tensor> multiply_loss_hessian(const Reading& reading,
+                                                 const std::vector<torch::Tensor>& v);
+
+/// Whether some of the outputs z are finite: then a loss that is NaN comes from the data, not from
+/// the parameters. Outputs that `natgrad::outputs` marks without a distribution are not kept in the
+/// graph, and count as not finite.
+Readable<bool> has_finite_outputs(const torch::Tensor& loss,
+                                  const std::vector<torch::Tensor>& parameters);
+
+}  // namespace natgrad::detail
