@@ -1,8 +1,8 @@
-#include <natgrad/graph/loss_graph.h>
 #include "curvature/outer_products.h"
+#include <natgrad/graph/loss_graph.h>
 
-#include "graph/backward.h"
 #include <torch/torch.h>
+#include "graph/backward.h"
 
 #include <algorithm>
 
@@ -108,6 +108,11 @@ Tensor rows_of_examples(const Tensor& t, int64_t example_dim) {
   if (t.dim() <= example_dim) return t.reshape({1, -1});
   const auto first = t.movedim(example_dim, 0);
   return first.reshape({first.size(0), -1});
+}
+
+Tensor noise_of_rows(const Tensor& rows) {
+  const auto norm = torch::linalg_vector_norm(rows, 2, std::nullopt, false, torch::kDouble);
+  return norm.square() / static_cast<double>(rows.size(0));
 }
 
 LinearOperator sum_of_outer_products(const LossGraph& graph, std::string name,

@@ -1,10 +1,10 @@
-#include <natgrad/graph/loss_graph.h>
 #include <fmt/format.h>
 #include <natgrad/curvature/structural_damping.h>
+#include <natgrad/graph/loss_graph.h>
+#include <torch/torch.h>
 #include "graph/backward.h"
 #include "graph/hidden_state_nodes.h"
 #include "graph/pass_size.h"
-#include <torch/torch.h>
 
 #include <cmath>
 #include <utility>
@@ -69,7 +69,7 @@ std::string StructuralDamping::describe() const {
   return fmt::format("StructuralDamping(mu={})", mu_);
 }
 
-std::shared_ptr<const Curvature> StructuralDamping::clone() const {
+std::shared_ptr<const DampingMatrix> StructuralDamping::clone() const {
   return std::make_shared<StructuralDamping>(*this);
 }
 

@@ -55,6 +55,9 @@ class Objective {
   void read_weight_decay();
   LossGraph graph_of(int64_t chunk, const torch::Tensor& loss, Terms terms) const;
   int64_t curvature_chunks() const;
+  /// C and its noise on the first chunk, made once.
+  const CurvatureAt& curvature() const;
+  LinearOperator matrix_of_first_chunk() const;
   LinearOperator matrix_of_chunks(int64_t chunks) const;
 
   ReplayedBatch& batch_;
@@ -64,6 +67,7 @@ class Objective {
   at::Generator generator_;
   Trainable trainable_;
   std::optional<LossGraph> graph_;
+  mutable std::optional<CurvatureAt> curvature_;
   torch::Tensor loss_, faulty_loss_, gradient_, weight_decay_;
   double sum_ = 0;  // of the chunks' losses
 };

@@ -1,6 +1,6 @@
-#include <natgrad/graph/loss_graph.h>
 #include <fmt/format.h>
 #include <natgrad/curvature/diagonals.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/preconditioners/fisher_diagonal.h>
 #include <torch/torch.h>
 
@@ -16,7 +16,7 @@ LinearOperator FisherDiagonal::at(const LossGraph& graph, double lambda) const {
 }
 
 std::string FisherDiagonal::describe() const {
-  return fmt::format("FisherDiagonal(exponent={:g}{})", exponent_,
+  return fmt::format("FisherDiagonal(exponent={}{})", exponent_,
                      weights_ == FisherWeights::OfTheLoss ? "" : ", weights=Uniform");
 }
 

@@ -1,6 +1,6 @@
-#include <natgrad/graph/loss_graph.h>
 #include <fmt/format.h>
 #include <natgrad/curvature/diagonals.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/preconditioners/propagated_diagonal.h>
 #include <torch/torch.h>
 
@@ -19,7 +19,7 @@ LinearOperator PropagatedDiagonal::at(const LossGraph& graph, double lambda) con
 }
 
 std::string PropagatedDiagonal::describe() const {
-  return fmt::format("PropagatedDiagonal(exponent={:g}, probes={}{})", exponent_, probes_,
+  return fmt::format("PropagatedDiagonal(exponent={}, probes={}{})", exponent_, probes_,
                      weights_ == FisherWeights::OfTheLoss ? "" : ", weights=Uniform");
 }
 

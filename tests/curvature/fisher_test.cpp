@@ -1,5 +1,5 @@
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/fisher.h>
+#include <natgrad/graph/loss_graph.h>
 
 #include "support/curvature_cases.h"
 #include "support/dense_oracles.h"
@@ -110,7 +110,7 @@ TEST(FisherTest, OutlivesTheGraphItWasMadeFrom) {
 TEST(FisherTest, OptionAnswersTheSameOperator) {
   const auto problem = make_problem(loss_named("CrossEntropyMean"));
   const Fisher option;
-  EXPECT_TRUE(identical(dense(option.at(problem.graph)), dense(fisher(problem.graph))));
+  EXPECT_TRUE(identical(dense(option.at(problem.graph).matrix), dense(fisher(problem.graph))));
   EXPECT_EQ(option.clone()->describe(), option.describe());
 }
 

@@ -1,5 +1,5 @@
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/gauss_newton.h>
+#include <natgrad/graph/loss_graph.h>
 
 #include <natgrad/graph/marks.h>
 
@@ -175,7 +175,8 @@ TEST(GaussNewtonTest, OfOneExampleHasTheRankOfItsOutputs) {
 TEST(GaussNewtonTest, OptionAnswersTheSameOperator) {
   const auto problem = make_problem(loss_named("CrossEntropyMean"));
   const GaussNewton option;
-  EXPECT_TRUE(identical(dense(option.at(problem.graph)), dense(gauss_newton(problem.graph))));
+  EXPECT_TRUE(
+      identical(dense(option.at(problem.graph).matrix), dense(gauss_newton(problem.graph))));
   EXPECT_EQ(option.clone()->describe(), option.describe());
 }
 

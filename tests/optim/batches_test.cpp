@@ -1,11 +1,11 @@
 // Steps on a batch in chunks, and on batches of their own for gradient, curvature and trials.
 
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/empirical_fisher.h>
 #include <natgrad/curvature/hessian.h>
 #include <natgrad/curvature/monte_carlo_fisher.h>
 #include <natgrad/damping/levenberg_marquardt.h>
 #include <natgrad/damping/tikhonov.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/optim/natural_gradient.h>
 #include <natgrad/optim/presets.h>
 #include <natgrad/step_control/line_search.h>
@@ -133,7 +133,8 @@ TEST(ChunksTest, CurvatureMayTakeTheFirstOnes) {
   const Net start;
   const LossGraph part(start.loss(0, 6), start.parameters),
       whole(start.loss(0, 24), start.parameters);
-  const auto A = dense(FisherOrGaussNewton().at(part)) + 0.1 * torch::eye(35, torch::kDouble);
+  const auto A =
+      dense(FisherOrGaussNewton().at(part).matrix) + 0.1 * torch::eye(35, torch::kDouble);
   EXPECT_LE(relative_error(moved, 0.7 * torch::linalg_solve(A, -whole.gradient())), kReordered);
 }
 
@@ -150,7 +151,7 @@ TEST(BatchesTest, EachPartTakesItsOwn) {
   optimizer.step(batches);
   const Net start;
   const LossGraph g(start.loss(0, 12), start.parameters), c(start.loss(12, 6), start.parameters);
-  const auto C = dense(FisherOrGaussNewton().at(c));
+  const auto C = dense(FisherOrGaussNewton().at(c).matrix);
   const auto delta =
       0.7 * torch::linalg_solve(C + 0.1 * torch::eye(35, torch::kDouble), -g.gradient());
   EXPECT_LE(relative_error(net.theta() - before, delta), kReordered);

@@ -1,7 +1,8 @@
 #pragma once
 
-#include <natgrad/export.h>
 #include <natgrad/curvature/curvature.h>
+#include <natgrad/export.h>
+#include <natgrad/linalg/parameters.h>
 
 #include <vector>
 
@@ -9,8 +10,9 @@ namespace natgrad {
 
 /// The diagonal blocks of C for a partition of the parameters, zero elsewhere: blocks[i] is the
 /// number of parameter i's block. As many products with C as there are blocks, together.
-NATGRAD_EXPORT LinearOperator block_diagonal(const LinearOperator& C, const ParameterLayout& parameters,
-                              const std::vector<int64_t>& blocks);
+NATGRAD_EXPORT LinearOperator block_diagonal(const LinearOperator& C,
+                                             const ParameterLayout& parameters,
+                                             const std::vector<int64_t>& blocks);
 
 /// Another curvature's diagonal blocks, as an option of the optimizer (Martens, "New perspectives",
 /// section 7; Le Roux et al. 2007): one block for each parameter, or for each group named here.
@@ -23,13 +25,10 @@ class NATGRAD_EXPORT BlockDiagonal final : public Curvature {
   /// one that is not the optimizer's, unless it is frozen.
   BlockDiagonal& group(std::vector<torch::Tensor> parameters);
 
-  LinearOperator at(const LossGraph& graph) const override;
+  /// The trace is that of C, and so is the noise.
+  CurvatureAt at(const LossGraph& graph) const override;
   bool needs_terms() const override { return of_->needs_terms(); }
   bool needs_penalties() const override { return of_->needs_penalties(); }
-  /// The trace is that of C, and so is the noise.
-  torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override {
-    return of_->noise(graph, std::move(generator));
-  }
   std::string describe() const override;
   std::shared_ptr<const Curvature> clone() const override;
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <natgrad/export.h>
 #include <natgrad/curvature/fisher.h>
+#include <natgrad/export.h>
 
 namespace natgrad {
 
@@ -27,8 +27,9 @@ enum class Moment {
 ///
 /// Throws `c10::Error` where an example has no gradient of its own, as with BatchNorm in training
 /// mode, and for negative weights of the loss.
-NATGRAD_EXPORT LinearOperator empirical_fisher(const LossGraph& graph, Moment moment = Moment::Uncentred,
-                                FisherWeights weights = FisherWeights::OfTheLoss);
+NATGRAD_EXPORT LinearOperator empirical_fisher(const LossGraph& graph,
+                                               Moment moment = Moment::Uncentred,
+                                               FisherWeights weights = FisherWeights::OfTheLoss);
 
 /// `empirical_fisher` as an option of the optimizer.
 class NATGRAD_EXPORT EmpiricalFisher final : public Curvature {
@@ -37,18 +38,17 @@ class NATGRAD_EXPORT EmpiricalFisher final : public Curvature {
   TORCH_ARG(FisherWeights, weights) = FisherWeights::OfTheLoss;
 
  public:
-  LinearOperator at(const LossGraph& graph) const override {
-    return empirical_fisher(graph, moment_, weights_);
-  }
+  /// The noise of a loss that cannot be read is its rows' ‖·‖²/N, exactly.
+  CurvatureAt at(const LossGraph& graph) const override;
   bool needs_terms() const override { return false; }
-  torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override;
   std::string describe() const override;
   std::shared_ptr<const Curvature> clone() const override;
 };
 
 /// √sᵢ gᵢ (less √sᵢ times their mean, if centred) as rows, [N, P]: F̄ is their RᵀR. Forms the
 /// gradients of all examples.
-NATGRAD_EXPORT torch::Tensor empirical_fisher_rows(const LossGraph& graph, Moment moment = Moment::Uncentred,
-                                    FisherWeights weights = FisherWeights::OfTheLoss);
+NATGRAD_EXPORT torch::Tensor empirical_fisher_rows(
+    const LossGraph& graph, Moment moment = Moment::Uncentred,
+    FisherWeights weights = FisherWeights::OfTheLoss);
 
 }  // namespace natgrad

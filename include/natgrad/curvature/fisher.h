@@ -1,7 +1,7 @@
 #pragma once
 
-#include <natgrad/export.h>
 #include <natgrad/curvature/curvature.h>
+#include <natgrad/export.h>
 #include <torch/arg.h>
 
 namespace natgrad {
@@ -26,7 +26,8 @@ enum class FisherWeights {
 ///
 /// Products cost what Gauss-Newton's do. Throws `c10::Error` if the distribution of some outputs is
 /// not known (a loss marked by `natgrad::outputs(z)`).
-NATGRAD_EXPORT LinearOperator fisher(const LossGraph& graph, FisherWeights weights = FisherWeights::OfTheLoss);
+NATGRAD_EXPORT LinearOperator fisher(const LossGraph& graph,
+                                     FisherWeights weights = FisherWeights::OfTheLoss);
 
 /// The weights s of a term under that choice, broadcastable to its z.
 NATGRAD_EXPORT torch::Tensor weights_of(const LossTerm& term, FisherWeights weights);
@@ -42,8 +43,7 @@ class NATGRAD_EXPORT Fisher final : public Curvature {
   TORCH_ARG(FisherWeights, weights) = FisherWeights::OfTheLoss;
 
  public:
-  LinearOperator at(const LossGraph& graph) const override { return fisher(graph, weights_); }
-  torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override;
+  CurvatureAt at(const LossGraph& graph) const override;
   std::string describe() const override;
   std::shared_ptr<const Curvature> clone() const override;
 };

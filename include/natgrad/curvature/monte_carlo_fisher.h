@@ -1,7 +1,7 @@
 #pragma once
 
-#include <natgrad/export.h>
 #include <natgrad/curvature/fisher.h>
+#include <natgrad/export.h>
 
 namespace natgrad {
 
@@ -15,8 +15,9 @@ namespace natgrad {
 ///
 /// A product costs one J v and one Jᵀu whatever k is. Throws `c10::Error` as `fisher` does, for
 /// `samples` < 1, and for negative weights.
-NATGRAD_EXPORT LinearOperator monte_carlo_fisher(const LossGraph& graph, int64_t samples, at::Generator generator,
-                                  FisherWeights weights = FisherWeights::OfTheLoss);
+NATGRAD_EXPORT LinearOperator monte_carlo_fisher(const LossGraph& graph, int64_t samples,
+                                                 at::Generator generator,
+                                                 FisherWeights weights = FisherWeights::OfTheLoss);
 
 /// `monte_carlo_fisher` as an option of the optimizer; each step draws anew.
 class NATGRAD_EXPORT MonteCarloFisher final : public Curvature {
@@ -26,10 +27,7 @@ class NATGRAD_EXPORT MonteCarloFisher final : public Curvature {
   TORCH_ARG(FisherWeights, weights) = FisherWeights::OfTheLoss;
 
  public:
-  LinearOperator at(const LossGraph& graph) const override {
-    return monte_carlo_fisher(graph, samples_, graph.generator(), weights_);
-  }
-  torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override;
+  CurvatureAt at(const LossGraph& graph) const override;
   std::string describe() const override;
   std::shared_ptr<const Curvature> clone() const override;
 };
