@@ -1,10 +1,10 @@
+#include <torch/csrc/autograd/variable.h>
+#include <torch/torch.h>
 #include "graph/backward.h"
 #include "graph/loss_graph_state.h"
 #include "graph/mark_nodes.h"
 #include "graph/term_readers.h"
 #include "graph/walk.h"
-#include <torch/csrc/autograd/variable.h>
-#include <torch/torch.h>
 
 #include <algorithm>
 
@@ -233,7 +233,7 @@ void LossGraph::merge(LossTerm added) const {
   for (auto& term : state_->terms) {
     const bool same = !term.is_own() && term.output == added.output &&
                       term.argument == added.argument &&
-                      term.likelihood->describe() == added.likelihood->describe();
+                      term.likelihood->same_family(*added.likelihood);
     if (!same) continue;
     term.weights = term.weights + added.weights;
     term.gradient = term.gradient + added.gradient;

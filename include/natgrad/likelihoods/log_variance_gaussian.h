@@ -6,7 +6,8 @@
 namespace natgrad {
 
 /// Gaussians by mean and logarithm of the variance: z = (μ, η), σ² = e^η (z is [N, 2M, ...]: along
-/// dimension 1 the M first parameters, then the M second ones; y floating, [N, M, ...], finite). The usual form of `gaussian_nll_loss` with a learnt variance.
+/// dimension 1 the M first parameters, then the M second ones; y floating, [N, M, ...], finite).
+/// The usual form of `gaussian_nll_loss` with a learnt variance.
 ///
 ///     log r = -(y - μ)²/(2σ²) - ½ η - ½ log 2π,  score = ((y - μ)/σ², ½ (y - μ)²/σ² - ½),
 ///     F_R = diag(1/σ², ½),  B = diag(1/σ, √½).
@@ -20,6 +21,8 @@ class NATGRAD_EXPORT LogVarianceGaussian final : public Likelihood {
   std::string describe() const override;
   torch::Tensor fisher_multiply(const torch::Tensor& v) const override;
   torch::Tensor factor_multiply(const torch::Tensor& r) const override;
+  /// (σ² v₁, 2 v₂).
+  torch::Tensor fisher_solve(const torch::Tensor& v) const override;
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   void check_targets(const torch::Tensor& y) const override;
   torch::Tensor align(const torch::Tensor& per_observation) const override;
