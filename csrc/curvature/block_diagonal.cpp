@@ -48,7 +48,7 @@ BlockDiagonal& BlockDiagonal::group(std::vector<Tensor> parameters) {
   return *this;
 }
 
-LinearOperator BlockDiagonal::at(const LossGraph& graph) const {
+CurvatureAt BlockDiagonal::at(const LossGraph& graph) const {
   for (const auto& members : groups_) {
     for (const auto& member : members) {
       check_is_one_of(graph.parameters(), member, "is in a group of BlockDiagonal");
@@ -62,7 +62,8 @@ LinearOperator BlockDiagonal::at(const LossGraph& graph) const {
     });
     blocks.push_back(group == groups_.end() ? next++ : group - groups_.begin());
   }
-  return block_diagonal(of_->at(graph), graph.parameters(), blocks);
+  const auto of = of_->at(graph);
+  return {block_diagonal(of.matrix, graph.parameters(), blocks), of.noise};
 }
 
 std::string BlockDiagonal::describe() const {

@@ -1,11 +1,17 @@
 #include <natgrad/curvature/curvature.h>
+#include <natgrad/curvature/damping_matrix.h>
 #include <natgrad/curvature/gradient_noise.h>
 #include <natgrad/graph/loss_graph.h>
 
 namespace natgrad {
 
-torch::Tensor Curvature::noise(const LossGraph& graph, at::Generator generator) const {
-  return probed_noise(graph, at(graph), std::move(generator));
+CurvatureAt::CurvatureAt(const LossGraph& graph, LinearOperator C)
+    : CurvatureAt(C, [graph, C](at::Generator generator) {
+        return probed_noise(graph, C, std::move(generator));
+      }) {}
+
+std::shared_ptr<const DampingMatrix> CurvatureMatrix::clone() const {
+  return std::make_shared<CurvatureMatrix>(*this);
 }
 
 }  // namespace natgrad

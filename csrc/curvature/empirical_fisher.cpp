@@ -18,6 +18,8 @@ using torch::Tensor;
 
 namespace {
 
+constexpr auto kName = "empirical Fisher matrix";
+
 /// The examples' weights in one term: the mean over those of an example's observations that count,
 /// so that padding changes nothing.
 Tensor example_weights(const LossTerm& term) {
@@ -82,7 +84,7 @@ std::vector<Tensor> gradient_in_outputs(const LossGraph& graph) {
 LinearOperator from_products(const LossGraph& graph, Moment moment, FisherWeights choice) {
   check_examples_are_independent(loss_census(graph));
   const auto scales = scales_of(graph, choice, graph.examples(), graph.parameters().options());
-  return sum_of_outer_products(graph, "empirical Fisher matrix",
+  return sum_of_outer_products(graph, kName,
                                {{gradient_in_outputs(graph), scales.to_own_gradient, scales.weights,
                                  moment == Moment::Centred}});
 }
@@ -112,17 +114,15 @@ Tensor empirical_fisher_diagonal(const LossGraph& graph, Moment moment, FisherWe
 
 LinearOperator empirical_fisher(const LossGraph& graph, Moment moment, FisherWeights weights) {
   torch::NoGradGuard no_grad;
-  return graph.is_readable()
-             ? from_products(graph, moment, weights)
-             : low_rank(empirical_fisher_rows(graph, moment, weights), "empirical Fisher matrix");
+  return graph.is_readable() ? from_products(graph, moment, weights)
+                             : low_rank(empirical_fisher_rows(graph, moment, weights), kName);
 }
 
-Tensor EmpiricalFisher::noise(const LossGraph& graph, at::Generator generator) const {
-  if (graph.is_readable()) {
-    return probed_noise(graph, empirical_fisher(graph, moment_, weights_), std::move(generator));
-  }
+CurvatureAt EmpiricalFisher::at(const LossGraph& graph) const {
+  const torch::NoGradGuard no_grad;
+  if (graph.is_readable()) return {graph, from_products(graph, moment_, weights_)};
   const auto rows = empirical_fisher_rows(graph, moment_, weights_);
-  return rows.to(torch::kDouble).square().sum() / static_cast<double>(rows.size(0));
+  return {low_rank(rows, kName), [rows](const at::Generator&) { return noise_of_rows(rows); }};
 }
 
 std::string EmpiricalFisher::describe() const {

@@ -52,8 +52,10 @@ LinearOperator fisher(const LossGraph& graph, FisherWeights weights) {
   return with_root_if_any(F, fisher_root(graph, weights));
 }
 
-Tensor Fisher::noise(const LossGraph& graph, at::Generator generator) const {
-  return gradient_noise(graph, std::move(generator), weights_);
+CurvatureAt Fisher::at(const LossGraph& graph) const {
+  return {fisher(graph, weights_), [graph, weights = weights_](at::Generator generator) {
+            return gradient_noise(graph, std::move(generator), weights);
+          }};
 }
 
 std::string Fisher::describe() const {

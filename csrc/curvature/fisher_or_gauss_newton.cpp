@@ -14,13 +14,8 @@ Fisher positive_fisher(const LossGraph& graph) {
 
 }  // namespace
 
-LinearOperator FisherOrGaussNewton::at(const LossGraph& graph) const {
-  return has_fisher(graph) ? positive_fisher(graph).at(graph) : gauss_newton(graph);
-}
-
-torch::Tensor FisherOrGaussNewton::noise(const LossGraph& graph, at::Generator generator) const {
-  return has_fisher(graph) ? positive_fisher(graph).noise(graph, std::move(generator))
-                           : GaussNewton().noise(graph, std::move(generator));
+CurvatureAt FisherOrGaussNewton::at(const LossGraph& graph) const {
+  return has_fisher(graph) ? positive_fisher(graph).at(graph) : GaussNewton().at(graph);
 }
 
 std::shared_ptr<const Curvature> FisherOrGaussNewton::clone() const {

@@ -31,12 +31,14 @@ LinearOperator gauss_newton(const LossGraph& graph) {
   return with_root_if_any(G, root_of(graph));
 }
 
-Tensor GaussNewton::noise(const LossGraph& graph, at::Generator generator) const {
+CurvatureAt GaussNewton::at(const LossGraph& graph) const {
+  const auto G = gauss_newton(graph);
   const auto& terms = graph.terms();
   const bool own =
       std::any_of(terms.begin(), terms.end(), [](const LossTerm& term) { return term.is_own(); });
-  return own ? probed_noise(graph, gauss_newton(graph), std::move(generator))
-             : gradient_noise(graph, std::move(generator));
+  if (own) return {graph, G};
+  return {G,
+          [graph](at::Generator generator) { return gradient_noise(graph, std::move(generator)); }};
 }
 
 std::shared_ptr<const Curvature> GaussNewton::clone() const {

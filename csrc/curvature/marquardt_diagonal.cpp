@@ -37,17 +37,17 @@ LinearOperator MarquardtDiagonal::at(const LossGraph& graph) const {
               "natgrad: Marquardt's diagonal has a floor in (0, 1], a share of its largest entry, "
               "but got ",
               floor_, ".");
-  const auto d = exact_ ? exact_diagonal(FisherOrGaussNewton().at(graph))
+  const auto d = exact_ ? exact_diagonal(FisherOrGaussNewton().at(graph).matrix)
                         : propagated_diagonal(graph, probes_);
   return diagonal_operator(floored(d, floor_));
 }
 
 std::string MarquardtDiagonal::describe() const {
   const auto draws = exact_ ? std::string("exact") : fmt::format("probes={}", probes_);
-  return fmt::format("MarquardtDiagonal({}, floor={:g})", draws, floor_);
+  return fmt::format("MarquardtDiagonal({}, floor={})", draws, floor_);
 }
 
-std::shared_ptr<const Curvature> MarquardtDiagonal::clone() const {
+std::shared_ptr<const DampingMatrix> MarquardtDiagonal::clone() const {
   return std::make_shared<MarquardtDiagonal>(*this);
 }
 

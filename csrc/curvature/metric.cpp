@@ -48,7 +48,7 @@ ParameterScales& ParameterScales::scale(const std::vector<Tensor>& parameters, d
   return *this;
 }
 
-LinearOperator ParameterScales::at(const LossGraph& graph) const {
+CurvatureAt ParameterScales::at(const LossGraph& graph) const {
   const auto& layout = graph.parameters();
   for (const auto& [parameter, s] : scales_) {
     check_is_one_of(layout, parameter, c10::str("has the scale ", s));
@@ -60,7 +60,7 @@ LinearOperator ParameterScales::at(const LossGraph& graph) const {
     const double s = known == scales_.end() ? 1 : known->second;
     metric.push_back(metric_of(t, s));
   }
-  return diagonal_operator(layout.flatten(metric));
+  return {graph, diagonal_operator(layout.flatten(metric))};
 }
 
 std::string ParameterScales::describe() const {
@@ -87,7 +87,7 @@ Metric::Metric(std::string name, AtParameters G)
 
 Metric::Metric(LinearOperator G) : Metric(G.name(), AtLoss([G](const LossGraph&) { return G; })) {}
 
-LinearOperator Metric::at(const LossGraph& graph) const {
+CurvatureAt Metric::at(const LossGraph& graph) const {
   const auto& layout = graph.parameters();
   const auto G = G_(graph);
   TORCH_CHECK(G.size() == layout.size(), "natgrad: the metric ", name_, " is of size ", G.size(),
@@ -98,7 +98,7 @@ LinearOperator Metric::at(const LossGraph& graph) const {
               "natgrad: the metric ", name_, " is in ", G.options().dtype(), " on ",
               G.options().device(), " but the parameters are in ", layout.options().dtype(), " on ",
               layout.options().device(), ".");
-  return G;
+  return {graph, G};
 }
 
 std::string Metric::describe() const { return fmt::format("Metric({} #{})", name_, number_); }

@@ -53,8 +53,11 @@ LinearOperator monte_carlo_fisher(const LossGraph& graph, int64_t samples, at::G
   return sum_of_outer_products(graph, "Monte Carlo Fisher matrix", std::move(sets));
 }
 
-Tensor MonteCarloFisher::noise(const LossGraph& graph, at::Generator generator) const {
-  return gradient_noise(graph, std::move(generator), weights_);
+CurvatureAt MonteCarloFisher::at(const LossGraph& graph) const {
+  return {monte_carlo_fisher(graph, samples_, graph.generator(Purpose::Curvature), weights_),
+          [graph, weights = weights_](at::Generator generator) {
+            return gradient_noise(graph, std::move(generator), weights);
+          }};
 }
 
 std::string MonteCarloFisher::describe() const {

@@ -111,6 +111,11 @@ Tensor rows_of_examples(const Tensor& t, int64_t example_dim) {
   return first.reshape({first.size(0), -1});
 }
 
+Tensor noise_of_rows(const Tensor& rows) {
+  const auto norm = torch::linalg_vector_norm(rows, 2, std::nullopt, false, torch::kDouble);
+  return norm.square() / static_cast<double>(rows.size(0));
+}
+
 LinearOperator sum_of_outer_products(const LossGraph& graph, std::string name,
                                      std::vector<ExampleVectors> sets) {
   std::vector<int64_t> dims(graph.outputs(), 0);

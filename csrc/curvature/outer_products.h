@@ -31,4 +31,7 @@ LinearOperator sum_of_outer_products(const LossGraph& graph, std::string name,
 /// example.
 torch::Tensor rows_of_examples(const torch::Tensor& t, int64_t example_dim);
 
+/// ‖rows‖²/N = tr(RᵀR)/N of one row an example, [N, P]: the noise of RᵀR, not estimated. In double.
+torch::Tensor noise_of_rows(const torch::Tensor& rows);
+
 }  // namespace natgrad::detail

@@ -70,7 +70,7 @@ std::string StructuralDamping::describe() const {
   return fmt::format("StructuralDamping(mu={})", mu_);
 }
 
-std::shared_ptr<const Curvature> StructuralDamping::clone() const {
+std::shared_ptr<const DampingMatrix> StructuralDamping::clone() const {
   return std::make_shared<StructuralDamping>(*this);
 }
 

@@ -4,18 +4,17 @@
 #include <natgrad/linalg/low_rank.h>
 #include <torch/torch.h>
 
+#include "curvature/outer_products.h"
+
 namespace natgrad {
 
-using torch::Tensor;
-
-LinearOperator Tonga::at(const LossGraph& graph) const {
-  torch::NoGradGuard no_grad;
+CurvatureAt Tonga::at(const LossGraph& graph) const {
+  const torch::NoGradGuard no_grad;
   const auto rows = empirical_fisher_rows(graph, moment_, weights_);
-  return low_rank(rank_ == 0 ? rows : leading_rows(rows, rank_), "TONGA's covariance");
-}
-
-Tensor Tonga::noise(const LossGraph& graph, at::Generator generator) const {
-  return EmpiricalFisher().moment(moment_).weights(weights_).noise(graph, std::move(generator));
+  // Of all rows, and at once: a rank is asked for so that they need not be kept.
+  const auto noise = noise_of_rows(rows);
+  return {low_rank(rank_ == 0 ? rows : leading_rows(rows, rank_), "TONGA's covariance"),
+          [noise](const at::Generator&) { return noise; }};
 }
 
 std::string Tonga::describe() const {

@@ -44,7 +44,7 @@ void merge(Reading& reading, LossTerm added, const Edge& argument) {
     auto& term = reading.terms[k];
     const bool same = !term.is_own() && term.output == added.output &&
                       reading.arguments[k] == argument &&
-                      term.likelihood->describe() == added.likelihood->describe();
+                      term.likelihood->same_family(*added.likelihood);
     if (!same) continue;
     term.weights = term.weights + added.weights;
     term.gradient = term.gradient + added.gradient;

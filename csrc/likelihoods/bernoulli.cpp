@@ -1,6 +1,8 @@
 #include <natgrad/likelihoods/bernoulli.h>
 #include <torch/torch.h>
 
+#include "likelihoods/divided.h"
+
 #include "likelihoods/log_sigma.h"
 
 namespace natgrad {
@@ -27,18 +29,15 @@ Tensor Bernoulli::compute_score(const Tensor& y) const {
 }
 
 const Tensor& Bernoulli::variance() const {
-  const auto version = outputs().is_inference() ? 0 : outputs()._version();
-  if (!variance_.defined() || version != cached_version_) {
-    cached_version_ = version;
-    const auto z = outputs().detach();
-    variance_ = torch::sigmoid(z) * torch::sigmoid(-z);
-  }
-  return variance_;
+  return variance_.get(outputs(),
+                       [z = outputs().detach()] { return torch::sigmoid(z) * torch::sigmoid(-z); });
 }
 
 Tensor Bernoulli::fisher_multiply(const Tensor& v) const { return variance() * v; }
 
 Tensor Bernoulli::factor_multiply(const Tensor& r) const { return variance().sqrt() * r; }
+
+Tensor Bernoulli::fisher_solve(const Tensor& v) const { return divided(v, variance()); }
 
 Tensor Bernoulli::sample(std::optional<at::Generator> generator) const {
   torch::NoGradGuard no_grad;

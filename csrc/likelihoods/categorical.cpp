@@ -2,6 +2,8 @@
 #include <natgrad/likelihoods/categorical.h>
 #include <torch/torch.h>
 
+#include "likelihoods/divided.h"
+
 namespace natgrad {
 
 using torch::Tensor;
@@ -58,27 +60,26 @@ Tensor Categorical::compute_score(const Tensor& y) const {
                           torch::ones_like(y.unsqueeze(dim_), p.options()));
 }
 
-const Tensor& Categorical::probabilities() const {
-  const auto version = outputs().is_inference() ? 0 : outputs()._version();
-  if (!probabilities_.defined() || version != cached_version_) {
-    cached_version_ = version;
-    probabilities_ = outputs().detach().softmax(dim_);
-    most_likely_ = probabilities_.argmax(dim_, /*keepdim=*/true);
-  }
-  return probabilities_;
+const Categorical::Probabilities& Categorical::probabilities() const {
+  return probabilities_.get(outputs(), [this]() -> Probabilities {
+    const auto p = outputs().detach().softmax(dim_);
+    return {p, p.argmax(dim_, /*keepdim=*/true)};
+  });
 }
 
 Tensor Categorical::fisher_multiply(const Tensor& v) const {
-  const auto& p = probabilities();
-  const auto pw = p * (v - v.gather(dim_, most_likely_));
+  const auto& [p, most_likely] = probabilities();
+  const auto pw = p * (v - v.gather(dim_, most_likely));
   return pw - p * pw.sum(dim_, /*keepdim=*/true);
 }
 
 Tensor Categorical::factor_multiply(const Tensor& r) const {
-  const auto& p = probabilities();
+  const auto& p = probabilities().p;
   const auto root_r = p.sqrt() * r;
   return root_r - p * root_r.sum(dim_, /*keepdim=*/true);
 }
+
+Tensor Categorical::fisher_solve(const Tensor& v) const { return divided(v, probabilities().p); }
 
 Tensor Categorical::sample(std::optional<at::Generator> generator) const {
   torch::NoGradGuard no_grad;

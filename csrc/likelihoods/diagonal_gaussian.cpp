@@ -2,6 +2,7 @@
 #include <natgrad/likelihoods/diagonal_gaussian.h>
 #include <torch/torch.h>
 
+#include <cmath>
 #include <numbers>
 
 #include "likelihoods/fixed_tensor.h"
@@ -20,13 +21,18 @@ DiagonalGaussian::DiagonalGaussian(Tensor mean, Tensor variance)
                 "a variance is positive and finite", "variance");
 }
 
+DiagonalGaussian::DiagonalGaussian(Tensor mean, double variance) : Likelihood(std::move(mean)) {
+  TORCH_CHECK(variance > 0 && std::isfinite(variance),
+              "natgrad: a Gaussian's variance is positive and finite, but got ", variance, ".");
+  variance_ = torch::full({}, variance, outputs().options().requires_grad(false));
+}
+
 std::string DiagonalGaussian::describe() const {
   return "DiagonalGaussian(variance=" + fingerprint(variance_) + ")";
 }
 
 void DiagonalGaussian::check_targets(const Tensor& y) const {
-  check_same_shape(y);
-  check_support(y, y.isfinite(), "a Gaussian target is finite");
+  check_real(y, outputs().sizes(), "Gaussian");
 }
 
 Tensor DiagonalGaussian::compute_log_prob(const Tensor& y) const {
@@ -41,6 +47,8 @@ Tensor DiagonalGaussian::compute_score(const Tensor& y) const {
 Tensor DiagonalGaussian::fisher_multiply(const Tensor& v) const { return v / variance_; }
 
 Tensor DiagonalGaussian::factor_multiply(const Tensor& r) const { return r / variance_.sqrt(); }
+
+Tensor DiagonalGaussian::fisher_solve(const Tensor& v) const { return variance_ * v; }
 
 Tensor DiagonalGaussian::sample(std::optional<at::Generator> generator) const {
   torch::NoGradGuard no_grad;

@@ -2,6 +2,8 @@
 #include <natgrad/likelihoods/exp_loss.h>
 #include <torch/torch.h>
 
+#include "likelihoods/divided.h"
+
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -97,34 +99,26 @@ ExpLoss::Tables ExpLoss::tables_at(const Tensor& z) const {
 Tensor ExpLoss::for_outputs(const std::function<Tensor(const Tables&)>& of) const {
   const auto flat = outputs().detach().reshape(-1).to(torch::kDouble);
   const auto rows = rows_at_once(domain_, std::max(level_, kDrawLevel));
-  forget_if_changed();
   std::vector<Tensor> parts;
-  for (const auto& z : flat.split(rows)) {
-    const auto tables = tables_ ? *tables_ : tables_at(z);
-    parts.push_back(of(tables));
-    if (flat.numel() <= rows) tables_ = tables;
+  if (flat.numel() <= rows) {
+    parts.push_back(of(tables_.get(outputs(), [&] { return tables_at(flat); })));
+  } else {
+    for (const auto& z : flat.split(rows)) parts.push_back(of(tables_at(z)));
   }
   return torch::cat(parts).view(outputs().sizes()).to(outputs().scalar_type());
 }
 
-void ExpLoss::forget_if_changed() const {
-  const auto version = outputs().is_inference() ? 0 : outputs()._version();
-  if (version == std::exchange(cached_version_, version)) return;
-  tables_.reset();
-  fisher_ = Tensor();
-}
-
-Tensor ExpLoss::fisher() const {
-  forget_if_changed();
-  if (!fisher_.defined()) {
-    fisher_ = for_outputs([](const Tables& tables) { return tables.fisher; });
-  }
-  return fisher_;
+const Tensor& ExpLoss::fisher() const {
+  return fisher_.get(outputs(), [this] {
+    return for_outputs([](const Tables& tables) { return tables.fisher; });
+  });
 }
 
 Tensor ExpLoss::fisher_multiply(const Tensor& v) const { return fisher() * v; }
 
 Tensor ExpLoss::factor_multiply(const Tensor& r) const { return fisher().sqrt() * r; }
+
+Tensor ExpLoss::fisher_solve(const Tensor& v) const { return divided(v, fisher()); }
 
 Tensor ExpLoss::sample(std::optional<at::Generator> generator) const {
   torch::NoGradGuard no_grad;

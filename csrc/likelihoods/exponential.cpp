@@ -28,6 +28,8 @@ Tensor Exponential::fisher_multiply(const Tensor& v) const { return v / outputs(
 
 Tensor Exponential::factor_multiply(const Tensor& r) const { return r / -outputs(); }
 
+Tensor Exponential::fisher_solve(const Tensor& v) const { return v * outputs() * outputs(); }
+
 Tensor Exponential::sample(std::optional<at::Generator> generator) const {
   torch::NoGradGuard no_grad;
   return torch::empty_like(outputs()).exponential_(1, std::move(generator)) / -outputs();

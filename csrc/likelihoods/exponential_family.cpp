@@ -45,6 +45,14 @@ Tensor semidefinite_factor(const Tensor& f) {
   return factor.masked_fill(finite.logical_not(), std::numeric_limits<double>::quiet_NaN());
 }
 
+/// F⁻ of symmetric matrices: eigenvalues that are rounding count as zero.
+Tensor pseudo_inverse(const Tensor& f) {
+  const auto inverse = torch::linalg_pinv(f.nan_to_num(), std::optional<double>(), std::nullopt,
+                                          /*hermitian=*/true);
+  const auto finite = finite_rows(f).view({-1, 1, 1});
+  return inverse.masked_fill(finite.logical_not(), std::numeric_limits<double>::quiet_NaN());
+}
+
 }  // namespace
 
 ExponentialFamily::ExponentialFamily(Tensor outputs, ExponentialFamilyOptions options)
@@ -71,6 +79,11 @@ void ExponentialFamily::check_log_partition() const {
 
 std::string ExponentialFamily::describe() const {
   return "ExponentialFamily(" + options_.name() + ")";
+}
+
+bool ExponentialFamily::same_family(const Likelihood& other) const {
+  const auto* family = dynamic_cast<const ExponentialFamily*>(&other);
+  return family && options_.same_functions(family->options_);
 }
 
 Tensor ExponentialFamily::align(const Tensor& per_observation) const {
@@ -138,30 +151,27 @@ Tensor ExponentialFamily::compute_log_prob(const Tensor& y) const {
 }
 
 Tensor ExponentialFamily::compute_score(const Tensor& y) const {
-  return statistics(y) - mean_statistics().detach();
+  return statistics(y) - mean_statistics().value.detach();
 }
 
-const Tensor& ExponentialFamily::mean_statistics() const {
-  const auto version = outputs().is_inference() ? 0 : outputs()._version();
-  if (mean_statistics_.defined() && version == cached_version_) return mean_statistics_;
-  cached_version_ = version;
-  factor_ = Tensor();
-  torch::AutoGradMode with_graph(true);
-  z_ = outputs().detach().clone().requires_grad_();
-  const auto log_z = log_partition(z_);
-  check_rows(log_z);
-  mean_statistics_ = torch::autograd::grad({log_z.sum()}, {z_}, {}, /*retain_graph=*/true,
-                                           /*create_graph=*/true)[0];
-  return mean_statistics_;
+const ExponentialFamily::MeanStatistics& ExponentialFamily::mean_statistics() const {
+  return mean_statistics_.get(outputs(), [this]() -> MeanStatistics {
+    const torch::AutoGradMode with_graph(true);
+    const auto z = outputs().detach().clone().requires_grad_();
+    const auto log_z = log_partition(z);
+    check_rows(log_z, z);
+    return {z, torch::autograd::grad({log_z.sum()}, {z}, {}, /*retain_graph=*/true,
+                                     /*create_graph=*/true)[0]};
+  });
 }
 
 // Every second one must not know the others.
-void ExponentialFamily::check_rows(const Tensor& log_z) const {
+void ExponentialFamily::check_rows(const Tensor& log_z, const Tensor& z) const {
   TORCH_CHECK(log_z.requires_grad(), "natgrad: log Z of ", describe(),
               " has no graph back to z. Write it in differentiable functions of z, without "
               "detach() or item().");
   const auto rows = log_z.size(0);
-  const auto slope = torch::autograd::grad({log_z.slice(0, 0, rows, 2).sum()}, {z_}, {},
+  const auto slope = torch::autograd::grad({log_z.slice(0, 0, rows, 2).sum()}, {z}, {},
                                            /*retain_graph=*/true)[0];
   const auto others = slope.slice(0, 1, rows, 2);
   TORCH_CHECK(!others.ne(0).logical_and(others.isfinite()).any().item<bool>(), "natgrad: log Z of ",
@@ -171,9 +181,9 @@ void ExponentialFamily::check_rows(const Tensor& log_z) const {
 }
 
 Tensor ExponentialFamily::fisher_multiply(const Tensor& v) const {
-  const auto& mean = mean_statistics();
+  const auto& [z, mean] = mean_statistics();
   if (!mean.requires_grad()) return torch::zeros_like(v);
-  const auto product = torch::autograd::grad({mean}, {z_}, {v}, /*retain_graph=*/true,
+  const auto product = torch::autograd::grad({mean}, {z}, {v}, /*retain_graph=*/true,
                                              /*create_graph=*/false, /*allow_unused=*/true)[0];
   return product.defined() ? product.clone(at::MemoryFormat::Contiguous) : torch::zeros_like(v);
 }
@@ -191,7 +201,7 @@ Tensor ExponentialFamily::hessian() const {
 
 // F_R = E[TTᵀ] - E[T]E[T]ᵀ is rounded as its two terms are.
 void ExponentialFamily::check_convex(const Tensor& f, const Tensor& factor) const {
-  const auto size = f.abs().amax({1, 2}) + mean_statistics().detach().square().sum(1);
+  const auto size = f.abs().amax({1, 2}) + mean_statistics().value.detach().square().sum(1);
   const auto left = (f - factor.matmul(factor.mT())).abs().amax({1, 2});
   const auto bad = left > root_of_rounding(f) * size;
   if (!bad.any().item<bool>()) return;
@@ -201,19 +211,24 @@ void ExponentialFamily::check_convex(const Tensor& f, const Tensor& factor) cons
                     ". Check the sign of log Z, and that r = h exp(zᵀT - log Z) sums to one.");
 }
 
-const Tensor& ExponentialFamily::factor() const {
-  mean_statistics();  // forgets the factor of other outputs
-  if (factor_.defined()) return factor_;
-  torch::NoGradGuard no_grad;
+Tensor ExponentialFamily::make_factor() const {
+  const torch::NoGradGuard no_grad;
   const auto f = hessian();
   const auto factor = semidefinite_factor(f);
   check_convex(f, factor);
-  return factor_ = factor;
+  return factor;
 }
 
 Tensor ExponentialFamily::factor_multiply(const Tensor& r) const {
   if (r.numel() == 0) return torch::zeros_like(r);
-  return factor().matmul(r.unsqueeze(-1)).squeeze(-1);
+  const auto& B = factor_.get(outputs(), [this] { return make_factor(); });
+  return B.matmul(r.unsqueeze(-1)).squeeze(-1);
+}
+
+Tensor ExponentialFamily::fisher_solve(const Tensor& v) const {
+  if (v.numel() == 0) return torch::zeros_like(v);
+  const auto& inverse = inverse_.get(outputs(), [this] { return pseudo_inverse(hessian()); });
+  return inverse.matmul(v.unsqueeze(-1)).squeeze(-1);
 }
 
 Tensor ExponentialFamily::sample(std::optional<at::Generator> generator) const {

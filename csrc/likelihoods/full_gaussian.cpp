@@ -64,8 +64,7 @@ std::string FullGaussian::describe() const {
 }
 
 void FullGaussian::check_targets(const Tensor& y) const {
-  check_same_shape(y);
-  check_support(y, y.isfinite(), "a Gaussian target is finite");
+  check_real(y, outputs().sizes(), "Gaussian");
 }
 
 Tensor FullGaussian::align(const Tensor& per_observation) const {
@@ -98,6 +97,10 @@ Tensor FullGaussian::fisher_multiply(const Tensor& v) const {
 
 Tensor FullGaussian::factor_multiply(const Tensor& r) const {
   return vectors(torch::linalg_solve_triangular(cholesky_.mT(), columns(r), /*upper=*/true));
+}
+
+Tensor FullGaussian::fisher_solve(const Tensor& v) const {
+  return vectors(cholesky_.matmul(cholesky_.mT().matmul(columns(v))));
 }
 
 Tensor FullGaussian::sample(std::optional<at::Generator> generator) const {

@@ -79,6 +79,14 @@ Tensor Gamma::factor_multiply(const Tensor& r) const {
   return join_outputs(trigamma_excess(alpha).sqrt() * p + q / root, -root / minus_beta * q);
 }
 
+Tensor Gamma::fisher_solve(const Tensor& v) const {
+  const auto [alpha, minus_beta] = split_outputs(outputs());
+  const auto [p, q] = split_outputs(v);
+  const auto root = alpha.sqrt(), excess = trigamma_excess(alpha), scale = -minus_beta / root;
+  const auto first = (p - scale * q / root) / excess;
+  return join_outputs(first, scale * (scale * q - first / root));
+}
+
 Tensor Gamma::sample(std::optional<at::Generator> generator) const {
   torch::NoGradGuard no_grad;
   const auto [alpha, minus_beta] = split_outputs(outputs().to(torch::kDouble));

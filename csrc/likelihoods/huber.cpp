@@ -24,10 +24,7 @@ std::string Huber::describe() const {
   return fmt::format("Huber(delta={}, scale={})", delta_, scale_);
 }
 
-void Huber::check_targets(const Tensor& y) const {
-  check_same_shape(y);
-  check_support(y, y.isfinite(), "a Huber target is finite");
-}
+void Huber::check_targets(const Tensor& y) const { check_real(y, outputs().sizes(), "Huber"); }
 
 Tensor Huber::compute_log_prob(const Tensor& y) const {
   const auto d = (y - outputs()) / scale_;
@@ -41,6 +38,8 @@ Tensor Huber::compute_score(const Tensor& y) const {
 Tensor Huber::fisher_multiply(const Tensor& v) const { return core_share_ / (scale_ * scale_) * v; }
 
 Tensor Huber::factor_multiply(const Tensor& r) const { return std::sqrt(core_share_) / scale_ * r; }
+
+Tensor Huber::fisher_solve(const Tensor& v) const { return scale_ * scale_ / core_share_ * v; }
 
 // With the chance κ from the normal distribution cut off at δ, by its inverse distribution
 // function; else δ and an exponential distance of mean 1/δ. The uniform numbers are below 1, so

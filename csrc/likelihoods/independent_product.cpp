@@ -4,6 +4,8 @@
 #include <natgrad/likelihoods/independent_product.h>
 #include <torch/torch.h>
 
+#include <algorithm>
+
 namespace natgrad {
 
 using torch::Tensor;
@@ -70,6 +72,15 @@ std::string IndependentProduct::describe() const {
     texts.push_back(fmt::format("{} of {}", b.outputs, b.likelihood->describe()));
   }
   return fmt::format("IndependentProduct({})", fmt::join(texts, ", "));
+}
+
+bool IndependentProduct::same_family(const Likelihood& other) const {
+  const auto* product = dynamic_cast<const IndependentProduct*>(&other);
+  return product && std::equal(blocks_.begin(), blocks_.end(), product->blocks_.begin(),
+                               product->blocks_.end(), [](const Block& a, const Block& b) {
+                                 return a.outputs == b.outputs &&
+                                        a.likelihood->same_family(*b.likelihood);
+                               });
 }
 
 Tensor IndependentProduct::outputs_of(const Block& block, const Tensor& t) {
@@ -146,6 +157,10 @@ Tensor IndependentProduct::fisher_multiply(const Tensor& v) const {
 
 Tensor IndependentProduct::factor_multiply(const Tensor& r) const {
   return join([&](const Block& b) { return b.likelihood->factor_multiply(outputs_of(b, r)); });
+}
+
+Tensor IndependentProduct::fisher_solve(const Tensor& v) const {
+  return join([&](const Block& b) { return b.likelihood->fisher_solve(outputs_of(b, v)); });
 }
 
 Tensor IndependentProduct::sample(std::optional<at::Generator> generator) const {

@@ -15,10 +15,7 @@ Laplace::Laplace(Tensor location, double scale) : Likelihood(std::move(location)
 
 std::string Laplace::describe() const { return fmt::format("Laplace(scale={})", scale_); }
 
-void Laplace::check_targets(const Tensor& y) const {
-  check_same_shape(y);
-  check_support(y, y.isfinite(), "a Laplace target is finite");
-}
+void Laplace::check_targets(const Tensor& y) const { check_real(y, outputs().sizes(), "Laplace"); }
 
 Tensor Laplace::compute_log_prob(const Tensor& y) const {
   return -(y - outputs()).abs() / scale_ - std::log(2 * scale_);
@@ -29,6 +26,8 @@ Tensor Laplace::compute_score(const Tensor& y) const { return (y - outputs()).si
 Tensor Laplace::fisher_multiply(const Tensor& v) const { return v / (scale_ * scale_); }
 
 Tensor Laplace::factor_multiply(const Tensor& r) const { return r / scale_; }
+
+Tensor Laplace::fisher_solve(const Tensor& v) const { return scale_ * scale_ * v; }
 
 // An exponential distance to either side.
 Tensor Laplace::sample(std::optional<at::Generator> generator) const {

@@ -32,6 +32,12 @@ Tensor Likelihood::score(const Tensor& y) const {
   return compute_score(in_precision_of(outputs_, y));
 }
 
+Tensor Likelihood::fisher_solve(const Tensor&) const {
+  TORCH_CHECK_NOT_IMPLEMENTED(false, "natgrad: ", describe(),
+                              " does not say how to solve with its Fisher matrix; override "
+                              "fisher_solve(v) with a w for which fisher_multiply(w) is v.");
+}
+
 void Likelihood::check_same_device(const Tensor& y) const {
   TORCH_CHECK(y.defined(), "natgrad: ", describe(), " needs targets, but got an undefined tensor.");
   TORCH_CHECK(y.device() == outputs_.device(), "natgrad: the targets are on ", y.device(),
@@ -49,6 +55,11 @@ void Likelihood::check_shape(const Tensor& y, at::IntArrayRef expected) const {
   TORCH_CHECK(y.is_floating_point(), "natgrad: ", describe(),
               " needs floating-point targets, but got ", y.dtype(),
               "; convert them with .to(outputs.dtype()).");
+}
+
+void Likelihood::check_real(const Tensor& y, at::IntArrayRef expected, const char* family) const {
+  check_shape(y, expected);
+  check_support(y, y.isfinite(), fmt::format("a {} target is finite", family));
 }
 
 void check_support(const Tensor& y, const Tensor& valid, const std::string& what,

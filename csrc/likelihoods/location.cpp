@@ -13,8 +13,7 @@ Location::Location(Tensor location, NoiseDensity noise)
 std::string Location::describe() const { return "Location(" + noise_.describe() + ")"; }
 
 void Location::check_targets(const Tensor& y) const {
-  check_same_shape(y);
-  check_support(y, y.isfinite(), "a Location target is finite");
+  check_real(y, outputs().sizes(), "Location");
 }
 
 Tensor Location::compute_log_prob(const Tensor& y) const { return noise_.log_prob(y - outputs()); }
@@ -24,6 +23,8 @@ Tensor Location::compute_score(const Tensor& y) const { return -noise_.slope(y -
 Tensor Location::fisher_multiply(const Tensor& v) const { return noise_.fisher() * v; }
 
 Tensor Location::factor_multiply(const Tensor& r) const { return std::sqrt(noise_.fisher()) * r; }
+
+Tensor Location::fisher_solve(const Tensor& v) const { return v / noise_.fisher(); }
 
 Tensor Location::sample(std::optional<at::Generator> generator) const {
   torch::NoGradGuard no_grad;

@@ -30,6 +30,8 @@ Tensor LogRateExponential::fisher_multiply(const Tensor& v) const { return v.clo
 
 Tensor LogRateExponential::factor_multiply(const Tensor& r) const { return r.clone(); }
 
+Tensor LogRateExponential::fisher_solve(const Tensor& v) const { return v.clone(); }
+
 Tensor LogRateExponential::sample(std::optional<at::Generator> generator) const {
   torch::NoGradGuard no_grad;
   const auto times = torch::empty_like(outputs()).exponential_(1, std::move(generator));

@@ -1,6 +1,8 @@
 #include <natgrad/likelihoods/log_std_gaussian.h>
 #include <torch/torch.h>
 
+#include "likelihoods/divided.h"
+
 #include <numbers>
 
 #include "likelihoods/gaussian_pair.h"
@@ -41,9 +43,13 @@ Tensor LogStdGaussian::factor_multiply(const Tensor& r) const {
   return join_outputs(torch::exp(-split_outputs(outputs()).second) * p, std::numbers::sqrt2 * q);
 }
 
+Tensor LogStdGaussian::fisher_solve(const Tensor& v) const {
+  const auto [p, q] = split_outputs(v);
+  return join_outputs(divided(p, torch::exp(-2 * split_outputs(outputs()).second)), 0.5 * q);
+}
+
 void LogStdGaussian::check_targets(const Tensor& y) const {
-  check_shape(y, targets_of_pair(outputs()));
-  check_support(y, y.isfinite(), "a Gaussian target is finite");
+  check_real(y, targets_of_pair(outputs()), "Gaussian");
 }
 
 Tensor LogStdGaussian::align(const Tensor& per_observation) const {

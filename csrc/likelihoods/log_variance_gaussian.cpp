@@ -1,6 +1,8 @@
 #include <natgrad/likelihoods/log_variance_gaussian.h>
 #include <torch/torch.h>
 
+#include "likelihoods/divided.h"
+
 #include <numbers>
 
 #include "likelihoods/gaussian_pair.h"
@@ -43,9 +45,13 @@ Tensor LogVarianceGaussian::factor_multiply(const Tensor& r) const {
   return join_outputs(torch::exp(-0.5 * split_outputs(outputs()).second) * p, std::sqrt(0.5) * q);
 }
 
+Tensor LogVarianceGaussian::fisher_solve(const Tensor& v) const {
+  const auto [p, q] = split_outputs(v);
+  return join_outputs(divided(p, torch::exp(-split_outputs(outputs()).second)), 2 * q);
+}
+
 void LogVarianceGaussian::check_targets(const Tensor& y) const {
-  check_shape(y, targets_of_pair(outputs()));
-  check_support(y, y.isfinite(), "a Gaussian target is finite");
+  check_real(y, targets_of_pair(outputs()), "Gaussian");
 }
 
 Tensor LogVarianceGaussian::align(const Tensor& per_observation) const {

@@ -17,8 +17,7 @@ Logistic::Logistic(Tensor location, double scale) : Likelihood(std::move(locatio
 std::string Logistic::describe() const { return fmt::format("Logistic(scale={})", scale_); }
 
 void Logistic::check_targets(const Tensor& y) const {
-  check_same_shape(y);
-  check_support(y, y.isfinite(), "a Logistic target is finite");
+  check_real(y, outputs().sizes(), "Logistic");
 }
 
 // Even in d: by -|d|, whose exponential never overflows and keeps its digits in the second
@@ -38,6 +37,8 @@ Tensor Logistic::fisher_multiply(const Tensor& v) const { return v / (3 * scale_
 Tensor Logistic::factor_multiply(const Tensor& r) const {
   return r / (std::numbers::sqrt3 * scale_);
 }
+
+Tensor Logistic::fisher_solve(const Tensor& v) const { return 3 * scale_ * scale_ * v; }
 
 // The logarithm of the ratio of two exponential numbers.
 Tensor Logistic::sample(std::optional<at::Generator> generator) const {

@@ -87,6 +87,10 @@ Tensor Multinomial::factor_multiply(const Tensor& r) const {
   return count_.sqrt() * categorical_.factor_multiply(r);
 }
 
+Tensor Multinomial::fisher_solve(const Tensor& v) const {
+  return categorical_.fisher_solve(v) / count_.clamp_min(1);
+}
+
 Tensor Multinomial::sample(std::optional<at::Generator> generator) const {
   torch::NoGradGuard no_grad;
   const auto p = outputs().to(torch::kDouble).softmax(dim_);

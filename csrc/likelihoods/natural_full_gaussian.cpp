@@ -109,8 +109,7 @@ Tensor NaturalFullGaussian::natural_parameters(const Tensor& mean, const Tensor&
 std::string NaturalFullGaussian::describe() const { return "NaturalFullGaussian()"; }
 
 void NaturalFullGaussian::check_targets(const Tensor& y) const {
-  check_shape(y, {outputs().size(0), size_});
-  check_support(y, y.isfinite(), "a Gaussian target is finite");
+  check_real(y, {outputs().size(0), size_}, "Gaussian");
 }
 
 Tensor NaturalFullGaussian::align(const Tensor& per_observation) const {
@@ -118,19 +117,19 @@ Tensor NaturalFullGaussian::align(const Tensor& per_observation) const {
 }
 
 const NaturalFullGaussian::Moments& NaturalFullGaussian::moments() const {
-  const auto version = outputs().is_inference() ? 0 : outputs()._version();
-  if (moments_.mean.defined() && version == cached_version_) return moments_;
-  cached_version_ = version;
-  torch::NoGradGuard no_grad;
+  return moments_.get(outputs(), [this] { return make_moments(); });
+}
+
+NaturalFullGaussian::Moments NaturalFullGaussian::make_moments() const {
+  const torch::NoGradGuard no_grad;
   const auto [shift, precision] = parts_of(outputs(), size_);
   const auto identity = torch::eye(size_, precision.options()).expand_as(precision);
   const auto finite = precision.isfinite().flatten(-2).all(-1).view({-1, 1, 1});
   const auto root = factor_of(precision).masked_fill(finite.logical_not(),
                                                      std::numeric_limits<double>::quiet_NaN());
-  moments_.factor = torch::linalg_solve_triangular(root.mT(), identity, /*upper=*/true);
-  moments_.covariance = moments_.factor.matmul(moments_.factor.mT());
-  moments_.mean = torch::cholesky_solve(shift.unsqueeze(-1), root).squeeze(-1);
-  return moments_;
+  const auto factor = torch::linalg_solve_triangular(root.mT(), identity, /*upper=*/true);
+  return {torch::cholesky_solve(shift.unsqueeze(-1), root).squeeze(-1), factor.matmul(factor.mT()),
+          factor};
 }
 
 // Not zᵀT - log Z, whose terms cancel.
@@ -165,6 +164,15 @@ Tensor NaturalFullGaussian::factor_multiply(const Tensor& r) const {
   const auto u = times(factor, x);
   const auto noise = scale_diagonal(w, std::numbers::sqrt2);
   return join(u, symmetric_outer(u, mean) + factor.matmul(noise).matmul(factor.mT()));
+}
+
+Tensor NaturalFullGaussian::fisher_solve(const Tensor& v) const {
+  const auto& mean = moments().mean;
+  const auto precision = parts_of(outputs(), size_).matrix;
+  const auto [u, halved] = parts_of(v, size_);
+  const auto sandwich = symmetric_outer(u, mean) + scale_diagonal(halved, 2);  // ΣHΣ
+  const auto h = precision.matmul(sandwich).matmul(precision);
+  return torch::cat({times(precision, u) + times(h, mean), vech(h)}, 1);
 }
 
 Tensor NaturalFullGaussian::sample(std::optional<at::Generator> generator) const {

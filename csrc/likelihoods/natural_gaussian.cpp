@@ -56,9 +56,15 @@ Tensor NaturalGaussian::factor_multiply(const Tensor& r) const {
   return join_outputs(sigma * p, 2 * mu * sigma * p + std::numbers::sqrt2 * sigma.square() * q);
 }
 
+Tensor NaturalGaussian::fisher_solve(const Tensor& v) const {
+  const auto [p, q] = split_outputs(v);
+  const auto mu = mean(), variance = standard_deviation().square();
+  const auto second = (q - 2 * mu * p) / variance / (2 * variance);
+  return join_outputs(p / variance - 2 * mu * second, second);
+}
+
 void NaturalGaussian::check_targets(const Tensor& y) const {
-  check_shape(y, targets_of_pair(outputs()));
-  check_support(y, y.isfinite(), "a Gaussian target is finite");
+  check_real(y, targets_of_pair(outputs()), "Gaussian");
 }
 
 Tensor NaturalGaussian::align(const Tensor& per_observation) const {

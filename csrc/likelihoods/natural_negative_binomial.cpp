@@ -3,6 +3,8 @@
 #include <natgrad/likelihoods/negative_binomial.h>
 #include <torch/torch.h>
 
+#include "likelihoods/divided.h"
+
 #include <cmath>
 #include <numbers>
 
@@ -62,6 +64,11 @@ Tensor NaturalNegativeBinomial::fisher_multiply(const Tensor& v) const {
 
 Tensor NaturalNegativeBinomial::factor_multiply(const Tensor& r) const {
   return std::sqrt(failures_) * torch::exp(0.5 * outputs()) / -torch::expm1(outputs()) * r;
+}
+
+Tensor NaturalNegativeBinomial::fisher_solve(const Tensor& v) const {
+  const auto root = std::sqrt(failures_) * torch::exp(0.5 * outputs()) / -torch::expm1(outputs());
+  return divided(divided(v, root), root);
 }
 
 // Logits log p - log(1 - p).

@@ -3,6 +3,8 @@
 #include <natgrad/likelihoods/poisson.h>
 #include <torch/torch.h>
 
+#include "likelihoods/divided.h"
+
 #include <cmath>
 #include <limits>
 
@@ -45,6 +47,10 @@ Tensor NegativeBinomial::fisher_multiply(const Tensor& v) const {
 
 Tensor NegativeBinomial::factor_multiply(const Tensor& r) const {
   return torch::sqrt(failures_ * torch::sigmoid(outputs())) * r;
+}
+
+Tensor NegativeBinomial::fisher_solve(const Tensor& v) const {
+  return divided(v, failures_ * torch::sigmoid(outputs()));
 }
 
 Tensor NegativeBinomial::sample(std::optional<at::Generator> generator) const {

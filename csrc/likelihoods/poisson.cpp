@@ -1,6 +1,8 @@
 #include <natgrad/likelihoods/poisson.h>
 #include <torch/torch.h>
 
+#include "likelihoods/divided.h"
+
 #include "likelihoods/log_factorial.h"
 
 namespace natgrad {
@@ -41,6 +43,8 @@ Tensor Poisson::compute_score(const Tensor& y) const { return y - torch::exp(out
 Tensor Poisson::fisher_multiply(const Tensor& v) const { return torch::exp(outputs()) * v; }
 
 Tensor Poisson::factor_multiply(const Tensor& r) const { return torch::exp(0.5 * outputs()) * r; }
+
+Tensor Poisson::fisher_solve(const Tensor& v) const { return divided(v, torch::exp(outputs())); }
 
 Tensor Poisson::sample(std::optional<at::Generator> generator) const {
   torch::NoGradGuard no_grad;

@@ -55,8 +55,7 @@ std::string StudentT::describe() const {
 }
 
 void StudentT::check_targets(const Tensor& y) const {
-  check_same_shape(y);
-  check_support(y, y.isfinite(), "a Student-t target is finite");
+  check_real(y, outputs().sizes(), "Student-t");
 }
 
 Tensor StudentT::compute_log_prob(const Tensor& y) const {
@@ -76,6 +75,8 @@ Tensor StudentT::compute_score(const Tensor& y) const {
 Tensor StudentT::fisher_multiply(const Tensor& v) const { return fisher_ * v; }
 
 Tensor StudentT::factor_multiply(const Tensor& r) const { return std::sqrt(fisher_) * r; }
+
+Tensor StudentT::fisher_solve(const Tensor& v) const { return v / fisher_; }
 
 // A normal number by the root of a Gamma number of mean 1 and shape ν/2.
 Tensor StudentT::sample(std::optional<at::Generator> generator) const {

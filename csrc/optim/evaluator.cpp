@@ -15,8 +15,8 @@ namespace {
 constexpr int kChunkBits = 40;  // of a stream's number: below lies the step's, above the chunk's
 
 /// C, and the Hessian of the loss's penalties where the curvature leaves them out.
-LinearOperator with_penalties(const Curvature& curvature, const LossGraph& graph) {
-  auto C = curvature.at(graph);
+LinearOperator with_penalties(const Curvature& curvature, const LinearOperator& C,
+                              const LossGraph& graph) {
   const bool adds = curvature.needs_penalties() && graph.is_readable() && graph.has_penalties();
   return adds ? C + penalty_hessian(graph) : C;
 }
@@ -128,22 +128,31 @@ int64_t Evaluator::curvature_chunks() const {
 LinearOperator Evaluator::matrix() const {
   const auto chunks = curvature_chunks();
   const auto C =
-      chunks == 1 ? with_penalties(system_.curvature(), graph()) : matrix_of_chunks(chunks);
+      chunks == 1 ? matrix_of_first_chunk() : matrix_of_chunks(chunks);
   if (!weight_decay_.defined()) return C;
   // A shift leaves a matrix that knows its inverse, or its root, as easy to solve as it was.
   return weight_decay_.dim() == 0 ? C + weight_decay_.item<double>()
                                   : C + diagonal_operator(weight_decay_);
 }
 
+const CurvatureAt& Evaluator::curvature() const {
+  if (!curvature_) curvature_ = system_.curvature().at(graph());
+  return *curvature_;
+}
+
+LinearOperator Evaluator::matrix_of_first_chunk() const {
+  return with_penalties(system_.curvature(), curvature().matrix, graph());
+}
+
 LinearOperator Evaluator::matrix_of_chunks(int64_t chunks) const {
   const auto& curvature = system_.curvature();
-  const auto first = with_penalties(curvature, graph());
+  const auto first = matrix_of_first_chunk();
   const auto multiply = [this, &curvature, chunks, first](const Tensor& v) {
     Tensor sum = first.multiply(v);
     for (int64_t k = 1; k < chunks; ++k) {
       const torch::AutoGradMode enable_grad(true);
       const auto graph = graph_of(k, batch_.evaluate(k), terms_of(curvature));
-      sum += with_penalties(curvature, graph).multiply(v).detach();
+      sum += with_penalties(curvature, curvature.at(graph).matrix, graph).multiply(v).detach();
       graph.verify();
     }
     return sum.div_(static_cast<double>(chunks));
@@ -158,7 +167,7 @@ std::optional<LinearOperator> Evaluator::damping_matrix() const {
 }
 
 double Evaluator::noise() const {
-  return system_.curvature().noise(graph(), graph().generator(Purpose::Noise)).item<double>() /
+  return curvature().noise(graph().generator(Purpose::Noise)).item<double>() /
          static_cast<double>(batch_.chunks());
 }
 

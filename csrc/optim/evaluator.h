@@ -72,6 +72,9 @@ class Evaluator {
   void add_gradient(int64_t chunk, const torch::Tensor& loss);
   LossGraph graph_of(int64_t chunk, const torch::Tensor& loss, Terms terms) const;
   int64_t curvature_chunks() const;
+  /// C and its noise on the first chunk, made once.
+  const CurvatureAt& curvature() const;
+  LinearOperator matrix_of_first_chunk() const;
   LinearOperator matrix_of_chunks(int64_t chunks) const;
   /// The gradient of ± the mean loss.
   torch::Tensor mean_gradient() const;
@@ -87,6 +90,7 @@ class Evaluator {
   uint64_t stream_;
   Trainable trainable_;
   std::optional<LossGraph> graph_;
+  mutable std::optional<CurvatureAt> curvature_;
   torch::Tensor loss_, faulty_loss_, weight_decay_;
   torch::Tensor mean_gradient_;  // of several chunks
   double sum_ = 0;               // of the chunks' losses

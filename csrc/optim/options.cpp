@@ -22,7 +22,7 @@ NaturalGradientOptions& NaturalGradientOptions::damping(const Damping& damping) 
   return *this;
 }
 
-NaturalGradientOptions& NaturalGradientOptions::damping_matrix(const Curvature& matrix) {
+NaturalGradientOptions& NaturalGradientOptions::damping_matrix(const DampingMatrix& matrix) {
   damping_matrix_ = matrix.clone();
   return *this;
 }

@@ -16,7 +16,7 @@ LinearOperator FisherDiagonal::at(const LossGraph& graph, double lambda) const {
 }
 
 std::string FisherDiagonal::describe() const {
-  return fmt::format("FisherDiagonal(exponent={:g}{})", exponent_,
+  return fmt::format("FisherDiagonal(exponent={}{})", exponent_,
                      weights_ == FisherWeights::OfTheLoss ? "" : ", weights=Uniform");
 }
 

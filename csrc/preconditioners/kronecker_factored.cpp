@@ -148,7 +148,7 @@ void KroneckerFactored::set_state(const std::vector<Tensor>& state) {
 
 std::string KroneckerFactored::describe() const {
   return fmt::format(
-      "KroneckerFactored(decay={:g}, samples={}, share={:g}, largest={}, factor_interval={}, "
+      "KroneckerFactored(decay={}, samples={}, share={}, largest={}, factor_interval={}, "
       "inverse_interval={}{})",
       decay_, factors_.samples(), factors_.share(), factors_.largest(), factor_interval_,
       inverse_interval_, factors_.weights() == FisherWeights::OfTheLoss ? "" : ", weights=Uniform");

@@ -21,7 +21,7 @@ LinearOperator PropagatedDiagonal::at(const LossGraph& graph, double lambda) con
 }
 
 std::string PropagatedDiagonal::describe() const {
-  return fmt::format("PropagatedDiagonal(exponent={:g}, probes={}{})", exponent_, probes_,
+  return fmt::format("PropagatedDiagonal(exponent={}, probes={}{})", exponent_, probes_,
                      weights_ == FisherWeights::OfTheLoss ? "" : ", weights=Uniform");
 }
 

@@ -61,7 +61,7 @@ std::vector<NamedMatrix> curvature_matrices(const natgrad::LossGraph& graph) {
        {"classical Gauss-Newton", natgrad::ClassicalGaussNewton().clone()}};
   std::vector<NamedMatrix> matrices;
   for (const auto& [name, curvature] : curvatures) {
-    matrices.push_back({name, dense(curvature->at(graph))});
+    matrices.push_back({name, dense(curvature->at(graph).matrix)});
   }
   matrices.push_back({"Fisher, diagonal", matrices[0].matrix.diagonal().diag()});
   return matrices;

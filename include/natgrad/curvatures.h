@@ -5,6 +5,7 @@
 #include <natgrad/curvature/block_diagonal.h>
 #include <natgrad/curvature/classical_gauss_newton.h>
 #include <natgrad/curvature/curvature.h>
+#include <natgrad/curvature/damping_matrix.h>
 #include <natgrad/curvature/diagonals.h>
 #include <natgrad/curvature/empirical_fisher.h>
 #include <natgrad/curvature/fisher.h>

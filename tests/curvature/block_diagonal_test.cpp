@@ -31,7 +31,7 @@ struct BlockDiagonalTest : ::testing::Test {
 
 TEST_F(BlockDiagonalTest, KeepsOneBlockForEachParameter) {
   ASSERT_EQ(parameters.size(), 4);
-  const auto blocks = BlockDiagonal(Fisher()).at(problem.graph);
+  const auto blocks = BlockDiagonal(Fisher()).at(problem.graph).matrix;
   EXPECT_LT(relative_error(dense(blocks), full * mask({0, 1, 2, 3})), kRounding);
 }
 
@@ -39,9 +39,11 @@ TEST_F(BlockDiagonalTest, KeepsOneBlockForEachGroup) {
   const auto layers = BlockDiagonal(Fisher())
                           .group({parameters[0], parameters[1]})
                           .group({parameters[2], parameters[3]});
-  EXPECT_LT(relative_error(dense(layers.at(problem.graph)), full * mask({0, 0, 1, 1})), kRounding);
+  EXPECT_LT(relative_error(dense(layers.at(problem.graph).matrix), full * mask({0, 0, 1, 1})),
+            kRounding);
   const auto apart = BlockDiagonal(Fisher()).group({parameters[0], parameters[3]});
-  EXPECT_LT(relative_error(dense(apart.at(problem.graph)), full * mask({0, 1, 2, 0})), kRounding);
+  EXPECT_LT(relative_error(dense(apart.at(problem.graph).matrix), full * mask({0, 1, 2, 0})),
+            kRounding);
 }
 
 TEST_F(BlockDiagonalTest, OfAnyOperator) {
@@ -54,8 +56,8 @@ TEST_F(BlockDiagonalTest, AsksOfALossWhatItsPartAsks) {
   EXPECT_TRUE(BlockDiagonal(Fisher()).needs_terms());
   EXPECT_FALSE(BlockDiagonal(Hessian()).needs_terms());
   EXPECT_FALSE(BlockDiagonal(Hessian()).needs_penalties());
-  EXPECT_TRUE(identical(BlockDiagonal(Fisher()).noise(problem.graph, seeded(1)),
-                        Fisher().noise(problem.graph, seeded(1))));
+  EXPECT_TRUE(identical(BlockDiagonal(Fisher()).at(problem.graph).noise(seeded(1)),
+                        Fisher().at(problem.graph).noise(seeded(1))));
 }
 
 TEST_F(BlockDiagonalTest, MalformedBlocksThrow) {

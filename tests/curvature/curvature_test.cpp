@@ -30,7 +30,7 @@ struct CurvatureProperties : ::testing::TestWithParam<CurvatureOption> {
 
   LinearOperator made(uint64_t seed = 1) const {
     const LossGraph graph(problem.loss, problem.network.parameters, seeded(seed));
-    return curvature.at(graph);
+    return curvature.at(graph).matrix;
   }
   Tensor some_vector() const { return randn({problem.size()}, 2501); }
 };
@@ -91,7 +91,7 @@ TEST_P(CurvatureProperties, WorksInFloat32) {
     const auto hidden = F::linear(x.to(dtype), copies[0], copies[1]).tanh();
     const auto z = F::linear(hidden, copies[2], copies[3]);
     const LossGraph graph(F::cross_entropy(z, torch::tensor({0, 2, 5, 2})), copies, seeded(1));
-    return curvature.at(graph).multiply(some_vector().to(dtype));
+    return curvature.at(graph).matrix.multiply(some_vector().to(dtype));
   };
   const auto product = at(torch::kFloat);
   EXPECT_EQ(product.scalar_type(), torch::kFloat);
@@ -104,9 +104,10 @@ TEST_P(CurvatureProperties, WorksInFloat32) {
 TEST_P(CurvatureProperties, NoiseIsTheTraceOverTheExamples) {
   constexpr int kDraws = 500;
   const auto generator = seeded(3);
+  const auto noise = curvature.at(problem.graph).noise;
   std::vector<Tensor> draws;
   for (int i = 0; i < kDraws; ++i) {
-    draws.push_back(curvature.noise(problem.graph, generator).to(torch::kDouble));
+    draws.push_back(noise(generator).to(torch::kDouble));
     ASSERT_EQ(draws.back().dim(), 0);
   }
   const auto all = torch::stack(draws);
@@ -115,7 +116,7 @@ TEST_P(CurvatureProperties, NoiseIsTheTraceOverTheExamples) {
   const double mean = all.mean().item<double>();
   const double allowed = kDeviations * (all.std() / std::sqrt(kDraws)).item<double>();
   const auto& of = GetParam().noise_of;
-  const auto whole = of ? dense(of->at(problem.graph)) : dense(made());
+  const auto whole = of ? dense(of->at(problem.graph).matrix) : dense(made());
   EXPECT_NEAR(mean, whole.trace().item<double>() / kExamples, allowed + kRounding);
 }
 
@@ -130,7 +131,7 @@ TEST_P(CurvatureProperties, AStepIsTheDenseSolution) {
   const auto theta = layout.values();
   const LossGraph graph(problem.loss, problem.network.parameters, make_generator(7, 0));
   const auto matrix =
-      dense(curvature.at(graph)) + lambda * torch::eye(layout.size(), torch::kDouble);
+      dense(curvature.at(graph).matrix) + lambda * torch::eye(layout.size(), torch::kDouble);
   const auto expected = torch::linalg_solve(matrix, -graph.gradient());
   NaturalGradient optimizer(problem.network.parameters, options);
   optimizer.step(problem.loss);
@@ -139,7 +140,7 @@ TEST_P(CurvatureProperties, AStepIsTheDenseSolution) {
 
 TEST_P(CurvatureProperties, InnerProductsAreThoseOfTheMatrix) {
   const LossGraph graph(problem.loss, problem.network.parameters);
-  const auto C = curvature.at(graph);
+  const auto C = curvature.at(graph).matrix;
   const std::vector<Tensor> columns = {randn({C.size()}, 1), randn({C.size()}, 2)};
   const auto V = torch::stack(columns, 1);
   EXPECT_LT(relative_error(C.inner(columns), V.t().mm(dense(C)).mm(V)), kSolved);

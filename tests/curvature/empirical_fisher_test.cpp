@@ -147,7 +147,7 @@ TEST(EmpiricalFisherTest, TakesALossThatCannotBeRead) {
   const auto uniform = torch::full({kExamples}, 1. / kExamples, torch::kDouble);
   const auto expected = empirical_fisher_matrix(torch::stack(rows), uniform);
   EXPECT_LT(relative_error(dense(empirical_fisher(graph)), expected), kRounding);
-  const double noise = EmpiricalFisher().noise(graph, seeded(2)).item<double>();
+  const double noise = EmpiricalFisher().at(graph).noise(seeded(2)).item<double>();
   EXPECT_NEAR(noise, expected.trace().item<double>() / kExamples, kRounding * noise);
 }
 

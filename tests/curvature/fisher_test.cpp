@@ -110,7 +110,7 @@ TEST(FisherTest, OutlivesTheGraphItWasMadeFrom) {
 TEST(FisherTest, OptionAnswersTheSameOperator) {
   const auto problem = make_problem(loss_named("CrossEntropyMean"));
   const Fisher option;
-  EXPECT_TRUE(identical(dense(option.at(problem.graph)), dense(fisher(problem.graph))));
+  EXPECT_TRUE(identical(dense(option.at(problem.graph).matrix), dense(fisher(problem.graph))));
   EXPECT_EQ(option.clone()->describe(), option.describe());
 }
 

@@ -175,7 +175,8 @@ TEST(GaussNewtonTest, OfOneExampleHasTheRankOfItsOutputs) {
 TEST(GaussNewtonTest, OptionAnswersTheSameOperator) {
   const auto problem = make_problem(loss_named("CrossEntropyMean"));
   const GaussNewton option;
-  EXPECT_TRUE(identical(dense(option.at(problem.graph)), dense(gauss_newton(problem.graph))));
+  EXPECT_TRUE(
+      identical(dense(option.at(problem.graph).matrix), dense(gauss_newton(problem.graph))));
   EXPECT_EQ(option.clone()->describe(), option.describe());
 }
 

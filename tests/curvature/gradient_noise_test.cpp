@@ -21,7 +21,7 @@ constexpr double kResolution = 0.05;
 /// As the default curvature draws it: by the likelihoods, or by a probe of a loss of the user's
 /// own.
 Tensor noise_of(const LossGraph& graph, uint64_t seed) {
-  return FisherOrGaussNewton().noise(graph, seeded(seed));
+  return FisherOrGaussNewton().at(graph).noise(seeded(seed));
 }
 
 struct Moments {

@@ -120,6 +120,7 @@ TEST(MarquardtDiagonalTest, SettingsOutOfRangeThrow) {
 TEST(MarquardtDiagonalTest, DescribesAndCopiesItself) {
   EXPECT_EQ(MarquardtDiagonal().clone()->describe(), "MarquardtDiagonal(probes=8, floor=0.0001)");
   EXPECT_NE(MarquardtDiagonal().exact(true).describe(), MarquardtDiagonal().describe());
+  EXPECT_NE(MarquardtDiagonal().floor(1e-4 + 1e-15).describe(), MarquardtDiagonal().describe());
 }
 
 }  // namespace

@@ -51,10 +51,10 @@ TEST(ParameterScalesTest, AreTheDiagonalOfInverseSquares) {
   const auto metric = ParameterScales().scale({model.first}, kScale);
   const auto expected =
       torch::cat({torch::full({12}, 1e4, torch::kDouble), torch::ones({20}, torch::kDouble)});
-  EXPECT_LT(relative_error(dense(metric.at(graph)), torch::diag(expected)), kRounding);
-  EXPECT_TRUE(identical(dense(ParameterScales().at(graph)), torch::eye(32, torch::kDouble)));
+  EXPECT_LT(relative_error(dense(metric.at(graph).matrix), torch::diag(expected)), kRounding);
+  EXPECT_TRUE(identical(dense(ParameterScales().at(graph).matrix), torch::eye(32, torch::kDouble)));
   // Random signs see a diagonal exactly.
-  EXPECT_LT(relative_error(metric.noise(graph, seeded(804)), expected.sum() / 6), kRounding);
+  EXPECT_LT(relative_error(metric.at(graph).noise(seeded(804)), expected.sum() / 6), kRounding);
 }
 
 TEST(ParameterScalesTest, TheStepIsTheGradientTimesTheSquaredScale) {
@@ -122,7 +122,7 @@ TEST(ParameterScalesTest, ForeignTensorsThrowAndFrozenOnesDoNot) {
   const auto metric = ParameterScales().scale({model.first}, 2);
   expect_error([&] { metric.at(graph); }, "none of the optimizer's");
   Tensor(model.first).requires_grad_(false);
-  EXPECT_TRUE(identical(dense(metric.at(graph)), torch::eye(20, torch::kDouble)));
+  EXPECT_TRUE(identical(dense(metric.at(graph).matrix), torch::eye(20, torch::kDouble)));
 }
 
 TEST(ParameterScalesTest, ScalesBeyondTheDtypeThrow) {
@@ -245,7 +245,7 @@ TEST(MetricTest, TheNormalisedStepIsTheConstrainedMinimiser) {
   const auto G = random_spd(2, 8, 821);
   const LossGraph graph(own_objective(natgrad::outputs(theta)), {theta});
   const auto minus_natural =
-      -tight_solver().solve(Metric(from_dense(G)).at(graph), graph.gradient()).x;
+      -tight_solver().solve(Metric(from_dense(G)).at(graph).matrix, graph.gradient()).x;
   const auto x = minus_natural / (-graph.gradient().dot(minus_natural)).sqrt();
   EXPECT_NEAR(x.dot(G.mv(x)).item<double>(), 1, kSolve);
   double previous = 0;
@@ -265,9 +265,9 @@ TEST(MetricTest, NoiseIsTheTraceOverN) {
   const TwoLayers model;
   const LossGraph graph(model.loss(), model.parameters());
   const auto d = randn({32}, 815).abs();
-  EXPECT_LT(
-      relative_error(Metric(natgrad::diagonal_operator(d)).noise(graph, seeded(816)), d.sum() / 6),
-      kRounding);
+  EXPECT_LT(relative_error(Metric(natgrad::diagonal_operator(d)).at(graph).noise(seeded(816)),
+                           d.sum() / 6),
+            kRounding);
 }
 
 TEST(MetricTest, AsksForNoTermsAndTakesNoPenalties) {

@@ -176,13 +176,13 @@ TEST_F(RootsTest, OfNegativeWeightsThereAreNone) {
   const LossGraph graph(-(log_p * advantages).mean(), problem.network.parameters);
   EXPECT_FALSE(fisher(graph).root_form());
   EXPECT_FALSE(gauss_newton(graph).root_form());
-  const auto uniform = FisherOrGaussNewton().at(graph);
+  const auto uniform = FisherOrGaussNewton().at(graph).matrix;
   expect_dual(uniform, dense(uniform));
 }
 
 TEST_F(RootsTest, OfALossOfTheUsersOwnOrTheHessianThereAreNone) {
   const auto own = make_problem(loss_named("OwnLossOfTwoOutputs"));
-  EXPECT_FALSE(FisherOrGaussNewton().at(own.graph).root_form());
+  EXPECT_FALSE(FisherOrGaussNewton().at(own.graph).matrix.root_form());
   EXPECT_FALSE(hessian(problem.graph).root_form());
 }
 

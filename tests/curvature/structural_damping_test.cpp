@@ -143,8 +143,6 @@ TEST(StructuralDampingTest, TakesALossThatCannotBeRead) {
   const LossGraph graph(loss, network.parameters(), Terms::WhenAsked);
   ASSERT_FALSE(graph.is_readable());
   const StructuralDamping damping(1);
-  EXPECT_FALSE(damping.needs_terms());
-  EXPECT_FALSE(damping.needs_penalties());
   const auto expected =
       torch::eye(graph.parameters().size(), torch::kDouble) + hessian_of_distances(network);
   EXPECT_LT(relative_error(dense(damping.at(graph)), expected), kDoubleBackward);

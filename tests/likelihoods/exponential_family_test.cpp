@@ -5,6 +5,7 @@
 #include <natgrad/likelihoods/bernoulli.h>
 #include <natgrad/likelihoods/categorical.h>
 #include <natgrad/likelihoods/gamma.h>
+#include <natgrad/likelihoods/independent_product.h>
 #include <natgrad/likelihoods/natural_gaussian.h>
 #include <natgrad/likelihoods/poisson.h>
 
@@ -220,6 +221,29 @@ TEST(ExponentialFamilyTest, ProductsFollowOutputsChangedInPlace) {
   const ExponentialFamily fresh(z.clone(), poisson());
   EXPECT_TRUE(identical(likelihood.fisher_multiply(v), fresh.fisher_multiply(v)));
   EXPECT_TRUE(identical(likelihood.factor_multiply(v), fresh.factor_multiply(v)));
+}
+
+// Not the name: copies of the same options are one family, and options made twice are two.
+TEST(ExponentialFamilyTest, TermsOfOneFamilyAreThoseOfTheSameFunctions) {
+  const auto w = randn({3, 1}, 1).requires_grad_();
+  const auto z = randn({5, 3}, 2).mm(w), y = torch::ones({5}, torch::kDouble);
+  const auto terms_of = [&](const ExponentialFamilyOptions& a, const ExponentialFamilyOptions& b) {
+    const auto loss = nll(ExponentialFamily(z, a), y) + nll(ExponentialFamily(z, b), y);
+    return LossGraph(loss, {w}).terms().size();
+  };
+  const auto one = poisson().sampler([](auto&z, auto) { return z.exp().squeeze(1); }), copy = one;
+  auto other = one;
+  other.log_partition([](auto& z) { return 2 * z.exp().squeeze(1); });
+  EXPECT_EQ(terms_of(one, copy), 1);
+  EXPECT_EQ(terms_of(one, other), 2);
+  const auto product = [&](const ExponentialFamilyOptions& of) {
+    const auto make = [of](const Tensor& part) {
+      return std::make_shared<ExponentialFamily>(part, of);
+    };
+    return IndependentProduct(z, {{1, make}});
+  };
+  EXPECT_TRUE(product(one).same_family(product(copy)));
+  EXPECT_FALSE(product(one).same_family(product(other)));
 }
 
 TEST(ExponentialFamilyTest, WithoutASamplerItSaysWhatToPass) {

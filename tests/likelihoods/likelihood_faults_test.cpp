@@ -35,7 +35,8 @@ TEST_P(LikelihoodFaults, OutputsUpTo1e4StayFinite) {
       const auto z = extreme_outputs(dtype, rotation).requires_grad_();
       const auto likelihood = GetParam().family.make(z);
       const auto v = randn(shape.sizes(), 3).to(dtype);
-      EXPECT_TRUE(all_finite(likelihood->fisher_multiply(v)));
+      const auto product = likelihood->fisher_multiply(v);
+      EXPECT_TRUE(all_finite(product) && all_finite(likelihood->fisher_solve(product)));
       EXPECT_TRUE(all_finite(likelihood->factor_multiply(v)));
       const auto support = GetParam().family.support(shape.to(dtype)).points;
       for (const auto& y : {support.front(), support.back(), likelihood->sample(seeded(1))}) {

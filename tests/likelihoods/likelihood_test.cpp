@@ -13,6 +13,8 @@ namespace {
 constexpr double kExact = 1e-11;
 // float32 products of a few factors.
 constexpr double kExactFloat = 2e-6;
+// The same through F_R and its inverse, whose condition is a hundred at most.
+constexpr double kSolvedFloat = 2e-5;
 
 class LikelihoodProperties : public ::testing::TestWithParam<LikelihoodCase> {
  protected:
@@ -131,6 +133,25 @@ TEST_P(LikelihoodProperties, FisherIsTheFactorTimesItsTranspose) {
   EXPECT_LT(relative_error(b.mm(b.t()), covariance_of_score()), kExact);
 }
 
+// F⁻ of what F makes, whichever of several it answers where F is singular.
+TEST_P(LikelihoodProperties, FisherSolveUndoesAProduct) {
+  const auto product = likelihood_->fisher_multiply(randn(z_.sizes(), 4));
+  const auto again = likelihood_->fisher_multiply(likelihood_->fisher_solve(product));
+  EXPECT_LT(relative_error(again, product), kExact);
+  const auto narrow = GetParam().family.make(z_.to(torch::kFloat));
+  const auto solution = narrow->fisher_solve(product.to(torch::kFloat));
+  EXPECT_EQ(solution.scalar_type(), torch::kFloat);
+  EXPECT_LT(relative_error(narrow->fisher_multiply(solution), product), kSolvedFloat);
+}
+
+TEST_P(LikelihoodProperties, FisherSolveIsSymmetricOnTheRange) {
+  const auto F = fisher();
+  const auto solve = [&](const Tensor& v) { return likelihood_->fisher_solve(v.view(z_.sizes())); };
+  std::vector<Tensor> columns;
+  for (int64_t j = 0; j < F.size(1); ++j) columns.push_back(solve(F.select(1, j)).reshape(-1));
+  EXPECT_LT(relative_error(F.mm(torch::stack(columns, 1)), F), kExact);
+}
+
 // Both ways: a family that says yes is right at every y, one that says no is not merely modest.
 TEST_P(LikelihoodProperties, HessianIsFisherExactlyWhereTheFamilySaysSo) {
   const auto expected = covariance_of_score();
@@ -146,6 +167,9 @@ TEST_P(LikelihoodProperties, ProductsRepeatBitwiseAndAreFresh) {
   const auto before = v.clone();
   const auto product = likelihood_->fisher_multiply(v).clone();
   const auto factor = likelihood_->factor_multiply(v).clone();
+  const auto solution = likelihood_->fisher_solve(product).clone();
+  likelihood_->fisher_solve(product).fill_(std::nan(""));
+  EXPECT_TRUE(identical(likelihood_->fisher_solve(product), solution));
   likelihood_->fisher_multiply(v).fill_(std::nan(""));
   likelihood_->factor_multiply(v).fill_(std::nan(""));
   EXPECT_TRUE(identical(v, before));

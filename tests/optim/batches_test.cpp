@@ -133,7 +133,8 @@ TEST(ChunksTest, CurvatureMayTakeTheFirstOnes) {
   const Net start;
   const LossGraph part(start.loss(0, 6), start.parameters),
       whole(start.loss(0, 24), start.parameters);
-  const auto A = dense(FisherOrGaussNewton().at(part)) + 0.1 * torch::eye(35, torch::kDouble);
+  const auto A =
+      dense(FisherOrGaussNewton().at(part).matrix) + 0.1 * torch::eye(35, torch::kDouble);
   EXPECT_LE(relative_error(moved, 0.7 * torch::linalg_solve(A, -whole.gradient())), kReordered);
 }
 
@@ -150,7 +151,7 @@ TEST(BatchesTest, EachPartTakesItsOwn) {
   optimizer.step(batches);
   const Net start;
   const LossGraph g(start.loss(0, 12), start.parameters), c(start.loss(12, 6), start.parameters);
-  const auto C = dense(FisherOrGaussNewton().at(c));
+  const auto C = dense(FisherOrGaussNewton().at(c).matrix);
   const auto delta =
       0.7 * torch::linalg_solve(C + 0.1 * torch::eye(35, torch::kDouble), -g.gradient());
   EXPECT_LE(relative_error(net.theta() - before, delta), kReordered);

@@ -71,8 +71,8 @@ std::vector<Named<Damping>> dampings() {
           named<Damping>(TrustRegion().initial(kRadius))};
 }
 
-std::vector<Named<Curvature>> matrices() {
-  return {{"identity", nullptr}, named<Curvature>(MarquardtDiagonal())};
+std::vector<Named<DampingMatrix>> matrices() {
+  return {{"identity", nullptr}, named<DampingMatrix>(MarquardtDiagonal())};
 }
 
 std::vector<Named<Preconditioner>> preconditioners() {
@@ -108,7 +108,7 @@ struct Combination {
   Named<Curvature> curvature;
   Named<Solver> solver;
   Named<Damping> damping;
-  Named<Curvature> matrix;
+  Named<DampingMatrix> matrix;
   Named<Preconditioner> preconditioner;
   Named<StepRule> rule;
 
@@ -150,9 +150,9 @@ struct DenseSystem {
   DenseSystem(const Problem& problem, const Combination& of, double lambda) {
     const auto graph = problem.graph();
     g = graph.gradient();
-    C = dense(of.curvature.part->at(graph));
-    if (of.damping.part->needs_noise())
-      of.curvature.part->noise(graph, graph.generator(Purpose::Noise));
+    const auto curvature = of.curvature.part->at(graph);
+    C = dense(curvature.matrix);
+    if (of.damping.part->needs_noise()) curvature.noise(graph.generator(Purpose::Noise));
     const auto D =
         of.matrix.part ? dense(of.matrix.part->at(graph)) : torch::eye(g.numel(), torch::kDouble);
     A = C + lambda * D;
@@ -209,7 +209,7 @@ void expect_no_better(Problem problem, const Combination& of, const DenseSystem&
 }
 
 bool has_root(const Combination& of) {
-  return of.curvature.part->at(Problem().graph()).root_form().has_value();
+  return of.curvature.part->at(Problem().graph()).matrix.root_form().has_value();
 }
 
 void expect_the_dense_step(const Combination& of) {

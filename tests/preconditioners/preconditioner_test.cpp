@@ -68,6 +68,17 @@ TEST_F(PreconditionerTest, LowRankOfARankKeepsTheLeadingEigenvectors) {
             kRounding);
 }
 
+// As exact as the numbers themselves, since equal text means equal settings.
+TEST_F(PreconditionerTest, TextTellsCloseSettingsApart) {
+  constexpr double kClose = 1e-12;
+  EXPECT_NE(FisherDiagonal().exponent(0.5 + kClose).describe(),
+            FisherDiagonal().exponent(0.5).describe());
+  EXPECT_NE(PropagatedDiagonal().exponent(0.5 + kClose).describe(),
+            PropagatedDiagonal().exponent(0.5).describe());
+  EXPECT_NE(KroneckerFactored().decay(0.5 + kClose).describe(),
+            KroneckerFactored().decay(0.5).describe());
+}
+
 TEST_F(PreconditionerTest, SettingsOutOfRangeThrow) {
   const auto& graph = problem.graph;
   for (const double exponent : {0., 1.5}) {
@@ -126,7 +137,7 @@ struct AllPreconditioners : ::testing::TestWithParam<PreconditionerCase> {
 TEST_P(AllPreconditioners, LeadCgToTheSolutionInFewerIterations) {
   constexpr double lambda = 1e-2;
   const Autoencoder problem;
-  const auto C = dense(GetParam().curvature->at(problem.graph) + lambda);
+  const auto C = dense(GetParam().curvature->at(problem.graph).matrix + lambda);
   const auto b = -problem.graph.gradient();
   const auto solver = ConjugateGradient().max_iterations(2000).tolerance(1e-6);
   const auto plain = solver.solve({from_dense(C), b}).summary;
@@ -140,7 +151,7 @@ TEST_P(AllPreconditioners, LeadCgToTheSolutionInFewerIterations) {
 TEST_P(AllPreconditioners, LeadCgToTheDenseSolution) {
   constexpr double lambda = 10;
   const Autoencoder problem;
-  const auto C = dense(GetParam().curvature->at(problem.graph) + lambda);
+  const auto C = dense(GetParam().curvature->at(problem.graph).matrix + lambda);
   const auto b = -problem.graph.gradient();
   const auto x = ConjugateGradient()
                      .max_iterations(2000)

@@ -25,13 +25,10 @@ class NATGRAD_EXPORT BlockDiagonal final : public Curvature {
   /// one that is not the optimizer's, unless it is frozen.
   BlockDiagonal& group(std::vector<torch::Tensor> parameters);
 
-  LinearOperator at(const LossGraph& graph) const override;
+  /// The trace is that of C, and so is the noise.
+  CurvatureAt at(const LossGraph& graph) const override;
   bool needs_terms() const override { return of_->needs_terms(); }
   bool needs_penalties() const override { return of_->needs_penalties(); }
-  /// The trace is that of C, and so is the noise.
-  torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override {
-    return of_->noise(graph, std::move(generator));
-  }
   std::string describe() const override;
   std::shared_ptr<const Curvature> clone() const override;
 

@@ -19,7 +19,9 @@ NATGRAD_EXPORT LinearOperator classical_gauss_newton(const LossGraph& graph);
 /// `classical_gauss_newton` as an option of the optimizer.
 class NATGRAD_EXPORT ClassicalGaussNewton final : public Curvature {
  public:
-  LinearOperator at(const LossGraph& graph) const override { return classical_gauss_newton(graph); }
+  CurvatureAt at(const LossGraph& graph) const override {
+    return {graph, classical_gauss_newton(graph)};
+  }
   std::string describe() const override { return "ClassicalGaussNewton()"; }
   std::shared_ptr<const Curvature> clone() const override;
 };

@@ -3,6 +3,7 @@
 #include <natgrad/export.h>
 #include <natgrad/linalg/linear_operator.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -10,20 +11,36 @@ namespace natgrad {
 
 class LossGraph;
 
-/// A choice of curvature matrix for the quadratic model M(δ) = ½ δᵀC δ + ∇hᵀδ + h(θ).
+/// A curvature at one θ. Its parts share what was built for them, and keep the graph alive.
+struct NATGRAD_EXPORT CurvatureAt {
+  /// Draws an estimate of the gradient noise that goes with C, tr(C)/N for a mean over N examples;
+  /// a 0-d tensor, ≥ 0 (see gradient_noise.h).
+  using Noise = std::function<torch::Tensor(at::Generator generator)>;
+
+  /// With vᵀCv/N, v of random signs, as the noise: one product a draw.
+  CurvatureAt(const LossGraph& graph, LinearOperator C);
+  /// With a noise of its own.
+  CurvatureAt(LinearOperator C, Noise noise_of_C)
+      : matrix(std::move(C)), noise(std::move(noise_of_C)) {}
+
+  LinearOperator matrix;  ///< C, normalised as the loss is
+  Noise noise;            ///< nothing is computed until it is called
+};
+
+/// A choice of curvature matrix for the quadratic model M(δ) = ½ δᵀC δ + ∇hᵀδ + h(θ). One of your
+/// own has `at`, `describe` and `clone`:
+///
+///     CurvatureAt at(const LossGraph& graph) const override { return {graph, my_matrix(graph)}; }
 class NATGRAD_EXPORT Curvature {
  public:
   virtual ~Curvature() = default;
-  /// C for this loss at this θ, normalised as the loss is.
-  virtual LinearOperator at(const LossGraph& graph) const = 0;
+  /// C for this loss at this θ, and its noise.
+  virtual CurvatureAt at(const LossGraph& graph) const = 0;
   /// Whether C cannot be formed without the loss's terms. One that says no takes any loss; its
   /// noise may still ask how many examples there are.
   virtual bool needs_terms() const { return true; }
   /// Whether the Hessian of the loss's penalties is to be added to C.
   virtual bool needs_penalties() const { return true; }
-  /// One draw of the gradient noise that goes with it: an estimate of tr(C)/N for a mean over N
-  /// examples; a 0-d tensor, ≥ 0 (see gradient_noise.h). By default vᵀCv/N with random signs v.
-  virtual torch::Tensor noise(const LossGraph& graph, at::Generator generator) const;
   /// Name and settings; equal text means equal settings.
   virtual std::string describe() const = 0;
   virtual std::shared_ptr<const Curvature> clone() const = 0;

@@ -38,11 +38,9 @@ class NATGRAD_EXPORT EmpiricalFisher final : public Curvature {
   TORCH_ARG(FisherWeights, weights) = FisherWeights::OfTheLoss;
 
  public:
-  LinearOperator at(const LossGraph& graph) const override {
-    return empirical_fisher(graph, moment_, weights_);
-  }
+  /// The noise of a loss that cannot be read is its rows' ‖·‖²/N, exactly.
+  CurvatureAt at(const LossGraph& graph) const override;
   bool needs_terms() const override { return false; }
-  torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override;
   std::string describe() const override;
   std::shared_ptr<const Curvature> clone() const override;
 };

@@ -43,8 +43,7 @@ class NATGRAD_EXPORT Fisher final : public Curvature {
   TORCH_ARG(FisherWeights, weights) = FisherWeights::OfTheLoss;
 
  public:
-  LinearOperator at(const LossGraph& graph) const override { return fisher(graph, weights_); }
-  torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override;
+  CurvatureAt at(const LossGraph& graph) const override;
   std::string describe() const override;
   std::shared_ptr<const Curvature> clone() const override;
 };

@@ -12,8 +12,7 @@ namespace natgrad {
 /// 8).
 class NATGRAD_EXPORT FisherOrGaussNewton final : public Curvature {
  public:
-  LinearOperator at(const LossGraph& graph) const override;
-  torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override;
+  CurvatureAt at(const LossGraph& graph) const override;
   std::string describe() const override { return "FisherOrGaussNewton()"; }
   std::shared_ptr<const Curvature> clone() const override;
 };

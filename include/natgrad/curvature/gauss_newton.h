@@ -17,8 +17,7 @@ NATGRAD_EXPORT LinearOperator gauss_newton(const LossGraph& graph);
 /// `gauss_newton` as an option of the optimizer.
 class NATGRAD_EXPORT GaussNewton final : public Curvature {
  public:
-  LinearOperator at(const LossGraph& graph) const override { return gauss_newton(graph); }
-  torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override;
+  CurvatureAt at(const LossGraph& graph) const override;
   std::string describe() const override { return "GaussNewton()"; }
   std::shared_ptr<const Curvature> clone() const override;
 };

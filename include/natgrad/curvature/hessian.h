@@ -17,7 +17,7 @@ NATGRAD_EXPORT LinearOperator hessian(const LossGraph& graph);
 /// `hessian` as an option of the optimizer.
 class NATGRAD_EXPORT Hessian final : public Curvature {
  public:
-  LinearOperator at(const LossGraph& graph) const override { return hessian(graph); }
+  CurvatureAt at(const LossGraph& graph) const override { return {graph, hessian(graph)}; }
   bool needs_terms() const override { return false; }
   bool needs_penalties() const override { return false; }
   std::string describe() const override { return "Hessian()"; }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <natgrad/curvature/curvature.h>
+#include <natgrad/curvature/damping_matrix.h>
 #include <natgrad/export.h>
 #include <torch/arg.h>
 
@@ -18,7 +19,7 @@ namespace natgrad {
 /// where all are zero D = I. (Moré keeps the largest d_j of all steps so far instead, which needs a
 /// memory and fits one objective, not batches of it.) The floor is the only thing that depends on
 /// the parameters' scales.
-class NATGRAD_EXPORT MarquardtDiagonal final : public Curvature {
+class NATGRAD_EXPORT MarquardtDiagonal final : public DampingMatrix {
  public:
   /// k ≥ 1 draws, at one backward pass each (of Gauss-Newton two, and a product with H_L). The
   /// mean's entries are off by up to √(2/k) of themselves.
@@ -31,9 +32,8 @@ class NATGRAD_EXPORT MarquardtDiagonal final : public Curvature {
  public:
   /// diag(d), which knows its inverse. Throws `c10::Error` for settings out of range.
   LinearOperator at(const LossGraph& graph) const override;
-  bool needs_penalties() const override { return false; }
   std::string describe() const override;
-  std::shared_ptr<const Curvature> clone() const override;
+  std::shared_ptr<const DampingMatrix> clone() const override;
 };
 
 }  // namespace natgrad

@@ -27,7 +27,7 @@ class NATGRAD_EXPORT ParameterScales final : public Curvature {
   /// unless it is frozen.
   ParameterScales& scale(const std::vector<torch::Tensor>& parameters, double s);
 
-  LinearOperator at(const LossGraph& graph) const override;
+  CurvatureAt at(const LossGraph& graph) const override;
   bool needs_terms() const override { return false; }
   bool needs_penalties() const override { return false; }
   std::string describe() const override;
@@ -51,13 +51,12 @@ class NATGRAD_EXPORT Metric final : public Curvature {
 
   /// A metric that does not depend on θ.
   explicit Metric(LinearOperator G);
-  /// One that does: the function is called once each step, and once more for the noise if the
-  /// damping measures it. `name` is for messages.
+  /// One that does: the function is called once each step. `name` is for messages.
   Metric(std::string name, AtParameters G);
   Metric(std::string name, AtLoss G);
 
   /// Throws if G's size, dtype or device is not that of the parameters.
-  LinearOperator at(const LossGraph& graph) const override;
+  CurvatureAt at(const LossGraph& graph) const override;
   bool needs_terms() const override { return false; }
   bool needs_penalties() const override { return false; }
   std::string describe() const override;

@@ -27,10 +27,7 @@ class NATGRAD_EXPORT MonteCarloFisher final : public Curvature {
   TORCH_ARG(FisherWeights, weights) = FisherWeights::OfTheLoss;
 
  public:
-  LinearOperator at(const LossGraph& graph) const override {
-    return monte_carlo_fisher(graph, samples_, graph.generator(Purpose::Curvature), weights_);
-  }
-  torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override;
+  CurvatureAt at(const LossGraph& graph) const override;
   std::string describe() const override;
   std::shared_ptr<const Curvature> clone() const override;
 };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <natgrad/curvature/curvature.h>
+#include <natgrad/curvature/damping_matrix.h>
 #include <natgrad/export.h>
 
 namespace natgrad {
@@ -32,7 +33,7 @@ NATGRAD_EXPORT LinearOperator structural_matrix(const LossGraph& graph);
 ///     NaturalGradientOptions().damping_matrix(natgrad::StructuralDamping(0.03))
 ///
 /// Each product then costs about twice what it costs without. Any loss will do.
-class NATGRAD_EXPORT StructuralDamping final : public Curvature {
+class NATGRAD_EXPORT StructuralDamping final : public DampingMatrix {
  public:
   /// μ > 0, finite: weighs the states' change against the parameters', where S is a sum over the
   /// time steps. It is not delicate: 0.03 and 0.1 did alike in examples/recurrent_memory. Throws
@@ -41,10 +42,8 @@ class NATGRAD_EXPORT StructuralDamping final : public Curvature {
 
   /// I + μS. Throws `c10::Error` as `structural_matrix` does.
   LinearOperator at(const LossGraph& graph) const override;
-  bool needs_terms() const override { return false; }
-  bool needs_penalties() const override { return false; }
   std::string describe() const override;
-  std::shared_ptr<const Curvature> clone() const override;
+  std::shared_ptr<const DampingMatrix> clone() const override;
 
  private:
   double mu_;

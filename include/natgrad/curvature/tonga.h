@@ -25,9 +25,8 @@ class NATGRAD_EXPORT Tonga final : public Curvature {
   TORCH_ARG(int64_t, rank) = 0;
 
  public:
-  LinearOperator at(const LossGraph& graph) const override;
+  CurvatureAt at(const LossGraph& graph) const override;
   bool needs_terms() const override { return false; }
-  torch::Tensor noise(const LossGraph& graph, at::Generator generator) const override;
   std::string describe() const override;
   std::shared_ptr<const Curvature> clone() const override;
 };

@@ -2,6 +2,7 @@
 
 #include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
+#include <natgrad/likelihoods/of_outputs.h>
 
 namespace natgrad {
 
@@ -19,6 +20,8 @@ class NATGRAD_EXPORT Bernoulli final : public Likelihood {
   std::string describe() const override;
   torch::Tensor fisher_multiply(const torch::Tensor& v) const override;
   torch::Tensor factor_multiply(const torch::Tensor& r) const override;
+  /// v/(σ(z) σ(-z)).
+  torch::Tensor fisher_solve(const torch::Tensor& v) const override;
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   bool hessian_is_fisher() const override { return true; }
   void check_targets(const torch::Tensor& y) const override;
@@ -30,8 +33,7 @@ class NATGRAD_EXPORT Bernoulli final : public Likelihood {
   /// graph.
   const torch::Tensor& variance() const;
 
-  mutable uint32_t cached_version_ = 0;
-  mutable torch::Tensor variance_;
+  detail::OfOutputs<torch::Tensor> variance_;
 };
 
 }  // namespace natgrad

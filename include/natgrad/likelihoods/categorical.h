@@ -2,6 +2,7 @@
 
 #include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
+#include <natgrad/likelihoods/of_outputs.h>
 
 namespace natgrad {
 
@@ -20,6 +21,8 @@ class NATGRAD_EXPORT Categorical final : public Likelihood {
   std::string describe() const override;
   torch::Tensor fisher_multiply(const torch::Tensor& v) const override;
   torch::Tensor factor_multiply(const torch::Tensor& r) const override;
+  /// v/p: a multiple of (1, ..., 1) away from the pseudo-inverse.
+  torch::Tensor fisher_solve(const torch::Tensor& v) const override;
   /// Class indices, by the Gumbel-max trick.
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   bool hessian_is_fisher() const override { return true; }
@@ -31,12 +34,15 @@ class NATGRAD_EXPORT Categorical final : public Likelihood {
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
 
-  /// Computed on first use and kept while the outputs stay as they are; without a graph.
-  const torch::Tensor& probabilities() const;
+  struct Probabilities {
+    torch::Tensor p;            ///< shaped like z
+    torch::Tensor most_likely;  ///< the index of its largest, of size 1 along the classes
+  };
+  /// Without a graph.
+  const Probabilities& probabilities() const;
 
   int64_t dim_;
-  mutable uint32_t cached_version_ = 0;
-  mutable torch::Tensor probabilities_, most_likely_;
+  detail::OfOutputs<Probabilities> probabilities_;
 };
 
 }  // namespace natgrad

@@ -3,6 +3,7 @@
 #include <natgrad/export.h>
 #include <natgrad/likelihoods/domain.h>
 #include <natgrad/likelihoods/likelihood.h>
+#include <natgrad/likelihoods/of_outputs.h>
 
 #include <functional>
 #include <memory>
@@ -44,6 +45,8 @@ class NATGRAD_EXPORT ExpLoss final : public Likelihood {
   std::string describe() const override;
   torch::Tensor fisher_multiply(const torch::Tensor& v) const override;
   torch::Tensor factor_multiply(const torch::Tensor& r) const override;
+  /// v/F_R.
+  torch::Tensor fisher_solve(const torch::Tensor& v) const override;
   /// By the inverse of the distribution function of a density linear between the nodes: to 1e-4.
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   /// Computed where it is asked, at the outputs that were checked, to eight digits.
@@ -64,9 +67,8 @@ class NATGRAD_EXPORT ExpLoss final : public Likelihood {
   /// outputs are kept while these stay as they are.
   torch::Tensor for_outputs(const std::function<torch::Tensor(const Tables&)>& of) const;
   Tables tables_at(const torch::Tensor& z) const;
-  /// F_R, shaped like z; kept while the outputs stay as they are.
-  torch::Tensor fisher() const;
-  void forget_if_changed() const;
+  /// F_R, shaped like z.
+  const torch::Tensor& fisher() const;
 
   Loss loss_;
   Domain domain_;
@@ -74,9 +76,8 @@ class NATGRAD_EXPORT ExpLoss final : public Likelihood {
   int level_ = 0;
   double log_normaliser_ = 0;
   std::string text_;
-  mutable uint32_t cached_version_ = 0;
-  mutable std::optional<Tables> tables_;
-  mutable torch::Tensor fisher_;
+  detail::OfOutputs<Tables> tables_;
+  detail::OfOutputs<torch::Tensor> fisher_;
 };
 
 }  // namespace natgrad

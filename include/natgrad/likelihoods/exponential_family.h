@@ -2,9 +2,11 @@
 
 #include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
-#include <torch/arg.h>
+#include <natgrad/likelihoods/of_outputs.h>
 
 #include <functional>
+#include <memory>
+#include <string>
 
 namespace natgrad {
 
@@ -23,20 +25,49 @@ class NATGRAD_EXPORT ExponentialFamilyOptions {
   using Sampler =
       std::function<torch::Tensor(const torch::Tensor& z, std::optional<at::Generator> generator)>;
 
-  /// `name`: for messages; families with equal names on the same outputs count as one.
+  /// `name`: for messages.
   explicit ExponentialFamilyOptions(std::string name) : name_(std::move(name)) {}
 
-  TORCH_ARG(std::string, name);
+  const std::string& name() const { return name_; }
   /// T(y), [N, K], of targets that have the N examples in their first dimension.
-  TORCH_ARG(Function, statistics);
+  ExponentialFamilyOptions& statistics(Function T) { return set(&Functions::statistics, T); }
+  const Function& statistics() const { return functions_->statistics; }
   /// log Z(z), [N], of z [N, K], each row for itself, convex and twice differentiable by autograd.
-  TORCH_ARG(Function, log_partition);
+  ExponentialFamilyOptions& log_partition(Function f) { return set(&Functions::log_partition, f); }
+  const Function& log_partition() const { return functions_->log_partition; }
   /// log h(y), [N]; 0 if not given.
-  TORCH_ARG(Function, log_base_measure);
+  ExponentialFamilyOptions& log_base_measure(Function f) {
+    return set(&Functions::log_base_measure, f);
+  }
+  const Function& log_base_measure() const { return functions_->log_base_measure; }
   /// Where y is valid: bool, y's shape.
-  TORCH_ARG(Function, support);
+  ExponentialFamilyOptions& support(Function f) { return set(&Functions::support, f); }
+  const Function& support() const { return functions_->support; }
   /// y ~ r(·|z), drawn from the generator.
-  TORCH_ARG(Sampler, sampler);
+  ExponentialFamilyOptions& sampler(Sampler f) { return set(&Functions::sampler, f); }
+  const Sampler& sampler() const { return functions_->sampler; }
+
+  /// Whether one is a copy of the other, and neither was given another function since: functions
+  /// themselves cannot be compared.
+  bool same_functions(const ExponentialFamilyOptions& other) const {
+    return functions_ == other.functions_;
+  }
+
+ private:
+  struct Functions {
+    Function statistics, log_partition, log_base_measure, support;
+    Sampler sampler;
+  };
+  template <class F>
+  ExponentialFamilyOptions& set(F Functions::*member, F value) {
+    auto changed = *functions_;
+    changed.*member = std::move(value);
+    functions_ = std::make_shared<const Functions>(std::move(changed));
+    return *this;
+  }
+
+  std::string name_;
+  std::shared_ptr<const Functions> functions_ = std::make_shared<const Functions>();
 };
 
 /// The exponential family of the user's own, by its natural parameters z, [N, K]:
@@ -61,9 +92,13 @@ class NATGRAD_EXPORT ExponentialFamily final : public Likelihood {
   ExponentialFamily(torch::Tensor outputs, ExponentialFamilyOptions options);
 
   std::string describe() const override;
+  /// Of options that are copies of each other: terms on the same outputs are then one.
+  bool same_family(const Likelihood& other) const override;
   torch::Tensor fisher_multiply(const torch::Tensor& v) const override;
   /// Throws naming the first row where ∇²log Z is indefinite: it is then no log Z.
   torch::Tensor factor_multiply(const torch::Tensor& r) const override;
+  /// By the pseudo-inverse of ∇²log Z, computed on first use.
+  torch::Tensor fisher_solve(const torch::Tensor& v) const override;
   /// Throws if no sampler was given.
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   bool hessian_is_fisher() const override { return true; }
@@ -79,17 +114,21 @@ class NATGRAD_EXPORT ExponentialFamily final : public Likelihood {
   torch::Tensor in_precision_of_outputs(const torch::Tensor& value, const char* what) const;
   torch::Tensor log_partition(const torch::Tensor& z) const;
   void check_log_partition() const;
-  void check_rows(const torch::Tensor& log_z) const;
-  /// ∇log Z at z, with the graph for products; kept while the outputs stay as they are.
-  const torch::Tensor& mean_statistics() const;
+  /// ∇log Z at z, a leaf of its own, with the graph for products.
+  struct MeanStatistics {
+    torch::Tensor z, value;
+  };
+  void check_rows(const torch::Tensor& log_z, const torch::Tensor& z) const;
+  const MeanStatistics& mean_statistics() const;
   /// ∇²log Z, [N, K, K]: K products.
   torch::Tensor hessian() const;
-  const torch::Tensor& factor() const;
+  /// B, [N, K, K].
+  torch::Tensor make_factor() const;
   void check_convex(const torch::Tensor& f, const torch::Tensor& factor) const;
 
   ExponentialFamilyOptions options_;
-  mutable uint32_t cached_version_ = 0;
-  mutable torch::Tensor z_, mean_statistics_, factor_;
+  detail::OfOutputs<MeanStatistics> mean_statistics_;
+  detail::OfOutputs<torch::Tensor> factor_, inverse_;
 };
 
 }  // namespace natgrad

@@ -25,6 +25,8 @@ class NATGRAD_EXPORT Gamma final : public Likelihood {
   std::string describe() const override;
   torch::Tensor fisher_multiply(const torch::Tensor& v) const override;
   torch::Tensor factor_multiply(const torch::Tensor& r) const override;
+  /// B⁻ᵀB⁻¹ v, by the triangle B; as of `fisher_multiply`, no terms cancel for large α.
+  torch::Tensor fisher_solve(const torch::Tensor& v) const override;
   /// Draws too small for z's dtype are its smallest positive number.
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   bool hessian_is_fisher() const override { return true; }

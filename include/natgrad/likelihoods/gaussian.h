@@ -1,7 +1,7 @@
 #pragma once
 
 #include <natgrad/export.h>
-#include <natgrad/likelihoods/likelihood.h>
+#include <natgrad/likelihoods/diagonal_gaussian.h>
 
 namespace natgrad {
 
@@ -11,22 +11,14 @@ namespace natgrad {
 ///     log r = -(y - z)²/(2σ²) - ½ log(2πσ²),  score = (y - z)/σ²,  F_R = 1/σ²,  B = 1/σ.
 ///
 /// -∇²log r = F_R for every y. y: floating, z's shape, finite.
-class NATGRAD_EXPORT Gaussian final : public Likelihood {
+class NATGRAD_EXPORT Gaussian final : public DiagonalGaussian {
  public:
   /// `variance` in the square of y's units. Throws unless it is positive and finite.
   explicit Gaussian(torch::Tensor mean, double variance = 1);
 
   std::string describe() const override;
-  torch::Tensor fisher_multiply(const torch::Tensor& v) const override;
-  torch::Tensor factor_multiply(const torch::Tensor& r) const override;
-  torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
-  bool hessian_is_fisher() const override { return true; }
-  void check_targets(const torch::Tensor& y) const override;
 
  private:
-  torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
-  torch::Tensor compute_score(const torch::Tensor& y) const override;
-
   double variance_;
 };
 

@@ -39,8 +39,10 @@ class NATGRAD_EXPORT IndependentProduct final : public Likelihood {
   IndependentProduct(torch::Tensor outputs, std::vector<Part> parts);
 
   std::string describe() const override;
+  bool same_family(const Likelihood& other) const override;
   torch::Tensor fisher_multiply(const torch::Tensor& v) const override;
   torch::Tensor factor_multiply(const torch::Tensor& r) const override;
+  torch::Tensor fisher_solve(const torch::Tensor& v) const override;
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   bool hessian_is_fisher() const override;
   void check_targets(const torch::Tensor& y) const override;

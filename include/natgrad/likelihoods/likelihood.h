@@ -19,8 +19,11 @@ class NATGRAD_EXPORT Likelihood {
  public:
   virtual ~Likelihood() = default;
 
-  /// Name and fixed parameters, for messages; equal text means the same family.
+  /// Name and fixed parameters, for messages.
   virtual std::string describe() const = 0;
+  /// Whether `other` is this family with the same fixed parameters, so that their terms on the same
+  /// outputs are one: by default, of equal text.
+  virtual bool same_family(const Likelihood& other) const { return describe() == other.describe(); }
 
   const torch::Tensor& outputs() const { return outputs_; }
 
@@ -32,6 +35,10 @@ class NATGRAD_EXPORT Likelihood {
   virtual torch::Tensor fisher_multiply(const torch::Tensor& v) const = 0;
   /// B r, shaped like z: with r white noise, it has the covariance F_R.
   virtual torch::Tensor factor_multiply(const torch::Tensor& r) const = 0;
+  /// F_R⁻ v, shaped like z, for v in the range of F_R, as scores and products with F_R are: a w
+  /// with F_R w = v, so that v·w = vᵀF_R⁻v for any of them where F_R is singular. By default it
+  /// throws: a family of your own has to say how.
+  virtual torch::Tensor fisher_solve(const torch::Tensor& v) const;
   /// y ~ r(·|z), shaped as `log_prob` takes it, drawn from `generator`.
   virtual torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const = 0;
   /// Whether -∇²_z log r(y|z) = F_R for every y; then Fisher and Gauss-Newton matrix are one
@@ -64,6 +71,8 @@ class NATGRAD_EXPORT Likelihood {
   void check_same_shape(const torch::Tensor& y) const;
   /// The same for targets of another shape than z's.
   void check_shape(const torch::Tensor& y, at::IntArrayRef expected) const;
+  /// That, and unless every y is finite.
+  void check_real(const torch::Tensor& y, at::IntArrayRef expected, const char* family) const;
   void check_same_device(const torch::Tensor& y) const;
 
  private:

@@ -24,6 +24,8 @@ class NATGRAD_EXPORT Multinomial final : public Likelihood {
   std::string describe() const override;
   torch::Tensor fisher_multiply(const torch::Tensor& v) const override;
   torch::Tensor factor_multiply(const torch::Tensor& r) const override;
+  /// v/(n p), as of `Categorical`; 0 for n = 0.
+  torch::Tensor fisher_solve(const torch::Tensor& v) const override;
   /// One class after the other: binomial, given those before. In z's dtype.
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   bool hessian_is_fisher() const override { return true; }

@@ -2,6 +2,7 @@
 
 #include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
+#include <natgrad/likelihoods/of_outputs.h>
 
 namespace natgrad {
 
@@ -31,6 +32,8 @@ class NATGRAD_EXPORT NaturalFullGaussian final : public Likelihood {
   std::string describe() const override;
   torch::Tensor fisher_multiply(const torch::Tensor& v) const override;
   torch::Tensor factor_multiply(const torch::Tensor& r) const override;
+  /// (Σ⁻¹u + Hμ, vech H) with H = Σ⁻¹(μuᵀ + uμᵀ - M)Σ⁻¹, for v = (u, -vech' M).
+  torch::Tensor fisher_solve(const torch::Tensor& v) const override;
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   bool hessian_is_fisher() const override { return true; }
   void check_targets(const torch::Tensor& y) const override;
@@ -45,12 +48,12 @@ class NATGRAD_EXPORT NaturalFullGaussian final : public Likelihood {
     torch::Tensor covariance;  ///< Σ, [N, D, D]
     torch::Tensor factor;      ///< C upper triangular, Σ = C Cᵀ
   };
-  /// Computed on first use and kept while the outputs stay as they are; without a graph.
+  /// Without a graph.
   const Moments& moments() const;
+  Moments make_moments() const;
 
   int64_t size_;  // D
-  mutable uint32_t cached_version_ = 0;
-  mutable Moments moments_;
+  detail::OfOutputs<Moments> moments_;
 };
 
 }  // namespace natgrad

@@ -23,6 +23,8 @@ class NATGRAD_EXPORT NaturalGaussian final : public Likelihood {
   std::string describe() const override;
   torch::Tensor fisher_multiply(const torch::Tensor& v) const override;
   torch::Tensor factor_multiply(const torch::Tensor& r) const override;
+  /// (v₁/σ² - 2μ w₂, w₂) with w₂ = (v₂ - 2μ v₁)/(2σ⁴).
+  torch::Tensor fisher_solve(const torch::Tensor& v) const override;
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   void check_targets(const torch::Tensor& y) const override;
   torch::Tensor align(const torch::Tensor& per_observation) const override;

@@ -23,6 +23,8 @@ class NATGRAD_EXPORT NegativeBinomial final : public Likelihood {
   std::string describe() const override;
   torch::Tensor fisher_multiply(const torch::Tensor& v) const override;
   torch::Tensor factor_multiply(const torch::Tensor& r) const override;
+  /// v/(r σ(z)).
+  torch::Tensor fisher_solve(const torch::Tensor& v) const override;
   /// A Poisson count whose rate is Gamma distributed; in z's dtype.
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   bool hessian_is_fisher() const override { return false; }

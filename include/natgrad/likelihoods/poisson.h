@@ -19,6 +19,8 @@ class NATGRAD_EXPORT Poisson final : public Likelihood {
   std::string describe() const override;
   torch::Tensor fisher_multiply(const torch::Tensor& v) const override;
   torch::Tensor factor_multiply(const torch::Tensor& r) const override;
+  /// e^-z v.
+  torch::Tensor fisher_solve(const torch::Tensor& v) const override;
   /// Counts in z's dtype. Rates above 1e8 are drawn from their normal limit, rounded.
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   bool hessian_is_fisher() const override { return true; }

@@ -24,6 +24,8 @@ class NATGRAD_EXPORT StudentT : public Likelihood {
   std::string describe() const override;
   torch::Tensor fisher_multiply(const torch::Tensor& v) const override;
   torch::Tensor factor_multiply(const torch::Tensor& r) const override;
+  /// (ν+3) s² v/(ν+1).
+  torch::Tensor fisher_solve(const torch::Tensor& v) const override;
   /// Draws beyond the largest number of z's dtype are that number.
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   bool hessian_is_fisher() const override { return false; }

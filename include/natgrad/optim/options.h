@@ -1,5 +1,6 @@
 #pragma once
 
+#include <natgrad/curvature/damping_matrix.h>
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/damping/proximal.h>
 #include <natgrad/export.h>
@@ -63,11 +64,14 @@ class NATGRAD_EXPORT NaturalGradientOptions
   /// `Proximal()` (the default), `Tikhonov(λ)`, `LevenbergMarquardt()`, `TrustRegion()`.
   NaturalGradientOptions& damping(const Damping& damping);
   const Damping& damping() const { return *damping_; }
-  /// D of C + λD, positive definite: `MarquardtDiagonal()`, `StructuralDamping(μ)` or any curvature
-  /// of the kind; without one D = I.
-  NaturalGradientOptions& damping_matrix(const Curvature& matrix);
+  /// D of C + λD, positive definite: `MarquardtDiagonal()`, `StructuralDamping(μ)`, or the
+  /// matrix of any curvature of the kind; without one D = I.
+  NaturalGradientOptions& damping_matrix(const DampingMatrix& matrix);
+  NaturalGradientOptions& damping_matrix(const Curvature& of) {
+    return damping_matrix(CurvatureMatrix(of));
+  }
   /// Null if D = I.
-  const Curvature* damping_matrix() const { return damping_matrix_.get(); }
+  const DampingMatrix* damping_matrix() const { return damping_matrix_.get(); }
   /// `FisherDiagonal()`, `PropagatedDiagonal()`, `LowRank()`, `KroneckerFactored()`; none by
   /// default.
   NaturalGradientOptions& preconditioner(const Preconditioner& preconditioner);
@@ -94,7 +98,7 @@ class NATGRAD_EXPORT NaturalGradientOptions
   std::shared_ptr<const Curvature> curvature_ = std::make_shared<FisherOrGaussNewton>();
   std::shared_ptr<const Solver> solver_ = std::make_shared<DualOrConjugateGradient>();
   std::shared_ptr<const Damping> damping_ = std::make_shared<Proximal>();
-  std::shared_ptr<const Curvature> damping_matrix_;
+  std::shared_ptr<const DampingMatrix> damping_matrix_;
   std::shared_ptr<const Preconditioner> preconditioner_;
   std::shared_ptr<const StepRule> step_rule_ = std::make_shared<LearningRate>();
 };
