@@ -3,6 +3,8 @@
 #include <natgrad/likelihoods/likelihood.h>
 #include <torch/torch.h>
 
+#include "likelihoods/longest_score.h"
+
 namespace natgrad {
 
 using torch::Tensor;
@@ -30,6 +32,16 @@ Tensor Likelihood::log_prob(const Tensor& y) const {
 Tensor Likelihood::score(const Tensor& y) const {
   check_targets(y);
   return compute_score(in_precision_of(outputs_, y));
+}
+
+Likelihood::ScoreFactor Likelihood::score_factor(const Tensor& score) const {
+  TORCH_CHECK(outputs_per_observation() == 1, "natgrad: the score rows of ", describe(),
+              " are not known: several of its outputs make one observation. Take "
+              "natgrad::Fisher().");
+  const torch::NoGradGuard no_grad;
+  const auto root = factor_multiply(torch::ones_like(score)).abs();
+  const auto q = torch::maximum(root, score.abs() / kLongestScore);
+  return {q, torch::where(q > 0, score / q, 0)};
 }
 
 void Likelihood::check_same_device(const Tensor& y) const {

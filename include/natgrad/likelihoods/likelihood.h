@@ -32,6 +32,25 @@ class NATGRAD_EXPORT Likelihood {
   virtual torch::Tensor fisher_multiply(const torch::Tensor& v) const = 0;
   /// B r, shaped like z: with r white noise, it has the covariance F_R.
   virtual torch::Tensor factor_multiply(const torch::Tensor& r) const = 0;
+  /// How many of the outputs parameterise one observation.
+  virtual int64_t outputs_per_observation() const { return 1; }
+  /// How many independent observations z parameterises.
+  int64_t observations() const { return outputs_.numel() / outputs_per_observation(); }
+  /// The rank-one part of F_R along the natural gradient d = F_R⁻s in output space, for a score s
+  /// of each observation: Q = q qᵀ with s = c q,
+  ///
+  ///     q = s/√(sᵀF_R⁻s),  c = √(sᵀF_R⁻s),  0 ≼ Q ≼ F_R,  Q d = F_R d,
+  ///
+  /// the optimal change of z (Martens, "New perspectives", section 11). Where one output makes an
+  /// observation, Q = F_R whatever s is, and c = s/√F_R has its sign; elsewhere s = 0 gives q = 0.
+  /// c is bounded (`kLongestScore`), so that c q = s holds also where F_R has underflowed: there Q
+  /// is larger than F_R. `score`: shaped like z. Throws `c10::Error` for a family that has not
+  /// said what its Q is.
+  struct ScoreFactor {
+    torch::Tensor q;  ///< shaped like z
+    torch::Tensor c;  ///< one number an observation, in a shape that broadcasts against z
+  };
+  virtual ScoreFactor score_factor(const torch::Tensor& score) const;
   /// y ~ r(·|z), shaped as `log_prob` takes it, drawn from `generator`.
   virtual torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const = 0;
   /// Whether -∇²_z log r(y|z) = F_R for every y; then Fisher and Gauss-Newton matrix are one

@@ -1,0 +1,25 @@
+#include <natgrad/curvature/score_rows.h>
+#include <natgrad/graph/loss_graph.h>
+#include <torch/torch.h>
+
+#include "curvature/scored_examples.h"
+
+namespace natgrad {
+
+using torch::Tensor;
+
+LinearOperator score_rows(const LossGraph& graph) {
+  return matrix_of(std::make_shared<const ScoredExamples>(graph));
+}
+
+LinearOperator ScoreRows::at(const LossGraph& graph) const { return score_rows(graph); }
+
+Tensor ScoreRows::noise(const LossGraph& graph, at::Generator) const {
+  return ScoredExamples(graph).noise();
+}
+
+std::shared_ptr<const Curvature> ScoreRows::clone() const {
+  return std::make_shared<ScoreRows>(*this);
+}
+
+}  // namespace natgrad
