@@ -118,4 +118,21 @@ Capture capture_below_unread_loss(const LossGraph& graph) {
   return captured;
 }
 
+std::vector<bool> plain_parameters(const Capture& captured) {
+  std::vector<int> uses(captured.covers.size()), plain_uses(captured.covers.size());
+  for (const auto& layer : captured.layers) {
+    const bool is_plain = layer.kind == Layer::Kind::Linear && layer.rows == captured.examples;
+    for (const auto& parameter : {layer.weight, layer.bias}) {
+      if (!parameter) continue;
+      ++uses[*parameter];
+      plain_uses[*parameter] += is_plain;
+    }
+  }
+  std::vector<bool> plain(uses.size());
+  for (size_t i = 0; i < uses.size(); ++i) {
+    plain[i] = captured.covers[i] && uses[i] == 1 && plain_uses[i] == 1;
+  }
+  return plain;
+}
+
 }  // namespace natgrad::detail

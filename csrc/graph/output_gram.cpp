@@ -102,25 +102,6 @@ Capture capture_directions(const Directions& u, const LossGraph& graph) {
   return captured;
 }
 
-/// Whether the layer, with one row an example, is all that the parameter takes part in: its inner
-/// products are then those of the factors.
-std::vector<bool> plain_parameters(const Capture& captured) {
-  std::vector<int> uses(captured.covers.size()), plain_uses(captured.covers.size());
-  for (const auto& layer : captured.layers) {
-    const bool is_plain = layer.kind == Layer::Kind::Linear && layer.rows == captured.examples;
-    for (const auto& parameter : {layer.weight, layer.bias}) {
-      if (!parameter) continue;
-      ++uses[*parameter];
-      plain_uses[*parameter] += is_plain;
-    }
-  }
-  std::vector<bool> plain(uses.size());
-  for (size_t i = 0; i < uses.size(); ++i) {
-    plain[i] = captured.covers[i] && uses[i] == 1 && plain_uses[i] == 1;
-  }
-  return plain;
-}
-
 /// K += Σ (δ_di·δ_ej)(aᵢ·aⱼ + 1) over the layers' plain parameters.
 void add_factors(const Capture& captured, const std::vector<bool>& plain, const Tensor& K) {
   const auto examples = captured.examples, directions = K.size(0) / std::max<int64_t>(examples, 1);

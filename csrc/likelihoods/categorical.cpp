@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include "likelihoods/divided.h"
+#include "likelihoods/longest_score.h"
 
 namespace natgrad {
 
@@ -80,6 +81,17 @@ Tensor Categorical::factor_multiply(const Tensor& r) const {
 }
 
 Tensor Categorical::fisher_solve(const Tensor& v) const { return divided(v, probabilities().p); }
+
+Likelihood::ScoreFactor Categorical::score_factor(const Tensor& score) const {
+  const torch::NoGradGuard no_grad;
+  // Scores sum to zero: the largest is minus the others' sum, which keeps the digits of 1 - p_y.
+  const auto observed = score.argmax(dim_, /*keepdim=*/true);
+  const auto others = score.scatter(dim_, observed, 0).sum(dim_, /*keepdim=*/true);
+  const auto s = score.scatter(dim_, observed, -others);
+  const auto squares = torch::where(s == 0, 0, s.square() / probabilities().p);
+  const auto c = squares.sum(dim_, /*keepdim=*/true).sqrt().clamp_max(kLongestScore);
+  return {torch::where(c > 0, s / c, 0), c};
+}
 
 Tensor Categorical::sample(std::optional<at::Generator> generator) const {
   torch::NoGradGuard no_grad;

@@ -3,6 +3,8 @@
 #include <natgrad/likelihoods/likelihood.h>
 #include <torch/torch.h>
 
+#include "likelihoods/longest_score.h"
+
 namespace natgrad {
 
 using torch::Tensor;
@@ -36,6 +38,23 @@ Tensor Likelihood::fisher_solve(const Tensor&) const {
   TORCH_CHECK_NOT_IMPLEMENTED(false, "natgrad: ", describe(),
                               " does not say how to solve with its Fisher matrix; override "
                               "fisher_solve(v) with a w for which fisher_multiply(w) is v.");
+}
+
+Likelihood::ScoreFactor Likelihood::score_factor(const Tensor& score) const {
+  const torch::NoGradGuard no_grad;
+  if (outputs_per_observation() == 1) {
+    const auto root = factor_multiply(torch::ones_like(score)).abs();
+    const auto q = torch::maximum(root, score.abs() / kLongestScore);
+    return {q, torch::where(q > 0, score / q, 0)};
+  }
+  TORCH_CHECK(observations() == examples(), "natgrad: the score factor of ", describe(),
+              " is known where each example is one observation, but ", examples(),
+              " examples hold ", observations(), ".");
+  std::vector<int64_t> shape(score.dim(), 1);
+  shape[0] = examples();
+  const auto square = (score * fisher_solve(score)).reshape({examples(), -1}).sum(1);
+  const auto c = square.clamp_min(0).sqrt().clamp_max(kLongestScore).view(shape);
+  return {torch::where(c > 0, score / c, 0), c};
 }
 
 void Likelihood::check_same_device(const Tensor& y) const {

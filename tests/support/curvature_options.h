@@ -12,6 +12,7 @@
 #include <natgrad/curvature/hessian.h>
 #include <natgrad/curvature/metric.h>
 #include <natgrad/curvature/monte_carlo_fisher.h>
+#include <natgrad/curvature/score_rows.h>
 #include <natgrad/curvature/tonga.h>
 
 #include <memory>
@@ -47,6 +48,7 @@ inline std::vector<CurvatureOption> curvature_options() {
       {"EmpiricalFisher", of(EmpiricalFisher())},
       {"EmpiricalFisherCentred", of(EmpiricalFisher().moment(Moment::Centred))},
       {"EmpiricalFisherUniform", of(EmpiricalFisher().weights(FisherWeights::Uniform))},
+      {"ScoreRows", of(ScoreRows())},
       {"Tonga", of(Tonga())},
       {"TongaOfRankTwo", of(Tonga().rank(2)), true, false, of(Tonga())},
       {"Hessian", of(Hessian()), false},

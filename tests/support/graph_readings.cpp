@@ -1,4 +1,5 @@
 #include "support/graph_readings.h"
+#include <stdexcept>
 #include <natgrad/graph/loss_graph.h>
 #include "graph/loss_graph_state.h"
 
@@ -23,7 +24,7 @@ size_t output_of(const LossGraph& graph, const Tensor& z) {
     const bool marked = edge.function->name() == "natgrad::outputs";
     if ((marked ? edge.function->next_edge(0) : edge) == wanted) return k;
   }
-  C10_THROW_ERROR(Error, "this z is not among the graph's outputs");
+  throw std::logic_error("this z is not among the graph's outputs");
 }
 
 namespace {

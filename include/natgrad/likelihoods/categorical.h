@@ -26,6 +26,10 @@ class NATGRAD_EXPORT Categorical final : public Likelihood {
   /// Class indices, by the Gumbel-max trick.
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   bool hessian_is_fisher() const override { return true; }
+  int64_t outputs_per_observation() const override { return outputs().size(dim_); }
+  /// sᵀF_R⁻s = Σ s_k²/p_k; for a class index (1 - p_y)/p_y, so that Q is the odds of y times s sᵀ
+  /// (Korbit & Zanon 2026, "Fast Gauss-Newton"). 1 - p_y is taken as the sum of the others' p.
+  ScoreFactor score_factor(const torch::Tensor& score) const override;
   void check_targets(const torch::Tensor& y) const override;
   int64_t example_dim() const override { return dim_ == 0 ? 1 : 0; }
   torch::Tensor align(const torch::Tensor& per_observation) const override;

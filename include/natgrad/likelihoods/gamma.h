@@ -29,6 +29,7 @@ class NATGRAD_EXPORT Gamma final : public Likelihood {
   torch::Tensor fisher_solve(const torch::Tensor& v) const override;
   /// Draws too small for z's dtype are its smallest positive number.
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
+  int64_t outputs_per_observation() const override { return 2; }
   bool hessian_is_fisher() const override { return true; }
   void check_targets(const torch::Tensor& y) const override;
   torch::Tensor align(const torch::Tensor& per_observation) const override;

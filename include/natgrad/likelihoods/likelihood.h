@@ -39,6 +39,25 @@ class NATGRAD_EXPORT Likelihood {
   /// with F_R w = v, so that v·w = vᵀF_R⁻v for any of them where F_R is singular. By default it
   /// throws: a family of your own has to say how.
   virtual torch::Tensor fisher_solve(const torch::Tensor& v) const;
+  /// How many of the outputs parameterise one observation.
+  virtual int64_t outputs_per_observation() const { return 1; }
+  /// How many independent observations z parameterises.
+  int64_t observations() const { return outputs_.numel() / outputs_per_observation(); }
+  /// The rank-one part of F_R along the natural gradient d = F_R⁻s in output space, for a score s
+  /// of each observation: Q = q qᵀ with s = c q,
+  ///
+  ///     q = s/√(sᵀF_R⁻s),  c = √(sᵀF_R⁻s),  0 ≼ Q ≼ F_R,  Q d = F_R d,
+  ///
+  /// the optimal change of z (Martens, "New perspectives", section 11). Where one output makes an
+  /// observation, Q = F_R whatever s is, and c = s/√F_R has its sign; elsewhere s = 0 gives q = 0.
+  /// c is bounded (`kLongestScore`), so that c q = s holds also where F_R has underflowed: there Q
+  /// is larger than F_R. `score`: shaped like z. With several outputs an observation each example has
+  /// to be one observation, or it throws `c10::Error`.
+  struct ScoreFactor {
+    torch::Tensor q;  ///< shaped like z
+    torch::Tensor c;  ///< one number an observation, in a shape that broadcasts against z
+  };
+  virtual ScoreFactor score_factor(const torch::Tensor& score) const;
   /// y ~ r(·|z), shaped as `log_prob` takes it, drawn from `generator`.
   virtual torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const = 0;
   /// Whether -∇²_z log r(y|z) = F_R for every y; then Fisher and Gauss-Newton matrix are one

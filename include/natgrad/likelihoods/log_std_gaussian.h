@@ -26,6 +26,7 @@ class NATGRAD_EXPORT LogStdGaussian final : public Likelihood {
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   void check_targets(const torch::Tensor& y) const override;
   torch::Tensor align(const torch::Tensor& per_observation) const override;
+  int64_t outputs_per_observation() const override { return 2; }
   bool hessian_is_fisher() const override { return false; }
 
  private:

@@ -28,6 +28,7 @@ class NATGRAD_EXPORT Multinomial final : public Likelihood {
   torch::Tensor fisher_solve(const torch::Tensor& v) const override;
   /// One class after the other: binomial, given those before. In z's dtype.
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
+  int64_t outputs_per_observation() const override { return outputs().size(dim_); }
   bool hessian_is_fisher() const override { return true; }
   void check_targets(const torch::Tensor& y) const override;
   int64_t example_dim() const override { return categorical_.example_dim(); }

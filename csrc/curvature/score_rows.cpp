@@ -1,0 +1,24 @@
+#include <natgrad/curvature/score_rows.h>
+#include <natgrad/graph/loss_graph.h>
+#include <torch/torch.h>
+
+#include "curvature/scored_examples.h"
+
+namespace natgrad {
+
+using torch::Tensor;
+
+LinearOperator score_rows(const LossGraph& graph) {
+  return matrix_of(std::make_shared<const ScoredExamples>(graph));
+}
+
+CurvatureAt ScoreRows::at(const LossGraph& graph) const {
+  const auto examples = std::make_shared<const ScoredExamples>(graph);
+  return {matrix_of(examples), [examples](const at::Generator&) { return examples->noise(); }};
+}
+
+std::shared_ptr<const Curvature> ScoreRows::clone() const {
+  return std::make_shared<ScoreRows>(*this);
+}
+
+}  // namespace natgrad

@@ -1,0 +1,83 @@
+#include "curvature/scored_examples.h"
+
+#include <fmt/format.h>
+#include <natgrad/graph/loss_graph.h>
+#include <torch/torch.h>
+#include "graph/loss_graph_state.h"
+
+namespace natgrad::detail {
+
+using torch::Tensor;
+
+std::string why_no_score_rows(const LossGraph& graph) {
+  const auto& terms = graph.terms();
+  if (terms.size() != 1) return fmt::format("the loss has {} terms", terms.size());
+  const auto& term = terms.front();
+  if (term.is_own() || !term.likelihood) return "the loss is one of your own";
+  const auto& likelihood = *term.likelihood;
+  const auto examples = likelihood.examples();
+  if (likelihood.example_dim() != 0 || likelihood.outputs().dim() == 0) {
+    return "the examples are not in dimension 0 of the outputs";
+  }
+  if (likelihood.observations() != examples) {
+    return fmt::format("{} examples hold {} observations", examples, likelihood.observations());
+  }
+  if (graph.negative_weights() > 0) return "some weights are negative";
+  return {};
+}
+
+/// What is pulled back, one row an example.
+struct ScoredExamples::Seed {
+  Tensor outputs;  // √s q, shaped like z
+  Tensor weights, lengths;
+};
+
+ScoredExamples::Seed ScoredExamples::seed_of(const LossGraph& graph) {
+  const auto reason = why_no_score_rows(graph);
+  TORCH_CHECK(reason.empty(),
+              "natgrad: ScoreRows() takes one row an example, the gradient of its "
+              "one observation, but ",
+              reason, ". Take natgrad::FisherOrGaussNewton().");
+  const torch::NoGradGuard no_grad;
+  const auto& term = graph.terms().front();
+  const auto& s = term.weights;
+  const auto gradient = term.gradient.detach();
+  const auto score = torch::where(s.ne(0).expand_as(gradient), -gradient / s, 0);
+  const auto [q, c] = term.likelihood->score_factor(score);
+  const auto root = s.sqrt();
+  return {root * q, s.expand_as(c).reshape(-1), (root * c).reshape(-1)};
+}
+
+ScoredExamples::ScoredExamples(const LossGraph& graph) : ScoredExamples(seed_of(graph), graph) {}
+
+ScoredExamples::ScoredExamples(Seed seed, const LossGraph& graph)
+    : weights_(std::move(seed.weights)),
+      lengths_(std::move(seed.lengths)),
+      rows_({output_edges(graph), {seed.outputs}}, graph) {}
+
+Tensor ScoredExamples::noise() const {
+  const torch::NoGradGuard no_grad;
+  const auto norms = rows_.squared_norms().to(torch::kDouble);
+  const auto weights = weights_.to(torch::kDouble);
+  const auto total = weights.sum();
+  return torch::where(total > 0, weights.dot(norms) / total, 0);
+}
+
+LinearOperator matrix_of(std::shared_ptr<const ScoredExamples> examples) {
+  const auto& rows = examples->rows();
+  Root root;
+  root.rows = rows.rows();
+  root.multiply = [examples](const Tensor& v) { return examples->rows().multiply(v); };
+  root.multiply_transposed = [examples](const Tensor& u) {
+    return examples->rows().multiply_transposed(u);
+  };
+  root.gram = [examples] { return examples->rows().gram(); };
+  const auto multiply = [examples](const Tensor& v) {
+    return examples->rows().multiply_transposed(examples->rows().multiply(v));
+  };
+  return LinearOperator("score rows", rows.parameters().size(), rows.parameters().options(),
+                        multiply)
+      .with_root(std::move(root));
+}
+
+}  // namespace natgrad::detail

@@ -1,0 +1,40 @@
+#pragma once
+
+#include "detail.h"
+
+#include <natgrad/linalg/linear_operator.h>
+
+#include <memory>
+
+#include "graph/captured_rows.h"
+
+namespace natgrad::detail {
+
+/// Why `score_rows` does not fit this loss; empty if it does.
+std::string why_no_score_rows(const LossGraph& graph);
+
+/// R and c of `score_rows`: RᵀR = Σ sᵢ JᵢᵀQᵢJᵢ and ∇h = -Rᵀc, penalties apart.
+class ScoredExamples {
+ public:
+  /// Throws as `score_rows` does.
+  explicit ScoredExamples(const LossGraph& graph);
+
+  const CapturedRows& rows() const { return rows_; }
+  /// cᵢ = √(sᵢ gᵢᵀF_R⁻gᵢ), [N]; signed where one output makes an observation.
+  const torch::Tensor& lengths() const { return lengths_; }
+  /// Σ sᵢ‖Rᵢ‖²/Σ sᵢ, which is tr(RRᵀ)/N for equal weights; 0-d, in double.
+  torch::Tensor noise() const;
+
+ private:
+  struct Seed;
+  explicit ScoredExamples(Seed seed, const LossGraph& graph);
+  static Seed seed_of(const LossGraph& graph);
+
+  torch::Tensor weights_, lengths_;
+  CapturedRows rows_;
+};
+
+/// RᵀR, which knows its root.
+LinearOperator matrix_of(std::shared_ptr<const ScoredExamples> examples);
+
+}  // namespace natgrad::detail

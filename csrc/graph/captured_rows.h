@@ -1,0 +1,62 @@
+#pragma once
+
+#include "detail.h"
+
+#include <natgrad/linalg/parameters.h>
+
+#include <optional>
+#include <vector>
+
+#include "graph/output_gradients.h"
+
+namespace natgrad::detail {
+
+/// R of [N, P]: row i is Jᵢᵀuᵢ, what u at the outputs of example i pulls back to, from one backward
+/// pass for all examples that captures the layers' inputs a and output gradients δ. With one row an
+/// example a linear layer needs no more than these,
+///
+///     R v = Σ δ·(W a + b) for v = (W, b),  Rᵀu = (Σ uᵢ δᵢ aᵢᵀ, Σ uᵢ δᵢ),  RRᵀ = (A Aᵀ + 1) ∘ (Δ
+///     Δᵀ)
+///
+/// (Goodfellow 2015), and no row is formed. Of other layers (convolutions, several rows an example,
+/// weights that are used several times) each example's gradient is formed from the same pass, N
+/// numbers for each number of theirs; of parameters that no layer covers by a pass for each
+/// example.
+///
+/// R v, Rᵀu and RRᵀ are matrix products, without autograd.
+class CapturedRows {
+ public:
+  /// Throws `c10::Error` as `per_example_gradients` does.
+  CapturedRows(const OutputGradients& u, const LossGraph& graph);
+
+  int64_t rows() const { return rows_; }
+  const ParameterLayout& parameters() const { return parameters_; }
+  /// R v, [N].
+  torch::Tensor multiply(const torch::Tensor& v) const;
+  /// Rᵀu, [P].
+  torch::Tensor multiply_transposed(const torch::Tensor& u) const;
+  /// RRᵀ, [N, N].
+  torch::Tensor gram() const;
+  /// ‖Rᵢ‖², [N].
+  torch::Tensor squared_norms() const;
+
+ private:
+  /// The rows of a linear layer's parameters, by their factors.
+  struct Factored {
+    std::optional<size_t> weight, bias;
+    torch::Tensor input, delta;  ///< [N, in] and [N, out]
+    bool is_input_by_output;
+  };
+  /// The rows of one parameter, [N, numel].
+  struct Explicit {
+    size_t parameter;
+    torch::Tensor rows;
+  };
+
+  ParameterLayout parameters_;
+  int64_t rows_;
+  std::vector<Factored> factored_;
+  std::vector<Explicit> explicit_;
+};
+
+}  // namespace natgrad::detail
