@@ -96,7 +96,7 @@ LinearOperator LinearOperator::with_root(Root root) const {
 
 Tensor LinearOperator::solve(const Tensor& b) const {
   TORCH_CHECK(solve_, "natgrad: ", name_,
-              " does not know its inverse; solve by products with it, as conjugate gradients do.");
+              " does not know its inverse; use a solver, which asks for products alone.");
   check_operand(b);
   return solve_(0, b.contiguous());
 }

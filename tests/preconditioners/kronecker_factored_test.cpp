@@ -23,7 +23,8 @@ struct Model {
   }
   /// The factors that `graph(seed)` gives to a preconditioner.
   KroneckerFactors factors(uint64_t seed) const {
-    return kronecker_factors(graph(seed), seeded(seed));
+    const auto read = graph(seed);
+    return kronecker_factors(read, read.generator(Purpose::Preconditioner));
   }
 };
 
@@ -190,7 +191,8 @@ TEST(KroneckerFactoredTest, AnotherModelStartsAnew) {
   kfac.observe(model.graph(1), kLambda);
   expect_error([&] { kfac.at(other, kLambda); }, "Use one for each model");
   kfac.observe(other, kLambda);
-  expect_weighted_sum(kfac.averages(), {kronecker_factors(other, seeded(6))}, {1});
+  expect_weighted_sum(kfac.averages(),
+                      {kronecker_factors(other, other.generator(Purpose::Preconditioner))}, {1});
 }
 
 TEST(KroneckerFactoredTest, OptionsOutOfRangeThrow) {
