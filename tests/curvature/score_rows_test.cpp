@@ -47,7 +47,7 @@ struct ClassLoss {
   Tensor weights, targets;
 };
 
-Tensor one_hot(const Tensor& y) { return F::one_hot(y, kOutputs).to(torch::kDouble); }
+Tensor indicators(const Tensor& y) { return F::one_hot(y, kOutputs).to(torch::kDouble); }
 
 std::vector<ClassLoss> class_losses() {
   const auto y = torch::tensor({0, 2, 5, 2});
@@ -57,30 +57,30 @@ std::vector<ClassLoss> class_losses() {
   const auto w = class_weights.index_select(0, y);
   const auto counted = torch::tensor({1., 0., 1., 1.}, torch::kDouble) / 3;
   return {
-      {"Indices", [=](const Tensor& z) { return F::cross_entropy(z, y); }, even, one_hot(y)},
+      {"Indices", [=](const Tensor& z) { return F::cross_entropy(z, y); }, even, indicators(y)},
       {"Probabilities", [=](const Tensor& z) { return F::cross_entropy(z, soft); }, even, soft},
       {"Smoothed",
        [=](const Tensor& z) {
          return F::cross_entropy(z, y, F::CrossEntropyFuncOptions().label_smoothing(0.3));
        },
-       even, 0.7 * one_hot(y) + 0.3 / kOutputs},
+       even, 0.7 * indicators(y) + 0.3 / kOutputs},
       {"ClassWeights",
        [=](const Tensor& z) {
          return F::cross_entropy(z, y, F::CrossEntropyFuncOptions().weight(class_weights));
        },
-       w / w.sum(), one_hot(y)},
+       w / w.sum(), indicators(y)},
       {"Ignored",
        [=](const Tensor& z) {
          auto some = y.clone();
          some[1] = -100;
          return F::cross_entropy(z, some);
        },
-       counted, one_hot(y)},
+       counted, indicators(y)},
       {"Sum",
        [=](const Tensor& z) {
          return F::cross_entropy(z, y, F::CrossEntropyFuncOptions().reduction(torch::kSum));
        },
-       torch::ones({kExamples}, torch::kDouble), one_hot(y)},
+       torch::ones({kExamples}, torch::kDouble), indicators(y)},
   };
 }
 

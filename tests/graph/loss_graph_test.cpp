@@ -254,7 +254,7 @@ TEST(LossGraphTest, NoDrawDependsOnWhoAskedFirst) {
   const auto problem = make_problem(loss_named("CrossEntropyMean"));
   const auto fresh = [&] { return LossGraph(problem.loss, problem.network.parameters); };
   const auto one = fresh(), other = fresh();
-  const auto sampled = [](const LossGraph& graph) { return MonteCarloFisher(2).at(graph); };
+  const auto sampled = [](const LossGraph& graph) { return MonteCarloFisher(2).at(graph).matrix; };
   const auto noise = [](const LossGraph& graph) {
     return gradient_noise(graph, graph.generator(Purpose::Noise));
   };
