@@ -3,8 +3,8 @@
 #include <torch/torch.h>
 #include "graph/backward.h"
 #include "graph/census.h"
-#include "graph/second_derivative.h"
 #include "graph/loss_graph_state.h"
+#include "graph/second_derivative.h"
 
 namespace natgrad {
 

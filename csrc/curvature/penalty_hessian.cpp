@@ -1,8 +1,8 @@
 #include <natgrad/curvature/penalty_hessian.h>
 #include <natgrad/graph/loss_graph.h>
 #include "graph/census.h"
-#include "graph/second_derivative.h"
 #include "graph/loss_graph_state.h"
+#include "graph/second_derivative.h"
 
 namespace natgrad {
 

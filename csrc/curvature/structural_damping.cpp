@@ -3,8 +3,8 @@
 #include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
 #include "graph/backward.h"
-#include "graph/hidden_state_nodes.h"
 #include "graph/census.h"
+#include "graph/hidden_state_nodes.h"
 #include "graph/loss_graph_state.h"
 
 #include <cmath>

@@ -2,10 +2,10 @@
 #include <torch/torch.h>
 #include "libtorch/hooks.h"
 
-#include "libtorch/engine.h"
-#include "libtorch/errors.h"
 #include <optional>
 #include <string_view>
+#include "libtorch/engine.h"
+#include "libtorch/errors.h"
 
 namespace natgrad::detail {
 
@@ -60,8 +60,8 @@ std::vector<Tensor> backward(const torch::autograd::edge_list& roots,
   std::optional<OwnRun> run;
   if (marks == Marks::Hold || is_retain_grad_kept_out()) run.emplace(roots, cotangents, marks);
   with_graph_errors([&] {
-    auto arrived = run_engine(run ? run->roots() : roots, cotangents, valid,
-                              pass == Pass::Differentiable);
+    auto arrived =
+        run_engine(run ? run->roots() : roots, cotangents, valid, pass == Pass::Differentiable);
     for (size_t i = 0, k = 0; i < inputs.size(); ++i) {
       if (inputs[i].is_valid()) gradients[i] = std::move(arrived[k++]);
     }

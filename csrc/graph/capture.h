@@ -32,8 +32,8 @@ Capture capture_below(const OutputGradients& u, const LossGraph& graph);
 /// `c10::Error` with the way out where they are not all alike there or do not cover all parameters.
 Capture capture_below_unread_loss(const LossGraph& graph);
 
-/// By parameter: whether one layer, with one row an example, is all that it takes part in: its inner
-/// products are then those of the factors.
+/// By parameter: whether one layer, with one row an example, is all that it takes part in: its
+/// inner products are then those of the factors.
 std::vector<bool> plain_parameters(const Capture& captured);
 
 }  // namespace natgrad::detail

@@ -58,8 +58,7 @@ CapturedRows::CapturedRows(const OutputGradients& u, const LossGraph& graph)
     const auto value = parameters_.tensors()[i].detach();
     if (!captured.covers[i]) {
       const auto columns = network_census(graph).columns();
-      explicit_.push_back(
-          {i, pull_back_examples(u, columns, rows_, {parameters_.tensors()[i]})});
+      explicit_.push_back({i, pull_back_examples(u, columns, rows_, {parameters_.tensors()[i]})});
     } else if (!plain[i] && takes_part(captured, i)) {
       explicit_.push_back({i, rows_of_layers(captured, i, value)});
     }

@@ -3,8 +3,8 @@
 #include <natgrad/linalg/parameters.h>
 #include <torch/torch.h>
 
-#include "libtorch/saved.h"
 #include "graph/unreadable.h"
+#include "libtorch/saved.h"
 namespace natgrad::detail {
 
 using torch::Tensor;

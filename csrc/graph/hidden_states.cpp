@@ -79,8 +79,7 @@ std::vector<HiddenState> detail::hidden_states(const LossGraph& graph) {
     for (Node* node : loss_census(graph).nodes) {
       auto* mark = dynamic_cast<HiddenStateNode*>(node);
       if (!mark) continue;
-      states.push_back(
-          {result_of(*mark), distance_hessian(*mark)});
+      states.push_back({result_of(*mark), distance_hessian(*mark)});
     }
   });
   std::stable_sort(states.begin(), states.end(), [](const auto& a, const auto& b) {

@@ -1,10 +1,10 @@
 #include "graph/parameter_uses.h"
 
+#include <torch/types.h>
 #include <unordered_set>
+#include "graph/backward.h"
 #include "graph/depth_first.h"
 #include "libtorch/nodes.h"
-#include <torch/types.h>
-#include "graph/backward.h"
 
 namespace natgrad::detail {
 

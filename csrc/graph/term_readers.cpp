@@ -17,10 +17,10 @@
 
 #include "graph/difference.h"
 #include "graph/node_kinds.h"
+#include "graph/unreadable.h"
 #include "libtorch/edges.h"
 #include "libtorch/nodes.h"
 #include "libtorch/saved.h"
-#include "graph/unreadable.h"
 
 namespace natgrad::detail {
 namespace {

@@ -174,9 +174,8 @@ LossParts find_parts(const Tensor& loss, const std::vector<Tensor>& parameters) 
       !edges.empty(),
       "natgrad: the loss does not depend on any parameter that requires a gradient. Was the "
       "optimizer given the parameters of this model, and is the forward pass free of detach()?");
-  std::stable_sort(edges.begin(), edges.end(), [](const Edge& a, const Edge& b) {
-    return is_lower(*b.function, *a.function);
-  });
+  std::stable_sort(edges.begin(), edges.end(),
+                   [](const Edge& a, const Edge& b) { return is_lower(*b.function, *a.function); });
   LossParts parts{std::move(edges), {}};
   for (const auto& edge : parts.edges) {
     const bool is_term = walk.upper.terms.contains(edge.function.get());

@@ -21,9 +21,7 @@ torch::TensorOptions options_at(const Edge& edge) {
   return edge.function->input_metadata(edge.input_nr).options();
 }
 
-torch::Tensor zeros_at(const Edge& edge) {
-  return torch::zeros(shape_at(edge), options_at(edge));
-}
+torch::Tensor zeros_at(const Edge& edge) { return torch::zeros(shape_at(edge), options_at(edge)); }
 
 Edge edge_of(const torch::Tensor& tensor) { return torch::autograd::impl::gradient_edge(tensor); }
 

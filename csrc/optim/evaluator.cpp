@@ -31,10 +31,7 @@ Terms terms_of(const Curvature& curvature) {
 Evaluator::Evaluator(ReplayedBatch& batch,
                      const std::vector<torch::optim::OptimizerParamGroup>& groups,
                      const NaturalGradientOptions& system, uint64_t stream, Use use)
-    : batch_(batch),
-      groups_(groups),
-      system_(system),
-      stream_(stream) {
+    : batch_(batch), groups_(groups), system_(system), stream_(stream) {
   const torch::AutoGradMode enable_grad(true);
   const bool takes_gradient = use != Use::Curvature;
   const auto terms = use == Use::Gradient ? Terms::WhenAsked : terms_of(system.curvature());
@@ -127,8 +124,7 @@ int64_t Evaluator::curvature_chunks() const {
 
 LinearOperator Evaluator::matrix() const {
   const auto chunks = curvature_chunks();
-  const auto C =
-      chunks == 1 ? matrix_of_first_chunk() : matrix_of_chunks(chunks);
+  const auto C = chunks == 1 ? matrix_of_first_chunk() : matrix_of_chunks(chunks);
   if (!weight_decay_.defined()) return C;
   // A shift leaves a matrix that knows its inverse, or its root, as easy to solve as it was.
   return weight_decay_.dim() == 0 ? C + weight_decay_.item<double>()

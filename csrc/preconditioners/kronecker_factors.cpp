@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/curvature/output_noise.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/preconditioners/kronecker_factors.h>
 #include <torch/torch.h>
 #include "graph/backward.h"
@@ -161,9 +161,10 @@ void report_unread_layers(const Layers& found) {
       Degradation::UnreadLayers,
       found.coverage == 1
           ? ""
-          : fmt::format("layers cover {:.3g} of the parameters, and Kronecker factors are a diagonal "
-                        "for the rest, at {}",
-                        found.coverage, fmt::join(found.unread, ", ")));
+          : fmt::format(
+                "layers cover {:.3g} of the parameters, and Kronecker factors are a diagonal "
+                "for the rest, at {}",
+                found.coverage, fmt::join(found.unread, ", ")));
 }
 
 }  // namespace

@@ -49,8 +49,9 @@ class ScaledIdentity final : public natgrad::Curvature {
   explicit ScaledIdentity(double c) : c_(c) {}
   natgrad::CurvatureAt at(const natgrad::LossGraph& graph) const override {
     const auto& parameters = graph.parameters();
-    return {graph, {"scaled identity", parameters.size(), parameters.options(),
-                    [c = c_](const Tensor& v) { return c * v; }}};
+    return {graph,
+            {"scaled identity", parameters.size(), parameters.options(),
+             [c = c_](const Tensor& v) { return c * v; }}};
   }
   bool needs_terms() const override { return false; }
   std::string describe() const override { return "ScaledIdentity(" + std::to_string(c_) + ")"; }

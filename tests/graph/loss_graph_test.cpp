@@ -1,9 +1,9 @@
-#include <natgrad/graph/loss_graph.h>
-#include <natgrad/graph/marks.h>
-#include "graph/linearization.h"
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/curvature/gradient_noise.h>
 #include <natgrad/curvature/monte_carlo_fisher.h>
+#include <natgrad/graph/loss_graph.h>
+#include <natgrad/graph/marks.h>
+#include "graph/linearization.h"
 #include "graph/loss_graph_state.h"
 
 #include "support/dense_oracles.h"

@@ -77,7 +77,8 @@ TEST(HooksContract, ATensorsHookIsFoundUntilItIsRemoved) {
     const auto handle = hooked.register_hook([](Tensor gradient) { return 2 * gradient; });
     EXPECT_ANY_THROW(check_hooks(Census({edge_of(s.sum())}))) << kHooks;
     hooked.remove_hook(handle);
-    EXPECT_NO_THROW(check_hooks(Census({edge_of(s.sum())}))) << "a removed hook counts as one." << kHooks;
+    EXPECT_NO_THROW(check_hooks(Census({edge_of(s.sum())})))
+        << "a removed hook counts as one." << kHooks;
   }
 }
 

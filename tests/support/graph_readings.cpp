@@ -1,6 +1,6 @@
 #include "support/graph_readings.h"
-#include <stdexcept>
 #include <natgrad/graph/loss_graph.h>
+#include <stdexcept>
 #include "graph/loss_graph_state.h"
 
 #include <torch/csrc/autograd/variable.h>

@@ -51,8 +51,8 @@ class NATGRAD_EXPORT Likelihood {
   /// the optimal change of z (Martens, "New perspectives", section 11). Where one output makes an
   /// observation, Q = F_R whatever s is, and c = s/√F_R has its sign; elsewhere s = 0 gives q = 0.
   /// c is bounded (`kLongestScore`), so that c q = s holds also where F_R has underflowed: there Q
-  /// is larger than F_R. `score`: shaped like z. With several outputs an observation each example has
-  /// to be one observation, or it throws `c10::Error`.
+  /// is larger than F_R. `score`: shaped like z. With several outputs an observation each example
+  /// has to be one observation, or it throws `c10::Error`.
   struct ScoreFactor {
     torch::Tensor q;  ///< shaped like z
     torch::Tensor c;  ///< one number an observation, in a shape that broadcasts against z
