@@ -44,8 +44,10 @@ ScoredExamples::Seed ScoredExamples::seed_of(const LossGraph& graph) {
   const auto gradient = term.gradient.detach();
   const auto score = torch::where(s.ne(0).expand_as(gradient), -gradient / s, 0);
   const auto [q, c] = term.likelihood->score_factor(score);
-  const auto root = s.sqrt();
-  return {root * q, s.expand_as(c).reshape(-1), (root * c).reshape(-1)};
+  // One observation, and one weight, an example.
+  const auto examples = score.size(0);
+  const auto weights = s.expand_as(score).reshape({examples, -1}).select(1, 0);
+  return {s.sqrt() * q, weights, weights.sqrt() * c.reshape({examples})};
 }
 
 ScoredExamples::ScoredExamples(const LossGraph& graph) : ScoredExamples(seed_of(graph), graph) {}

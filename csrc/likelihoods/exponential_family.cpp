@@ -45,10 +45,15 @@ Tensor semidefinite_factor(const Tensor& f) {
   return factor.masked_fill(finite.logical_not(), std::numeric_limits<double>::quiet_NaN());
 }
 
-/// F⁻ of symmetric matrices: eigenvalues that are rounding count as zero.
-Tensor pseudo_inverse(const Tensor& f) {
-  const auto inverse = torch::linalg_pinv(f.nan_to_num(), std::optional<double>(), std::nullopt,
-                                          /*hermitian=*/true);
+/// F⁻ of symmetric matrices: eigenvalues that are rounding count as zero, in units of F's diagonal,
+/// since statistics may be of different sizes (y and y²). S (S F S)⁺ S is a generalised inverse.
+Tensor generalised_inverse(const Tensor& f) {
+  const auto known = f.nan_to_num();
+  const auto diagonal = known.diagonal(0, -2, -1);
+  const auto scale = torch::where(diagonal > 0, diagonal.rsqrt(), 0);
+  const auto scales = scale.unsqueeze(-1) * scale.unsqueeze(-2);
+  const auto inverse = scales * torch::linalg_pinv(known * scales, std::optional<double>(),
+                                                   std::nullopt, /*hermitian=*/true);
   const auto finite = finite_rows(f).view({-1, 1, 1});
   return inverse.masked_fill(finite.logical_not(), std::numeric_limits<double>::quiet_NaN());
 }
@@ -227,7 +232,7 @@ Tensor ExponentialFamily::factor_multiply(const Tensor& r) const {
 
 Tensor ExponentialFamily::fisher_solve(const Tensor& v) const {
   if (v.numel() == 0) return torch::zeros_like(v);
-  const auto& inverse = inverse_.get(outputs(), [this] { return pseudo_inverse(hessian()); });
+  const auto& inverse = inverse_.get(outputs(), [this] { return generalised_inverse(hessian()); });
   return inverse.matmul(v.unsqueeze(-1)).squeeze(-1);
 }
 

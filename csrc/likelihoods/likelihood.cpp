@@ -3,6 +3,9 @@
 #include <natgrad/likelihoods/likelihood.h>
 #include <torch/torch.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "likelihoods/longest_score.h"
 
 namespace natgrad {
@@ -40,20 +43,25 @@ Tensor Likelihood::fisher_solve(const Tensor&) const {
                               "fisher_solve(v) with a w for which fisher_multiply(w) is v.");
 }
 
+int64_t Likelihood::observations() const {
+  return outputs_.numel() / std::max<int64_t>(outputs_per_observation(), 1);
+}
+
 Likelihood::ScoreFactor Likelihood::score_factor(const Tensor& score) const {
   const torch::NoGradGuard no_grad;
   if (outputs_per_observation() == 1) {
     const auto root = factor_multiply(torch::ones_like(score)).abs();
-    const auto q = torch::maximum(root, score.abs() / kLongestScore);
+    const auto is_known = root > std::sqrt(smallest_normal(score));  // F_R has not underflowed
+    const auto q = torch::where(is_known, root, score.abs() / longest_score(score));
     return {q, torch::where(q > 0, score / q, 0)};
   }
   TORCH_CHECK(observations() == examples(), "natgrad: the score factor of ", describe(),
               " is known where each example is one observation, but ", examples(),
               " examples hold ", observations(), ".");
-  std::vector<int64_t> shape(score.dim(), 1);
+  std::vector<int64_t> shape(static_cast<size_t>(score.dim()), 1);
   shape[0] = examples();
   const auto square = (score * fisher_solve(score)).reshape({examples(), -1}).sum(1);
-  const auto c = square.clamp_min(0).sqrt().clamp_max(kLongestScore).view(shape);
+  const auto c = square.clamp_min(0).sqrt().clamp_max(longest_score(score)).view(shape);
   return {torch::where(c > 0, score / c, 0), c};
 }
 

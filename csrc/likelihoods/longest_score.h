@@ -2,10 +2,22 @@
 
 #include "detail.h"
 
+#include <torch/types.h>
+
+#include <cmath>
+#include <limits>
+
 namespace natgrad::detail {
 
-/// The largest c = √(sᵀF_R⁻s) of a score factor: odds of e⁻³⁰ of what was observed. c q = s then
-/// holds in float32 too.
-inline constexpr double kLongestScore = 3.269e6;  // e^15
+inline double smallest_normal(const torch::Tensor& t) {
+  return t.scalar_type() == torch::kDouble ? std::numeric_limits<double>::min()
+                                           : std::numeric_limits<float>::min();
+}
+
+/// The largest c = √(sᵀF_R⁻s) of a score factor that leaves s/c a normal number, with room for what
+/// it is multiplied by: 1e15 in float32, 1e123 in double.
+inline double longest_score(const torch::Tensor& score) {
+  return std::pow(smallest_normal(score), -0.4);
+}
 
 }  // namespace natgrad::detail

@@ -198,6 +198,9 @@ std::vector<ScalarFamily> scalar_families() {
       {"Poisson", [=](const Tensor& z) { return nll(Poisson(z), counts); }},
       {"Gaussian", [=](const Tensor& z) { return nll(Gaussian(z, 0.3), real); }},
       {"MeanSquare", [=](const Tensor& z) { return F::mse_loss(z, real); }},
+      {"MeanSquareFarOff", [=](const Tensor& z) { return F::mse_loss(z, 1e9 * real); }},
+      {"PoissonFarOff", [=](const Tensor& z) { return nll(Poisson(z - 10), 1e5 * counts); }},
+      {"BernoulliFarOff", [=](const Tensor& z) { return nll(Bernoulli(z - 40), bits); }},
       {"Huber", [=](const Tensor& z) { return nll(Huber(z, 1.5), real); }},
       {"Laplace", [=](const Tensor& z) { return nll(Laplace(z, 0.7), real); }},
       {"StudentT", [=](const Tensor& z) { return nll(StudentT(z, 3, 0.5), real); }},
@@ -235,22 +238,29 @@ struct VectorFamily {
   std::string name;
   std::shared_ptr<const Likelihood> likelihood;
   Tensor y;
+  std::function<Tensor(const Tensor& z)> loss;
 };
+
+template <class Family, class... Arguments>
+VectorFamily vector_family(const std::string& name, const Tensor& z, const Tensor& y,
+                           Arguments... arguments) {
+  return {name, std::make_shared<const Family>(z, arguments...), y,
+          [=](const Tensor& outputs) { return nll(Family(outputs, arguments...), y); }};
+}
 
 std::vector<VectorFamily> vector_families() {
   const auto z = randn({kExamples, kOutputs}, 94), pair = z.narrow(1, 0, 2);
   const auto signs = torch::cat({pair.narrow(1, 0, 1), -pair.narrow(1, 1, 1).exp()}, 1);
   const auto real = randn({kExamples, 1}, 96);
   const auto covariance = random_spd(3, 10, 97);
+  const auto shape_and_rate = torch::cat({pair.narrow(1, 0, 1).exp(), signs.narrow(1, 1, 1)}, 1);
   return {
-      {"Categorical", std::make_shared<Categorical>(z), torch::tensor({0, 2, 5, 2})},
-      {"LogStdGaussian", std::make_shared<LogStdGaussian>(pair), real},
-      {"NaturalGaussian", std::make_shared<NaturalGaussian>(signs), real},
-      {"Gamma",
-       std::make_shared<Gamma>(torch::cat({pair.narrow(1, 0, 1).exp(), signs.narrow(1, 1, 1)}, 1)),
-       real.abs() + 0.1},
-      {"FullGaussian", std::make_shared<FullGaussian>(z.narrow(1, 0, 3), covariance),
-       randn({kExamples, 3}, 98)},
+      vector_family<Categorical>("Categorical", z, torch::tensor({0, 2, 5, 2})),
+      vector_family<LogStdGaussian>("LogStdGaussian", pair, real),
+      vector_family<NaturalGaussian>("NaturalGaussian", signs, real),
+      vector_family<Gamma>("Gamma", shape_and_rate, real.abs() + 0.1),
+      vector_family<FullGaussian>("FullGaussian", z.narrow(1, 0, 3), randn({kExamples, 3}, 98),
+                                  covariance),
   };
 }
 
@@ -279,6 +289,40 @@ TEST_P(ScoreFactorOfSeveralOutputs, KeepsTheNaturalGradientOfEachExample) {
 INSTANTIATE_TEST_SUITE_P(Families, ScoreFactorOfSeveralOutputs,
                          ::testing::ValuesIn(vector_families()),
                          [](const auto& info) { return info.param.name; });
+
+// As losses of a network whose outputs they are: the leaf's rows are √s q.
+TEST_P(ScoreFactorOfSeveralOutputs, AreTheRowsOfALoss) {
+  const auto leaf = GetParam().likelihood->outputs().clone().requires_grad_();
+  const auto z = leaf * 1;
+  const auto loss = GetParam().loss(z);
+  const detail::ScoredExamples examples(LossGraph(loss, {leaf}));
+  EXPECT_LT(relative_error(-examples.rows().multiply_transposed(examples.lengths()),
+                           gradient_of(loss, {leaf})),
+            kRounding);
+  const auto& likelihood = *GetParam().likelihood;
+  const auto [q, c] = likelihood.score_factor(likelihood.score(GetParam().y));
+  const auto u = randn({kExamples}, 99);
+  const auto expected = (u.unsqueeze(1) * q / std::sqrt(1.0 * kExamples)).reshape(-1);
+  EXPECT_LT(relative_error(examples.rows().multiply_transposed(u), expected), kRounding);
+}
+
+// A target so small that its square is none; margins at which probabilities are no normal numbers.
+TEST(ScoreRowsTest, TinyProbabilitiesAndTargetsKeepTheirExample) {
+  const auto z = torch::tensor({{0.f, -110.f, -1.f}});
+  const auto y = torch::tensor({{0.5f, 1e-30f, 0.5f}});
+  const Categorical likelihood(z);
+  const auto score = y - z.softmax(1);
+  const auto [q, c] = likelihood.score_factor(score);
+  EXPECT_TRUE(all_finite(c) && all_finite(q));
+  EXPECT_LT(relative_error(c * q, score), kRoundingFloat);
+  for (const float margin : {40.f, 50.f, 60.f, 80.f}) {
+    const Categorical sure(torch::tensor({{margin, 0.f}}));
+    const auto s = sure.score(torch::tensor({0}));
+    const auto factor = sure.score_factor(s);
+    // Of two classes (sᵀF_R⁻s) is the odds of the other one, e^-margin.
+    EXPECT_NEAR(2 * std::log(factor.c.item<double>()), -margin, 1e-4 * margin);
+  }
+}
 
 // Right and wrong by margins where probabilities, and the lengths c, leave the range of the dtype.
 TEST(ScoreRowsTest, SaturatedLogitsKeepTheGradientToTheLastDigits) {

@@ -339,5 +339,19 @@ TEST(ExponentialFamilyTest, TargetsOutsideTheSupportAreNamed) {
   expect_error([&] { one.score(y); }, "bool of y's shape");
 }
 
+// T = (y, y²) at μ = 30: F_R's eigenvalues differ by 1e6, and in float32 the smaller one is no
+// rounding. sᵀF_R⁻s of y = μ + 3σ is 9 + 64/2 = 41.
+TEST(ExponentialFamilyTest, StatisticsOfDifferentSizesKeepTheirDirectionsInFloat32) {
+  constexpr double kCondition = 1e-2;  // float32's rounding times the condition of F_R in its units
+  for (const double mu : {0., 30., 100.}) {
+    const auto z = torch::tensor({{mu, -0.5}}).to(torch::kFloat);
+    const ExponentialFamily family(z, gaussian());
+    const double y = mu + 3;
+    const auto score = torch::tensor({{y - mu, y * y - mu * mu - 1}}).to(torch::kFloat);
+    EXPECT_NEAR((score * family.fisher_solve(score)).sum().item<double>(), 41, 41 * kCondition)
+        << mu;
+  }
+}
+
 }  // namespace
 }  // namespace natgrad::testing::exponential_family_test

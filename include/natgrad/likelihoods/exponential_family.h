@@ -102,8 +102,8 @@ class NATGRAD_EXPORT ExponentialFamily final : public Likelihood {
   /// Throws if no sampler was given.
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   bool hessian_is_fisher() const override { return true; }
+  int64_t outputs_per_observation() const override { return outputs().size(1); }
   /// Also throws if T(y) is not [N, K], finite and in the precision of z or a higher one.
-  int64_t outputs_per_observation() const override { return outputs().numel() / examples(); }
   void check_targets(const torch::Tensor& y) const override;
   torch::Tensor align(const torch::Tensor& per_observation) const override;
 

@@ -26,7 +26,7 @@ class NATGRAD_EXPORT FullGaussian final : public Likelihood {
   torch::Tensor fisher_solve(const torch::Tensor& v) const override;
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   bool hessian_is_fisher() const override { return true; }
-  int64_t outputs_per_observation() const override { return outputs().numel() / examples(); }
+  int64_t outputs_per_observation() const override { return outputs().size(1); }
   void check_targets(const torch::Tensor& y) const override;
   torch::Tensor align(const torch::Tensor& per_observation) const override;
 

@@ -3,6 +3,7 @@
 #include <natgrad/export.h>
 #include <natgrad/likelihoods/likelihood.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -45,7 +46,9 @@ class NATGRAD_EXPORT IndependentProduct final : public Likelihood {
   torch::Tensor fisher_solve(const torch::Tensor& v) const override;
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   bool hessian_is_fisher() const override;
-  int64_t outputs_per_observation() const override { return outputs().numel() / examples(); }
+  int64_t outputs_per_observation() const override {
+    return outputs().numel() / std::max<int64_t>(examples(), 1);
+  }
   void check_targets(const torch::Tensor& y) const override;
   torch::Tensor align(const torch::Tensor& per_observation) const override;
 

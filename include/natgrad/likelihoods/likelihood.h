@@ -42,7 +42,7 @@ class NATGRAD_EXPORT Likelihood {
   /// How many of the outputs parameterise one observation.
   virtual int64_t outputs_per_observation() const { return 1; }
   /// How many independent observations z parameterises.
-  int64_t observations() const { return outputs_.numel() / outputs_per_observation(); }
+  int64_t observations() const;
   /// The rank-one part of F_R along the natural gradient d = F_R⁻s in output space, for a score s
   /// of each observation: Q = q qᵀ with s = c q,
   ///
@@ -50,7 +50,7 @@ class NATGRAD_EXPORT Likelihood {
   ///
   /// the optimal change of z (Martens, "New perspectives", section 11). Where one output makes an
   /// observation, Q = F_R whatever s is, and c = s/√F_R has its sign; elsewhere s = 0 gives q = 0.
-  /// c is bounded (`kLongestScore`), so that c q = s holds also where F_R has underflowed: there Q
+  /// c is bounded (by 1e15 in float32), so that c q = s holds where F_R has underflowed: there Q
   /// is larger than F_R. `score`: shaped like z. With several outputs an observation each example
   /// has to be one observation, or it throws `c10::Error`.
   struct ScoreFactor {
