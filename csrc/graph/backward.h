@@ -1,7 +1,7 @@
 #pragma once
 
 #include "detail.h"
-#include "graph/own_run.h"
+#include "libtorch/own_run.h"
 
 #include <torch/csrc/autograd/edge.h>
 #include <torch/types.h>

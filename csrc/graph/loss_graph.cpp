@@ -80,8 +80,8 @@ const SecondDerivative& penalty_hessian_of(const LossGraph& graph) {
 LossGraph::LossGraph(const Tensor& loss, std::vector<Tensor> parameters, RandomStreams streams,
                      Terms terms)
     : state_(std::make_shared<LossGraphState>(loss, std::move(parameters), streams)) {
-  check_hooks(state_->below_loss);
-  keep_retain_grad_out(state_->below_loss);
+  check_hooks(state_->below_loss.nodes);
+  keep_retain_grad_out(state_->below_loss.nodes);
   if (terms == Terms::Required) reading_of(*this);
 }
 

@@ -4,8 +4,8 @@
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
 #include "graph/mark_nodes.h"
-#include "graph/own_run.h"
 #include "graph/unreadable.h"
+#include "libtorch/own_run.h"
 
 namespace natgrad {
 namespace detail {

@@ -7,7 +7,7 @@
 #include <atomic>
 #include <memory>
 
-#include "graph/own_run.h"
+#include "libtorch/own_run.h"
 
 namespace natgrad::detail {
 namespace {
@@ -37,8 +37,8 @@ bool has_hooks(Node& node) {
 
 }  // namespace
 
-void check_hooks(const Census& loss) {
-  for (Node* node : loss.nodes) {
+void check_hooks(const std::vector<Node*>& nodes) {
+  for (Node* node : nodes) {
     TORCH_CHECK(
         !has_hooks(*node), "natgrad: ", is_leaf(*node) ? "a parameter" : node->name(),
         " carries a gradient hook, which would run inside every curvature product and change it. "
@@ -68,8 +68,8 @@ bool is_kept_out(const torch::autograd::FunctionPreHook& hook) {
 
 }  // namespace
 
-void keep_retain_grad_out(const Census& loss) {
-  for (Node* node : loss.nodes) {
+void keep_retain_grad_out(const std::vector<Node*>& nodes) {
+  for (Node* node : nodes) {
     for (auto& [output, hook] : node->retains_grad_hooks()) {
       if (is_kept_out(*hook)) continue;
       retain_grad_is_kept_out = true;

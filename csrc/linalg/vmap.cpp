@@ -1,7 +1,7 @@
 #include "linalg/vmap.h"
 
 #include <torch/torch.h>
-#include "linalg/out_of_memory.h"
+#include "libtorch/out_of_memory.h"
 
 #include "libtorch/degradations.h"
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// torch::Tensor without the rest of LibTorch: <torch/types.h> takes 15 seconds to compile, this 5.
+// torch::Tensor without the rest of LibTorch: <torch/types.h> takes 15 seconds to compile, this 2.
 #include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
 

@@ -2,7 +2,6 @@
 // matrix. Ends with 1 if the loss has not fallen, or the matrix is not what it must be.
 
 #include <natgrad/curvatures.h>
-#include <natgrad/graph/loss_graph.h>
 #include <natgrad/natgrad.h>
 #include <natgrad/operators.h>
 #include <torch/torch.h>

@@ -24,21 +24,21 @@ struct Hooks : ::testing::Test {
   Tensor loss() const { return z.tanh().square().sum(); }
 };
 
-TEST_F(Hooks, NoneIsFine) { EXPECT_NO_THROW(check_hooks(below(loss()))); }
+TEST_F(Hooks, NoneIsFine) { EXPECT_NO_THROW(check_hooks(below(loss()).nodes)); }
 
 TEST_F(Hooks, OneOnAParameterIsNamedSo) {
   w.register_hook([](Tensor gradient) { return 2 * gradient; });
-  expect_error([&] { check_hooks(below(loss())); }, "a parameter carries a gradient hook");
+  expect_error([&] { check_hooks(below(loss()).nodes); }, "a parameter carries a gradient hook");
 }
 
 TEST_F(Hooks, OneOnATensorNamesItsNode) {
   z.register_hook([](Tensor gradient) { return 2 * gradient; });
-  expect_error([&] { check_hooks(below(loss())); }, "MmBackward0 carries a gradient hook");
+  expect_error([&] { check_hooks(below(loss()).nodes); }, "MmBackward0 carries a gradient hook");
 }
 
 TEST_F(Hooks, OneThatWasRemovedIsFine) {
   w.remove_hook(w.register_hook([](Tensor gradient) { return 2 * gradient; }));
-  EXPECT_NO_THROW(check_hooks(below(loss())));
+  EXPECT_NO_THROW(check_hooks(below(loss()).nodes));
 }
 
 /// ∂loss/∂z.

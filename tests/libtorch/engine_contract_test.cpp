@@ -3,11 +3,13 @@
 #include <string>
 
 #include "graph/backward.h"
+#include "graph/census.h"
 #include "libtorch/contract.h"
 #include "libtorch/engine.h"
 #include "libtorch/errors.h"
 #include "libtorch/functorch.h"
 #include "libtorch/hooks.h"
+#include "libtorch/out_of_memory.h"
 
 namespace natgrad::testing::engine_contract_test {
 namespace {
@@ -75,9 +77,9 @@ TEST(HooksContract, ATensorsHookIsFoundUntilItIsRemoved) {
     const auto x = variable({4}, 51), s = x.exp();
     const auto& hooked = on_leaf ? x : s;
     const auto handle = hooked.register_hook([](Tensor gradient) { return 2 * gradient; });
-    EXPECT_ANY_THROW(check_hooks(Census({edge_of(s.sum())}))) << kHooks;
+    EXPECT_ANY_THROW(check_hooks(Census({edge_of(s.sum())}).nodes)) << kHooks;
     hooked.remove_hook(handle);
-    EXPECT_NO_THROW(check_hooks(Census({edge_of(s.sum())})))
+    EXPECT_NO_THROW(check_hooks(Census({edge_of(s.sum())}).nodes))
         << "a removed hook counts as one." << kHooks;
   }
 }
@@ -86,7 +88,7 @@ TEST(HooksContract, RetainGradCanBeKeptOut) {
   const auto x = variable({4}, 52), s = x.exp();
   s.retain_grad();
   const auto loss = s.sum();
-  keep_retain_grad_out(Census({edge_of(loss)}));
+  keep_retain_grad_out(Census({edge_of(loss)}).nodes);
   backward({edge_of(loss)}, {torch::ones({}, torch::kDouble)}, {edge_of(x)});
   EXPECT_FALSE(s.grad().defined()) << kHooks;
   loss.backward();
@@ -129,6 +131,16 @@ TEST(ErrorsContract, AMissingSecondDerivativeIsTold) {
   const auto gradient = torch::autograd::grad({loss}, {x}, {}, true, true)[0];
   EXPECT_EQ(error_of([&] { gradient.square().sum().backward(); }), GraphError::NotDifferentiable)
       << mend("errors.cpp");
+}
+
+// More than a process can address.
+TEST(ErrorsContract, MemoryThatHasRunOutIsTold) {
+  try {
+    torch::empty({int64_t{1} << 50}, torch::kDouble);
+    ADD_FAILURE() << "eight petabytes were allocated";
+  } catch (const c10::Error& error) {
+    EXPECT_TRUE(is_out_of_memory(error)) << mend("out_of_memory.h");
+  }
 }
 
 TEST(ErrorsContract, OtherErrorsAreNone) {

@@ -26,7 +26,7 @@ NATGRAD_EXPORT torch::Tensor propagated_gauss_newton_diagonal(const LossGraph& g
                                                               int64_t probes,
                                                               at::Generator generator);
 
-/// diag F̄ = Σ sᵢ gᵢ², exactly. Costs what `squared_example_gradients` does, two backward passes
+/// diag F̄ = Σ sᵢ gᵢ², exactly. Costs two backward passes
 /// and a matrix product a linear layer; centred, or for a loss that cannot be read, the gradients
 /// of all examples.
 NATGRAD_EXPORT torch::Tensor empirical_fisher_diagonal(

@@ -17,7 +17,8 @@ namespace natgrad {
 /// the empirical Fisher matrix, whose rows are not scaled, it keeps the natural gradient of every
 /// single example: Q d = F_R d for d = F_R⁻g.
 ///
-/// One backward pass gives R (see captured_rows.h), and products, RRᵀ and the noise tr(RRᵀ)/N are
+/// One backward pass gives R, from the layers' inputs and output gradients (Goodfellow 2015), and
+/// products, RRᵀ and the noise tr(RRᵀ)/N are
 /// matrix products without autograd.
 ///
 /// Throws `c10::Error`, naming what does not fit: examples of several observations each (the pixels

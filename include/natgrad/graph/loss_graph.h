@@ -49,8 +49,8 @@ struct NATGRAD_EXPORT LossTerm {
 ///     auto Gv = graph.multiply_jacobian_transposed(graph.multiply_loss_hessian(jv));
 ///
 /// Built by one pass from the loss to its terms; ∇h costs one backward pass when it is first asked
-/// for. `backward()` must not have freed the graph; `.grad` is not touched, and the graph stays as
-/// it is: the user's own `backward()` may run at any time. A copy shares the graph.
+/// for. `backward()` must not have freed the graph; `.grad` is not touched, and the user's own
+/// `backward()` may run at any time, with what it retains. A copy shares the graph.
 ///
 /// Throws `c10::Error` if the loss is not a real scalar with a graph; and, now or when its terms
 /// are first asked for, if parts of it are no term that natgrad can read (naming the node and the

@@ -13,7 +13,7 @@ class LossGraph;
 /// for a mean), with the parameters as in `graph.parameters()`. Penalties belong to no example:
 /// Σᵢ γᵢ = ∇h less their gradient. Examples lie in dimension 0 of every output.
 ///
-/// For parameters of linear and convolutional layers (see layers.h) γᵢ = Σ δ aᵀ over the example's
+/// For parameters of linear and convolutional layers γᵢ = Σ δ aᵀ over the example's
 /// rows, with the activations a and output gradients δ of the whole batch (Goodfellow 2015,
 /// "Efficient per-example gradient computations"). That costs two backward passes: the second
 /// scales each example's share by a number of its own, and so tells whose each row is. All other

@@ -14,7 +14,8 @@ namespace natgrad {
 /// How an operator multiplies a block of K columns.
 enum class Columns {
   OneByOne,  ///< a call of its function for each
-  Vmapped,   ///< one call for up to 64 of them, through `vmap`; one by one where that fails
+  Vmapped,   ///< one call for up to 64 of them, through LibTorch's functorch; one by one where
+             ///< that fails
   Together   ///< its function takes a block itself
 };
 

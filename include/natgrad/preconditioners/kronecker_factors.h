@@ -43,7 +43,7 @@ struct NATGRAD_EXPORT KroneckerOptions {
 
 /// The Fisher matrix of the model's own distribution in Kronecker-factored form (Martens & Grosse
 /// 2015, section 3; Grosse & Martens 2016, section 3), with activations a and δ = ∂/∂s at the
-/// output of each linear and convolutional layer that the graph holds (`find_layers`):
+/// output of each linear and convolutional layer that the graph holds:
 ///
 ///     F_W ≈ A ⊗ G,  A = mean of a aᵀ,  G = sum of δ δᵀ,
 ///

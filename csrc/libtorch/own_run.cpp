@@ -1,4 +1,4 @@
-#include "graph/own_run.h"
+#include "libtorch/own_run.h"
 
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/graph_task.h>
