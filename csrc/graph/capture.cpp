@@ -3,7 +3,10 @@
 #include "graph/loss_graph_state.h"
 
 #include <torch/torch.h>
+
+#include <algorithm>
 #include "graph/backward.h"
+#include "graph/example_rows.h"
 #include "graph/walk.h"
 
 namespace natgrad::detail {
@@ -116,6 +119,26 @@ Capture capture_below_unread_loss(const LossGraph& graph) {
                            "examples in dimension 0"));
   }
   return captured;
+}
+
+bool takes_part(const Capture& captured, size_t parameter) {
+  return std::any_of(captured.layers.begin(), captured.layers.end(), [&](const Layer& layer) {
+    return layer.weight == parameter || layer.bias == parameter;
+  });
+}
+
+Tensor rows_of_layers(const Capture& captured, const std::vector<Tensor>& deltas, size_t parameter,
+                      const Tensor& value) {
+  const auto rows =
+      torch::zeros({captured.examples, value.numel()}, value.options().requires_grad(false));
+  for (size_t k = 0; k < captured.layers.size(); ++k) {
+    const auto& layer = captured.layers[k];
+    const auto order = captured.orders[k];
+    const auto delta = deltas[k].to(rows.dtype());
+    if (layer.weight == parameter) add_weight_rows(rows, layer, delta, order, value.sizes());
+    if (layer.bias == parameter) add_bias_rows(rows, layer, delta, order, value.sizes());
+  }
+  return rows;
 }
 
 std::vector<bool> plain_parameters(const Capture& captured) {

@@ -32,6 +32,13 @@ Capture capture_below(const OutputGradients& u, const LossGraph& graph);
 /// `c10::Error` with the way out where they are not all alike there or do not cover all parameters.
 Capture capture_below_unread_loss(const LossGraph& graph);
 
+/// Whether any of the layers has the parameter.
+bool takes_part(const Capture& captured, size_t parameter);
+
+/// The layers' share in the rows of a parameter that they cover, [N, numel], given δ by layer.
+torch::Tensor rows_of_layers(const Capture& captured, const std::vector<torch::Tensor>& deltas,
+                             size_t parameter, const torch::Tensor& value);
+
 /// By parameter: whether one layer, with one row an example, is all that it takes part in: its
 /// inner products are then those of the factors.
 std::vector<bool> plain_parameters(const Capture& captured);

@@ -2,40 +2,14 @@
 
 #include <torch/torch.h>
 
-#include <algorithm>
-
 #include "graph/capture.h"
 #include "graph/coupled_examples.h"
-#include "graph/example_rows.h"
 #include "graph/loss_graph_state.h"
 #include "graph/pull_back_examples.h"
 
 namespace natgrad::detail {
 
 using torch::Tensor;
-
-namespace {
-
-/// The layers' share in the rows of a parameter that they cover, [N, numel].
-Tensor rows_of_layers(const Capture& captured, size_t parameter, const Tensor& value) {
-  const auto rows = torch::zeros({captured.examples, value.numel()}, value.options());
-  for (size_t k = 0; k < captured.layers.size(); ++k) {
-    const auto& layer = captured.layers[k];
-    const auto delta = captured.deltas[k].to(rows.dtype());
-    const auto order = captured.orders[k];
-    if (layer.weight == parameter) add_weight_rows(rows, layer, delta, order, value.sizes());
-    if (layer.bias == parameter) add_bias_rows(rows, layer, delta, order, value.sizes());
-  }
-  return rows;
-}
-
-bool takes_part(const Capture& captured, size_t parameter) {
-  return std::any_of(captured.layers.begin(), captured.layers.end(), [&](const Layer& layer) {
-    return layer.weight == parameter || layer.bias == parameter;
-  });
-}
-
-}  // namespace
 
 CapturedRows::CapturedRows(const OutputGradients& u, const LossGraph& graph)
     : parameters_(graph.parameters()), rows_(graph.examples()) {
@@ -60,7 +34,7 @@ CapturedRows::CapturedRows(const OutputGradients& u, const LossGraph& graph)
       const auto columns = network_census(graph).columns();
       explicit_.push_back({i, pull_back_examples(u, columns, rows_, {parameters_.tensors()[i]})});
     } else if (!plain[i] && takes_part(captured, i)) {
-      explicit_.push_back({i, rows_of_layers(captured, i, value)});
+      explicit_.push_back({i, rows_of_layers(captured, captured.deltas, i, value)});
     }
   }
 }

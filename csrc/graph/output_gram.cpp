@@ -8,7 +8,6 @@
 #include <algorithm>
 
 #include "graph/capture.h"
-#include "graph/example_rows.h"
 #include "graph/pull_back_examples.h"
 #include "graph/pull_back_many.h"
 
@@ -136,18 +135,13 @@ void add_rows(const Tensor& K, const Tensor& rows) {
 
 /// The rows' part in a parameter that layers cover, [D·N, numel].
 Tensor rows_of(const Capture& captured, size_t parameter, const Tensor& value, int64_t directions) {
-  const auto rows = torch::zeros({directions, captured.examples, value.numel()},
-                                 value.options().requires_grad(false));
-  for (size_t k = 0; k < captured.layers.size(); ++k) {
-    const auto& layer = captured.layers[k];
-    for (int64_t d = 0; d < directions; ++d) {
-      const auto delta = captured.deltas[k][d];
-      const auto order = captured.orders[k];
-      if (layer.weight == parameter) add_weight_rows(rows[d], layer, delta, order, value.sizes());
-      if (layer.bias == parameter) add_bias_rows(rows[d], layer, delta, order, value.sizes());
-    }
+  std::vector<Tensor> rows;
+  for (int64_t d = 0; d < directions; ++d) {
+    std::vector<Tensor> deltas;
+    for (const auto& delta : captured.deltas) deltas.push_back(delta[d]);
+    rows.push_back(rows_of_layers(captured, deltas, parameter, value));
   }
-  return rows.flatten(0, 1);
+  return torch::cat(rows);
 }
 
 /// The same for parameters that no layer covers: a pass for each row.
@@ -176,12 +170,9 @@ Tensor output_gram(const LossGraph& graph, const std::vector<Tensor>& u) {
   std::vector<Tensor> uncovered;
   for (size_t i = 0; i < plain.size(); ++i) {
     const auto& value = parameters.tensors()[i];
-    const bool is_used =
-        std::any_of(captured.layers.begin(), captured.layers.end(),
-                    [i](const Layer& layer) { return layer.weight == i || layer.bias == i; });
     if (!captured.covers[i]) {
       uncovered.push_back(value);
-    } else if (is_used && !plain[i]) {
+    } else if (takes_part(captured, i) && !plain[i]) {
       add_rows(K, rows_of(captured, i, value, directions.count));
     }
   }

@@ -68,11 +68,8 @@ std::vector<bool> add_captured(const Capture& captured, const Tensor& weights,
                                const std::vector<Tensor>& places) {
   std::vector<bool> done(places.size());
   for (size_t i = 0; i < places.size(); ++i) {
-    const bool is_used =
-        std::any_of(captured.layers.begin(), captured.layers.end(),
-                    [i](const Layer& layer) { return layer.weight == i || layer.bias == i; });
     const bool is_single = has_one_layer(captured, i, true) != has_one_layer(captured, i, false);
-    done[i] = captured.covers[i] && (!is_used || is_single);
+    done[i] = captured.covers[i] && (!takes_part(captured, i) || is_single);
   }
   for (size_t k = 0; k < captured.layers.size(); ++k) {
     auto layer = captured.layers[k];
