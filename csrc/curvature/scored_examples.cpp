@@ -3,7 +3,11 @@
 #include <fmt/format.h>
 #include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
+
+#include <limits>
+
 #include "graph/loss_graph_state.h"
+#include "libtorch/plain_arithmetic.h"
 
 namespace natgrad::detail {
 
@@ -38,7 +42,7 @@ ScoredExamples::Seed ScoredExamples::seed_of(const LossGraph& graph) {
               "natgrad: ScoreRows() takes one row an example, the gradient of its "
               "one observation, but ",
               reason, ". Take natgrad::FisherOrGaussNewton().");
-  const torch::NoGradGuard no_grad;
+  const PlainArithmetic plain;
   const auto& term = graph.terms().front();
   const auto& s = term.weights;
   const auto gradient = term.gradient.detach();
@@ -58,11 +62,11 @@ ScoredExamples::ScoredExamples(Seed seed, const LossGraph& graph)
       rows_({output_edges(graph), {seed.outputs}}, graph) {}
 
 Tensor ScoredExamples::noise() const {
-  const torch::NoGradGuard no_grad;
+  const PlainArithmetic plain;
   const auto norms = rows_.squared_norms().to(torch::kDouble);
   const auto weights = weights_.to(torch::kDouble);
-  const auto total = weights.sum();
-  return torch::where(total > 0, weights.dot(norms) / total, 0);
+  // Without any weight the noise is 0, not 0/0.
+  return weights.dot(norms) / weights.sum().clamp_min(std::numeric_limits<double>::min());
 }
 
 LinearOperator matrix_of(std::shared_ptr<const ScoredExamples> examples) {
@@ -74,6 +78,7 @@ LinearOperator matrix_of(std::shared_ptr<const ScoredExamples> examples) {
     return examples->rows().multiply_transposed(u);
   };
   root.gram = [examples] { return examples->rows().gram(); };
+  root.costs = [examples] { return examples->rows().costs(); };
   const auto multiply = [examples](const Tensor& v) {
     return examples->rows().multiply_transposed(examples->rows().multiply(v));
   };

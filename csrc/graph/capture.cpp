@@ -7,6 +7,7 @@
 #include <algorithm>
 #include "graph/backward.h"
 #include "graph/example_rows.h"
+#include "graph/kept_examples.h"
 #include "graph/walk.h"
 
 namespace natgrad::detail {
@@ -34,6 +35,18 @@ void drop(std::vector<bool>& covers, const Layer& layer) {
 }
 
 namespace {
+
+/// Of layers whose ops alone tell that their rows are the examples, in order.
+Capture capture_in_order(Layers found, std::vector<Tensor> deltas, int64_t examples) {
+  Capture captured{examples, {}, {}, {}, std::move(found.covers)};
+  for (size_t k = 0; k < deltas.size(); ++k) {
+    if (!deltas[k].defined()) continue;
+    captured.layers.push_back(std::move(found.layers[k]));
+    captured.deltas.push_back(std::move(deltas[k]));
+    captured.orders.push_back(ExampleOrder::Major);
+  }
+  return captured;
+}
 
 /// The layers whose order `probe` tells, gradients above them with the examples in dimension 0, of
 /// which `probed` arrives at the layers.
@@ -97,7 +110,10 @@ OutputGradients topmost(const std::vector<Layer>& layers, const std::vector<Tens
 
 Capture capture_below(const OutputGradients& u, const LossGraph& graph) {
   auto found = layers_of(graph);
-  const auto deltas = pull_back(u, outputs_of(found.layers));
+  auto deltas = pull_back(u, outputs_of(found.layers));
+  if (keep_examples(network_census(graph), graph.examples())) {
+    return capture_in_order(std::move(found), std::move(deltas), graph.examples());
+  }
   return capture(std::move(found), deltas, u, deltas, graph.examples(),
                  graph.parameters().options());
 }

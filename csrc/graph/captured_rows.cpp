@@ -2,10 +2,13 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
+
 #include "graph/capture.h"
 #include "graph/coupled_examples.h"
 #include "graph/loss_graph_state.h"
 #include "graph/pull_back_examples.h"
+#include "libtorch/plain_arithmetic.h"
 
 namespace natgrad::detail {
 
@@ -40,63 +43,116 @@ CapturedRows::CapturedRows(const OutputGradients& u, const LossGraph& graph)
 }
 
 Tensor CapturedRows::multiply(const Tensor& v) const {
-  const torch::NoGradGuard no_grad;
+  const PlainArithmetic plain;
   const auto pieces = parameters_.views(v);
-  auto product = torch::zeros({rows_}, v.options());
+  Tensor product;
+  const auto add = [&product](Tensor part) {
+    product = product.defined() ? product.add_(part) : std::move(part);
+  };
   for (const auto& layer : factored_) {
-    Tensor outputs;
-    if (layer.weight) {
-      const auto& W = pieces[*layer.weight];
-      outputs = layer.input.mm(layer.is_input_by_output ? W : W.t());
-      if (layer.bias) outputs.add_(pieces[*layer.bias]);
-      product.add_(outputs.mul_(layer.delta).sum(1));
-    } else {
-      product.addmv_(layer.delta, pieces[*layer.bias].reshape(-1));
+    if (!layer.weight) {
+      add(layer.delta.mv(pieces[*layer.bias].reshape(-1)));
+      continue;
     }
+    const auto W = layer.is_input_by_output ? pieces[*layer.weight] : pieces[*layer.weight].t();
+    auto outputs = layer.bias ? torch::addmm(pieces[*layer.bias].reshape(-1), layer.input, W)
+                              : layer.input.mm(W);
+    add(outputs.mul_(layer.delta).sum(1));
   }
   for (const auto& block : explicit_) {
-    product.addmv_(block.rows, pieces[block.parameter].reshape(-1));
+    add(block.rows.mv(pieces[block.parameter].reshape(-1)));
   }
-  return product;
+  return product.defined() ? product : torch::zeros({rows_}, v.options());
 }
 
 Tensor CapturedRows::multiply_transposed(const Tensor& u) const {
-  const torch::NoGradGuard no_grad;
+  const PlainArithmetic plain;
   auto product = torch::zeros({parameters_.size()}, parameters_.options());
-  const auto pieces = parameters_.views(product);
+  auto pieces = parameters_.views(product);
+  const auto column = u.unsqueeze(1);
   for (const auto& layer : factored_) {
-    const auto weighted = layer.delta * u.unsqueeze(1);
+    const auto weighted = layer.delta * column;
     if (layer.weight) {
-      auto W = pieces[*layer.weight];
-      layer.is_input_by_output ? W.addmm_(layer.input.t(), weighted)
-                               : W.addmm_(weighted.t(), layer.input);
+      auto& W = pieces[*layer.weight];
+      layer.is_input_by_output ? torch::mm_out(W, layer.input.t(), weighted)
+                               : torch::mm_out(W, weighted.t(), layer.input);
     }
     if (layer.bias) {
-      auto b = pieces[*layer.bias];
-      b.add_(weighted.sum(0).view(b.sizes()));
+      auto b = pieces[*layer.bias].view(-1);
+      torch::sum_out(b, weighted, 0);
     }
   }
   for (const auto& block : explicit_) {
-    auto piece = pieces[block.parameter];
-    piece.view(-1).addmv_(block.rows.t(), u);
+    auto piece = pieces[block.parameter].view(-1);
+    torch::mv_out(piece, block.rows.t(), u);
   }
   return product;
 }
 
-Tensor CapturedRows::gram() const {
-  const torch::NoGradGuard no_grad;
-  auto gram = torch::zeros({rows_, rows_}, parameters_.options());
-  for (const auto& layer : factored_) {
-    auto inner = layer.weight ? layer.input.mm(layer.input.t()) : torch::zeros_like(gram);
-    if (layer.bias) inner.add_(1);
-    gram.addcmul_(inner, layer.delta.mm(layer.delta.t()));
+// RRᵀ is symmetric: by bands of so many rows, of which only the columns up to the diagonal are
+// formed, it takes little more than half of the products. On one core narrower bands cost more in
+// the products' efficiency than they save.
+constexpr int64_t kBand = 128;
+
+const Tensor& CapturedRows::gram() const {
+  if (gram_.defined()) return gram_;
+  const PlainArithmetic plain;
+  gram_ = torch::empty({rows_, rows_}, parameters_.options());
+  for (int64_t begin = 0; begin < rows_; begin += kBand) {
+    fill_gram(begin, std::min(begin + kBand, rows_));
   }
-  for (const auto& block : explicit_) gram.addmm_(block.rows, block.rows.t());
-  return gram;
+  return gram_;
+}
+
+void CapturedRows::fill_gram(int64_t begin, int64_t end) const {
+  auto band = gram_.slice(0, begin, end).slice(1, 0, end).zero_();
+  const auto add = [&](const Tensor& rows) {
+    return rows.slice(0, begin, end).mm(rows.slice(0, 0, end).t());
+  };
+  for (const auto& layer : factored_) {
+    const auto deltas = add(layer.delta);
+    if (!layer.weight) {
+      band.add_(deltas);
+      continue;
+    }
+    auto inputs = add(layer.input);
+    if (layer.bias) inputs.add_(1);
+    band.addcmul_(inputs, deltas);
+  }
+  for (const auto& block : explicit_) band.add_(add(block.rows));
+  if (begin == 0) return;
+  gram_.slice(0, 0, begin).slice(1, begin, end).copy_(band.slice(1, 0, begin).t());
+}
+
+namespace {
+
+// Of a call, in multiplications and additions of a matrix product.
+constexpr double kCallOfRows = 2e4;
+
+}  // namespace
+
+RootCosts CapturedRows::costs() const {
+  double numbers = 0, inputs = 0, calls = 0;
+  for (const auto& layer : factored_) {
+    const auto out = static_cast<double>(layer.delta.size(1));
+    const auto in = layer.weight ? static_cast<double>(layer.input.size(1)) : 1;
+    numbers += in * out;
+    inputs += in + out;
+    calls += 5;
+  }
+  for (const auto& block : explicit_) {
+    numbers += static_cast<double>(block.rows.size(1));
+    inputs += static_cast<double>(block.rows.size(1));
+    calls += 2;
+  }
+  const auto N = static_cast<double>(rows_);
+  const double share = (1 + std::min(1., kBand / N)) / 2;  // of RRᵀ that is formed
+  return {2 * (N * numbers + kCallOfRows * calls), share * N * N * inputs + kCallOfRows * calls};
 }
 
 Tensor CapturedRows::squared_norms() const {
-  const torch::NoGradGuard no_grad;
+  const PlainArithmetic plain;
+  if (gram_.defined()) return gram_.diagonal().clone();
   auto norms = torch::zeros({rows_}, parameters_.options());
   for (const auto& layer : factored_) {
     auto inputs = layer.weight ? layer.input.square().sum(1) : torch::zeros_like(norms);

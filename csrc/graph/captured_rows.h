@@ -2,6 +2,7 @@
 
 #include "detail.h"
 
+#include <natgrad/linalg/linear_operator.h>
 #include <natgrad/linalg/parameters.h>
 
 #include <optional>
@@ -35,8 +36,10 @@ class CapturedRows {
   torch::Tensor multiply(const torch::Tensor& v) const;
   /// Rᵀu, [P].
   torch::Tensor multiply_transposed(const torch::Tensor& u) const;
-  /// RRᵀ, [N, N].
-  torch::Tensor gram() const;
+  /// RRᵀ, [N, N]; formed once and kept.
+  const torch::Tensor& gram() const;
+  /// Estimates for `Root::costs`.
+  RootCosts costs() const;
   /// ‖Rᵢ‖², [N].
   torch::Tensor squared_norms() const;
 
@@ -53,8 +56,12 @@ class CapturedRows {
     torch::Tensor rows;
   };
 
+  /// Rows i < end of RRᵀ, from `begin` on: columns up to `end`.
+  void fill_gram(int64_t begin, int64_t end) const;
+
   ParameterLayout parameters_;
   int64_t rows_;
+  mutable torch::Tensor gram_;
   std::vector<Factored> factored_;
   std::vector<Explicit> explicit_;
 };

@@ -17,10 +17,9 @@ using torch::Tensor;
 using torch::autograd::Edge;
 using torch::autograd::edge_list;
 
-Coefficients coefficients_of(const Tensor& loss, const edge_list& nodes) {
+Coefficients coefficients_of(const Tensor& loss, const edge_list& nodes, Pass pass) {
   const auto root = torch::autograd::impl::gradient_edge(loss);
-  auto received =
-      backward({root}, {torch::ones_like(loss)}, nodes, Pass::Differentiable, Marks::Hold);
+  auto received = backward({root}, {torch::ones_like(loss)}, nodes, pass, Marks::Hold);
   for (size_t k = 0; k < nodes.size(); ++k) {
     if (!received[k].defined()) received[k] = zeros_at(nodes[k]);
   }

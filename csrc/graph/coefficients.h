@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "detail.h"
+#include "graph/backward.h"
 
 namespace natgrad::detail {
 
@@ -16,8 +17,10 @@ struct Coefficients {
 };
 
 /// `nodes`: the edges of terms and penalties, upper ones first. A term that lies below others gets,
-/// besides its own, what they send it: that is subtracted.
-Coefficients coefficients_of(const torch::Tensor& loss, const torch::autograd::edge_list& nodes);
+/// besides its own, what they send it: that is subtracted. By a plain pass they are not
+/// differentiable.
+Coefficients coefficients_of(const torch::Tensor& loss, const torch::autograd::edge_list& nodes,
+                             Pass pass = Pass::Differentiable);
 
 /// Throws `UnreadableLoss` if the coefficients of likelihood terms and penalties depend on any
 /// term's output: by the derivative of one random combination.

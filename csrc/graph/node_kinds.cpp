@@ -1,5 +1,7 @@
 #include "graph/node_kinds.h"
 
+#include <algorithm>
+
 #include "libtorch/edges.h"
 #include "libtorch/op_names.h"
 
@@ -24,6 +26,17 @@ int64_t size_of_inputs(const Node& node) {
 bool is_selection(const Node& node) {
   const auto op = op_name(node);
   return view_ops().contains(op) || gather_ops().contains(op);
+}
+
+bool is_linear_by_kind(const Node& node) {
+  static const OpNames linear = {"NllLoss", "NllLoss2D", "Mean", "Sum", "Neg", "Add", "Sub"};
+  static const OpNames bilinear = {"Mul", "Div"};
+  const auto& op = op_name(node);
+  if (linear.contains(op) || view_ops().contains(op)) return true;
+  const auto& edges = node.next_edges();
+  const auto given = std::count_if(edges.begin(), edges.end(),
+                                   [](const auto& edge) { return edge.is_valid(); });
+  return bilinear.contains(op) && given == 1 && edges[0].is_valid();
 }
 
 bool is_part_of_a_penalty(Node& node) {

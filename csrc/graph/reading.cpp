@@ -93,7 +93,8 @@ Readable<Reading> read_loss(const Tensor& loss, const std::vector<Tensor>& param
   const torch::AutoGradMode enable_grad(true);
   return as_readable([&] {
     const auto parts = find_parts(loss, parameters);
-    const auto coefficients = coefficients_of(loss, parts.edges);
+    const auto pass = parts.is_linear_by_kind ? Pass::Plain : Pass::Differentiable;
+    const auto coefficients = coefficients_of(loss, parts.edges, pass);
     check_linearity(parts.edges, coefficients, std::move(generator));
     return read_parts(parts, coefficients);
   });

@@ -176,7 +176,12 @@ LossParts find_parts(const Tensor& loss, const std::vector<Tensor>& parameters) 
       "optimizer given the parameters of this model, and is the forward pass free of detach()?");
   std::stable_sort(edges.begin(), edges.end(),
                    [](const Edge& a, const Edge& b) { return is_lower(*b.function, *a.function); });
-  LossParts parts{std::move(edges), {}};
+  // Of several parts one may lie below another.
+  const auto& above = walk.upper.nodes;
+  const bool is_linear = edges.size() == 1 && walk.terms.size() == 1 &&
+                         std::all_of(above.begin(), above.end(),
+                                     [](const Node* node) { return is_linear_by_kind(*node); });
+  LossParts parts{std::move(edges), {}, is_linear};
   for (const auto& edge : parts.edges) {
     const bool is_term = walk.upper.terms.contains(edge.function.get());
     parts.is_penalty.push_back(!is_term || is_penalty_mark(*edge.function));

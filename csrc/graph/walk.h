@@ -13,6 +13,8 @@ namespace natgrad::detail {
 struct LossParts {
   std::vector<torch::autograd::Edge> edges;  ///< terms and penalties
   std::vector<bool> is_penalty;
+  /// Whether the kinds of the ops above tell that the loss is linear in them.
+  bool is_linear_by_kind = false;
 };
 
 /// Walks down from the loss. Every path stops at its first recognised node: a loss of LibTorch that

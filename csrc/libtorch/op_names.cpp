@@ -1,12 +1,21 @@
 #include "libtorch/op_names.h"
 
+#include <typeindex>
+#include <unordered_map>
+
 namespace natgrad::detail {
 
 using torch::autograd::Node;
 
-std::string op_name(const Node& node) {
-  const auto name = node.name();
-  return name.substr(0, name.rfind("Backward"));
+// By type: to make a node's name takes longer than a small op.
+const std::string& op_name(const Node& node) {
+  thread_local std::unordered_map<std::type_index, std::string> names;
+  const auto [place, is_new] = names.try_emplace(typeid(node));
+  if (is_new) {
+    const auto name = node.name();
+    place->second = name.substr(0, name.rfind("Backward"));
+  }
+  return place->second;
 }
 
 const OpNames& view_ops() {

@@ -10,7 +10,7 @@
 namespace natgrad::detail {
 
 /// "Pow" of PowBackward0: the op whose backward a node of LibTorch's own is.
-std::string op_name(const torch::autograd::Node& node);
+const std::string& op_name(const torch::autograd::Node& node);
 
 /// Names of ops that natgrad tells apart by no more than their name.
 using OpNames = std::unordered_set<std::string>;

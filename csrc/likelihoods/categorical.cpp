@@ -89,7 +89,7 @@ Likelihood::ScoreFactor Categorical::score_factor(const Tensor& score) const {
   const auto others = score.scatter(dim_, observed, 0).sum(dim_, /*keepdim=*/true);
   const auto s = score.scatter(dim_, observed, -others);
   // s (s/p): neither p nor s² need be a normal number.
-  const auto squares = torch::where(s == 0, 0, s * (s / probabilities().p));
+  const auto squares = s * divided(s, probabilities().p);
   const auto c = squares.sum(dim_, /*keepdim=*/true).sqrt().clamp_max(longest_score(score));
   return {torch::where(c > 0, s / c, 0), c};
 }

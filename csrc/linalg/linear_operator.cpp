@@ -26,6 +26,12 @@ Tensor dot_products(const std::vector<Tensor>& u, const std::vector<Tensor>& v) 
 
 }  // namespace
 
+RootCosts Root::estimate(int64_t parameters) const {
+  if (costs) return costs();
+  const auto r = static_cast<double>(rows), P = static_cast<double>(parameters);
+  return {2 * r * P, r * r * P};
+}
+
 LinearOperator::LinearOperator(std::string name, int64_t size, torch::TensorOptions options,
                                Multiply multiply, Columns columns)
     : name_(std::move(name)),

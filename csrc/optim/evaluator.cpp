@@ -1,6 +1,7 @@
 #include "optim/evaluator.h"
 #include <natgrad/curvature/penalty_hessian.h>
 #include <torch/torch.h>
+#include "linalg/norm.h"
 #include "optim/preserved.h"
 
 #include <algorithm>
@@ -12,6 +13,8 @@ using torch::Tensor;
 
 namespace {
 
+// Where the Gram matrix costs less than as many products, a solver takes it, and it is there.
+constexpr double kPairsForNorm = 6;
 constexpr int kChunkBits = 40;  // of a stream's number: below lies the step's, above the chunk's
 
 /// C, and the Hessian of the loss's penalties where the curvature leaves them out.
@@ -31,7 +34,7 @@ Terms terms_of(const Curvature& curvature) {
 Evaluator::Evaluator(ReplayedBatch& batch,
                      const std::vector<torch::optim::OptimizerParamGroup>& groups,
                      const NaturalGradientOptions& system, uint64_t stream, Use use)
-    : batch_(batch), groups_(groups), system_(system), stream_(stream) {
+    : batch_(batch), groups_(groups), system_(system), stream_(stream), use_(use) {
   const torch::AutoGradMode enable_grad(true);
   const bool takes_gradient = use != Use::Curvature;
   const auto terms = use == Use::Gradient ? Terms::WhenAsked : terms_of(system.curvature());
@@ -86,7 +89,27 @@ Tensor Evaluator::gradient_of(const Tensor& mean, const Tensor& theta) const {
 }
 
 Tensor Evaluator::mean_gradient() const {
-  return mean_gradient_.defined() ? mean_gradient_ : graph().gradient();
+  if (mean_gradient_.defined()) return mean_gradient_;
+  const auto form = rows();
+  return mean_gradient_ =
+             form ? -form->root->multiply_transposed(form->targets) : graph().gradient();
+}
+
+double Evaluator::gradient_norm() const {
+  const auto form = weight_decay_.defined() ? std::nullopt : rows();
+  const auto costs = form ? form->root->estimate(parameters().size()) : RootCosts();
+  if (form && costs.gram <= kPairsForNorm * costs.product) {
+    const auto& t = form->targets;
+    const double square = t.dot(form->root->gram().mv(t)).item<double>();
+    if (square > 0 && std::isfinite(square)) return std::sqrt(square);
+  }
+  return norm_in_double(gradient());  // also where squares underflow or overflow
+}
+
+std::optional<RowForm> Evaluator::rows() const {
+  const bool is_whole = use_ == Use::Both && batch_.chunks() == 1;
+  if (!is_whole || !system_.curvature().tells_gradient() || !curvature().targets.defined() || graph().has_penalties()) return std::nullopt;
+  return RowForm{curvature().matrix.root_form()->root, curvature().targets};
 }
 
 Tensor Evaluator::loss_gradient() const {

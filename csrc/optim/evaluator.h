@@ -10,6 +10,12 @@
 
 namespace natgrad::detail {
 
+/// R and t with ∇h = -Rᵀt, for C = RᵀR.
+struct RowForm {
+  std::shared_ptr<const Root> root;
+  torch::Tensor targets;
+};
+
 /// What is minimised in one step, on a batch in one piece or in chunks, with its gradient and
 /// curvature at θ, and elsewhere:
 ///
@@ -49,7 +55,7 @@ class Evaluator {
 
   /// h(θ).
   double value() const { return value_of(sum_, batch_.chunks(), parameters().values()); }
-  /// ∇h(θ), [P].
+  /// ∇h(θ), [P]: -Rᵀt where the curvature's rows tell it, else by a backward pass.
   torch::Tensor gradient() const;
   /// The gradient of `loss` itself, [P].
   torch::Tensor loss_gradient() const;
@@ -64,6 +70,11 @@ class Evaluator {
   LinearOperator matrix() const;
   /// The options' D; none for the identity.
   std::optional<LinearOperator> damping_matrix() const;
+  /// ‖∇h‖; without ∇h itself where the rows tell it for less.
+  double gradient_norm() const;
+  /// C's root and t, with ∇h = -Rᵀt but for weight decay; nothing where the rows do not tell ∇h of
+  /// the whole batch.
+  std::optional<RowForm> rows() const;
   /// An estimate of the batch's gradient noise.
   double noise() const;
 
@@ -88,11 +99,12 @@ class Evaluator {
   const std::vector<torch::optim::OptimizerParamGroup>& groups_;
   const NaturalGradientOptions& system_;
   uint64_t stream_;
+  Use use_;
   Trainable trainable_;
   std::optional<LossGraph> graph_;
   mutable std::optional<CurvatureAt> curvature_;
   torch::Tensor loss_, faulty_loss_, weight_decay_;
-  torch::Tensor mean_gradient_;  // of several chunks
+  mutable torch::Tensor mean_gradient_;
   double sum_ = 0;               // of the chunks' losses
 };
 

@@ -46,9 +46,11 @@ LinearOperator precondition(Preconditioner& preconditioner, const StepData& data
   return preconditioner.at(graph, shift);
 }
 
-/// Solves at once where the matrix knows its inverse, and nothing but the solution is asked for;
+/// Solves by the rows where they suffice; at once where the matrix knows its inverse, and nothing but the solution is asked for;
 /// else by the solver.
-Solution solve(const NaturalGradientOptions& options, const LinearSystem& system) {
+Solution solve(const NaturalGradientOptions& options, const DampedProblem& problem) {
+  if (problem.rows) return options.solver().solve_by_rows(*problem.rows);
+  const auto& system = problem.system;
   const bool is_plain = std::isinf(system.radius) && !options.step_rule().needs_basis() &&
                         !options.solver().needs_preconditioner();
   return is_plain && system.matrix.has_solve() ? solve_directly(system)
@@ -56,11 +58,11 @@ Solution solve(const NaturalGradientOptions& options, const LinearSystem& system
 }
 
 /// Whether the solution may be used: the last sound iterate of a solve that made at least one.
-bool is_usable(const Solution& solution, const Tensor& gradient) {
+bool is_usable(const Solution& solution, const Evaluator& h) {
   const auto& summary = solution.summary;
   if (!std::isfinite(norm_in_double(solution.x))) return false;
   if (summary.termination == Termination::NegativeCurvature) {
-    return summary.iterations > 0 && gradient.dot(solution.x).item<double>() < 0;
+    return summary.iterations > 0 && h.gradient().dot(solution.x).item<double>() < 0;
   }
   return summary.iterations > 0 || summary.termination == Termination::Converged;
 }
@@ -100,6 +102,14 @@ bool is_better(const Step& step, TrialLosses* trials, const StepRule& rule, Step
   if (!step.loss && !rule.needs_trials()) return !report.ratio || *report.ratio > 0;
   if (!report.trial_loss) report.trial_loss = trials->at(step.displacement);
   return *report.trial_loss <= trials->start() + trials->rounding();
+}
+
+/// What the rows say of the solution, if it was found by them.
+std::optional<StepRows> rows_of_step(const DampedProblem& problem, const Solution& solution,
+                                     double centre) {
+  if (!problem.rows) return std::nullopt;
+  return StepRows{*problem.rows->root, problem.rows->targets, problem.previous_in_rows,
+                  solution.product_in_rows, centre};
 }
 
 /// Sets a flag for as long as it lives.
@@ -168,37 +178,36 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
 
   // h, ∇h and the curvature C; penalties and weight decay are part of all three.
   if (system_.fill_grad()) write_gradients(h.trainable(), h.parameters(), h.loss_gradient());
-  const Tensor g = h.gradient();
-  report.gradient_norm = norm_in_double(g);
+  report.gradient_norm = h.gradient_norm();
   if (!std::isfinite(report.gradient_norm)) return ended(StepOutcome::NonFiniteGradient);
   if (report.gradient_norm == 0) return ended(StepOutcome::ZeroGradient);
   const LinearOperator C = h_of_curvature.matrix();
 
-  // (C + λD) δ = -∇h + λ c D δ_prev, with what damping and preconditioner learn from this batch.
+  // (C + λD) δ = -∇h + λ μ D δ_prev, with what damping and preconditioner learn from this batch.
   auto learned = state_.learned;
   auto& damping = *learned.damping;
   if (damping.needs_noise()) damping.observe_noise(h.noise());
   report.lambda = damping.lambda();
   report.radius = damping.radius();
   report.negative_weights = negative_weights(system_.curvature(), h_of_curvature.graph());
-  auto system = damped_system(data, g, C, damping);
+  auto problem = problem_of(data, C, learned);
   if (learned.preconditioner) {
-    system.preconditioner = precondition(*learned.preconditioner, data, report.lambda);
+    problem.system.preconditioner = precondition(*learned.preconditioner, data, report.lambda);
   }
-  const auto solution = solve(system_, system);
+  const auto solution = solve(system_, problem);
   h_of_curvature.graph().verify();
   report.solver = solution.summary;
-  const bool at_the_edge = is_at_the_edge(system, solution);
+  const bool at_the_edge = is_at_the_edge(problem.system, solution);
   const auto failed = [&](StepOutcome outcome) {
     return ended(take_failure(outcome, report.ratio, at_the_edge));
   };
-  if (!is_usable(solution, g)) return failed(StepOutcome::SolverFailed);
+  if (!is_usable(solution, h)) return failed(StepOutcome::SolverFailed);
 
   // How far: θ ← θ + d, unless trials tell that it is no better.
   auto trials = trials_of(data);
   auto* const tried = trials ? &*trials : nullptr;
-  const auto step = choose_step(learned, h, g, system, solution, tried);
-  if (damping.needs_ratio()) measure_ratio(step, g, C, *trials, report);
+  const auto step = choose_step(learned, h, problem, solution, tried);
+  if (damping.needs_ratio()) measure_ratio(step, h.gradient(), C, *trials, report);
   if (!is_better(step, tried, *learned.step_rule, report)) {
     if (trials) trials->check();
     return failed(StepOutcome::Rejected);
@@ -211,23 +220,26 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   return ended(StepOutcome::Accepted);
 }
 
-LinearSystem NaturalGradient::Impl::damped_system(const StepData& data, const Tensor& g,
-                                                  const LinearOperator& C,
-                                                  const Damping& damping) const {
-  const double lambda = damping.lambda();
-  const auto D = data.of_curvature().damping_matrix();
-  const auto weighted = D ? std::optional(lambda * *D) : std::nullopt;  // λD; none for D = I
-
-  const double share = damping.centre() > 0 ? damping.centre() : system_.warm_start();
-  const Tensor previous = share > 0 ? state_.last_step.delta(data.h().parameters()) : Tensor();
-  const Tensor start = previous.defined() ? share * previous : Tensor();
-  Tensor b = -g;
-  if (damping.centre() > 0 && start.defined()) {
-    b = (weighted ? weighted->multiply(start) : lambda * start) - g;
+DampedProblem NaturalGradient::Impl::problem_of(const StepData& data, const LinearOperator& C,
+                                                const Learned& learned) const {
+  const auto& damping = *learned.damping;
+  const auto rows = takes_rows(data, learned) ? data.h().rows() : std::nullopt;
+  const bool goes_on = damping.centre() > 0 || system_.warm_start() > 0;
+  const Tensor previous =
+      goes_on ? state_.last_step.delta(data.h().parameters()) : Tensor();
+  if (rows && system_.solver().solves_by_rows(*rows->root)) {
+    return damped_problem_by_rows(data.h(), *rows, C, damping, previous);
   }
-  LinearSystem system{weighted ? C + *weighted : C + lambda, b, start};
-  system.radius = damping.radius();
-  return system;
+  return damped_problem(data, C, damping, system_.warm_start(), previous);
+}
+
+/// Whether no part asks for more than rows tell.
+bool NaturalGradient::Impl::takes_rows(const StepData& data, const Learned& learned) const {
+  const auto& [damping, preconditioner, rule] = learned;
+  const auto& decay = data.h().weight_decay();
+  const bool is_shift = !system_.damping_matrix() && (!decay.defined() || decay.dim() == 0);
+  return is_shift && !preconditioner && std::isinf(damping->radius()) && damping->lambda() > 0 &&
+         !damping->needs_ratio() && !rule->needs_gradient();
 }
 
 /// Trial losses, where a part asks for them.
@@ -242,15 +254,18 @@ std::optional<ClosureTrials> NaturalGradient::Impl::trials_of(StepData& data) co
                                       !closure_is_checked_);
 }
 
-Step NaturalGradient::Impl::choose_step(Learned& learned, const Evaluator& h, const Tensor& g,
-                                        const LinearSystem& system, const Solution& solution,
+Step NaturalGradient::Impl::choose_step(Learned& learned, const Evaluator& h,
+                                        const DampedProblem& problem, const Solution& solution,
                                         TrialLosses* trials) const {
   const double rate = learned.damping->rate();
   const auto previous =
       learned.step_rule->keeps_displacement() ? state_.last_step.delta(h.parameters()) : Tensor();
+  const auto rows = rows_of_step(problem, solution, learned.damping->centre());
+  const Tensor g = learned.step_rule->needs_gradient() ? h.gradient() : Tensor();
   return learned.step_rule->choose(
-      {h.value(), g, system.matrix, solution, previous,
-       [&](const Tensor& v) { return at_rates(h.trainable(), v, rate); }, trials});
+      {h.value(), g, problem.system.matrix, solution, previous,
+       [&](const Tensor& v) { return at_rates(h.trainable(), v, rate); }, trials,
+       rows ? &*rows : nullptr});
 }
 
 void NaturalGradient::Impl::accept(const Step& step, const ParameterLayout& layout,

@@ -4,6 +4,7 @@
 
 #include "libtorch/degradations.h"
 #include "optim/closure_trials.h"
+#include "optim/damped_problem.h"
 #include "optim/last_step.h"
 #include "optim/learned.h"
 #include "optim/step_data.h"
@@ -52,11 +53,12 @@ class NaturalGradient::Impl {
  private:
   /// The method. On return θ has moved, and the state is the next one, if the step is accepted.
   StepSummary advance(StepData& data);
-  LinearSystem damped_system(const StepData& data, const torch::Tensor& g, const LinearOperator& C,
-                             const Damping& damping) const;
+  DampedProblem problem_of(const StepData& data, const LinearOperator& C,
+                           const Learned& learned) const;
+  bool takes_rows(const StepData& data, const Learned& learned) const;
   std::optional<ClosureTrials> trials_of(StepData& data) const;
-  Step choose_step(Learned& learned, const Evaluator& h, const torch::Tensor& g,
-                   const LinearSystem& system, const Solution& solution, TrialLosses* trials) const;
+  Step choose_step(Learned& learned, const Evaluator& h, const DampedProblem& problem,
+                   const Solution& solution, TrialLosses* trials) const;
   void accept(const Step& step, const ParameterLayout& layout, Learned learned);
   StepOutcome take_failure(StepOutcome outcome, std::optional<double> ratio, bool at_the_edge);
   void take_back_last_step();

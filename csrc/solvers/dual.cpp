@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "solvers/linear_system.h"
+#include "solvers/row_solve.h"
 
 namespace natgrad {
 namespace {
@@ -117,6 +118,12 @@ Solution Dual::solve(const LinearSystem& system) const {
     return zero_solution(system, is_finite ? Termination::Breakdown : Termination::NonFinite);
   }
   return solve_by({form, factor}, system, *this);
+}
+
+Solution Dual::solve_by_rows(const LeastSquares& problem) const {
+  const torch::NoGradGuard no_grad;
+  check_settings(*this);
+  return solve_by_gram_matrix(problem);
 }
 
 Solution Dual::solve(const LinearOperator& matrix, const Tensor& right_hand_side) const {

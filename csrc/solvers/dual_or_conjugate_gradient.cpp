@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "solvers/row_solve.h"
+
 namespace natgrad {
 namespace {
 
@@ -16,11 +18,6 @@ constexpr double kVectorsOfIteration = 20, kVectorsOfDual = 120, kEntriesOfDual 
 constexpr double kIterationsMade = 0.6;
 // What the dual's solution may lack at least, relative to ‖b‖.
 constexpr double kLeastTolerance = 1e-4;
-
-/// Of an explicit R of [r, P].
-RootCosts explicit_costs(double rows, double parameters) {
-  return {2 * rows * parameters, rows * rows * parameters};
-}
 
 void check_limit(int64_t limit) {
   TORCH_CHECK(limit >= 0, "natgrad: DualOrConjugateGradient needs limit >= 0, but got ", limit,
@@ -38,7 +35,7 @@ bool DualOrConjugateGradient::takes_dual(const LinearOperator& matrix) const {
   if (!has_dual(matrix) || matrix.root_form()->root->rows > limit_) return false;
   const auto& root = *matrix.root_form()->root;
   const auto r = static_cast<double>(root.rows), P = static_cast<double>(matrix.size());
-  const auto costs = root.costs ? root.costs() : explicit_costs(r, P);
+  const auto costs = root.estimate(matrix.size());
   const double dual =
       costs.gram + r * r * (r / 6 + kEntriesOfDual) + 2 * costs.product + kVectorsOfDual * P;
   const double iterations = kIterationsMade * static_cast<double>(iterative_.max_iterations());
@@ -60,6 +57,17 @@ Solution DualOrConjugateGradient::solve(const LinearSystem& system) const {
   auto& better = exact.summary.quadratic <= iterated.summary.quadratic ? exact : iterated;
   better.summary.products = products;
   return better;
+}
+
+Solution DualOrConjugateGradient::solve_by_rows(const LeastSquares& problem) const {
+  const torch::NoGradGuard no_grad;
+  const auto& root = *problem.root;
+  const auto r = static_cast<double>(root.rows);
+  const auto costs = root.estimate(problem.parameters);
+  const double gram = costs.gram + r * r * (r / 6 + kEntriesOfDual);
+  const double iterations = kIterationsMade * static_cast<double>(iterative_.max_iterations());
+  const bool takes_gram = root.rows <= limit_ && gram <= iterations * costs.product;
+  return takes_gram ? solve_by_gram_matrix(problem) : solve_by_row_products(problem, iterative_);
 }
 
 Solution DualOrConjugateGradient::solve(const LinearOperator& matrix,

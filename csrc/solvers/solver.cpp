@@ -3,6 +3,12 @@
 
 namespace natgrad {
 
+Solution Solver::solve_by_rows(const LeastSquares&) const {
+  TORCH_CHECK_NOT_IMPLEMENTED(false, "natgrad: ", describe(),
+                              " solves no least squares by their rows. Give it the system, or use "
+                              "natgrad::Dual().");
+}
+
 const char* to_string(Termination termination) {
   switch (termination) {
     case Termination::Converged:

@@ -22,9 +22,15 @@ struct NATGRAD_EXPORT CurvatureAt {
   /// With a noise of its own.
   CurvatureAt(LinearOperator C, Noise noise_of_C)
       : matrix(std::move(C)), noise(std::move(noise_of_C)) {}
+  /// With a root that tells the gradient too.
+  CurvatureAt(LinearOperator C, Noise noise_of_C, torch::Tensor t)
+      : matrix(std::move(C)), noise(std::move(noise_of_C)), targets(std::move(t)) {}
 
   LinearOperator matrix;  ///< C, normalised as the loss is
   Noise noise;            ///< nothing is computed until it is called
+  /// t of [r] with ∇h = -Rᵀt, penalties apart, for the R of C = RᵀR: then no backward pass is made
+  /// for ∇h. Undefined where the rows do not tell.
+  torch::Tensor targets = {};
 };
 
 /// A choice of curvature matrix for the quadratic model M(δ) = ½ δᵀC δ + ∇hᵀδ + h(θ). One of your
@@ -39,6 +45,8 @@ class NATGRAD_EXPORT Curvature {
   /// Whether C cannot be formed without the loss's terms. One that says no takes any loss; its
   /// noise may still ask how many examples there are.
   virtual bool needs_terms() const { return true; }
+  /// Whether it may answer with `targets`, which tell ∇h.
+  virtual bool tells_gradient() const { return false; }
   /// Whether the Hessian of the loss's penalties is to be added to C.
   virtual bool needs_penalties() const { return true; }
   /// Name and settings; equal text means equal settings.

@@ -31,6 +31,7 @@ class NATGRAD_EXPORT ScoreRows final : public Curvature {
  public:
   /// The noise is tr(RRᵀ)/N, Σ sᵢ‖Rᵢ‖²/Σ sᵢ, and takes no further pass.
   CurvatureAt at(const LossGraph& graph) const override;
+  bool tells_gradient() const override { return true; }
   std::string describe() const override { return "ScoreRows()"; }
   std::shared_ptr<const Curvature> clone() const override;
 };

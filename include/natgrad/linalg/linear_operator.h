@@ -31,8 +31,11 @@ struct NATGRAD_EXPORT Root {
   int64_t rows = 0;
   std::function<torch::Tensor(const torch::Tensor& v)> multiply;             ///< R v, [rows]
   std::function<torch::Tensor(const torch::Tensor& u)> multiply_transposed;  ///< Rᵀu, [P]
-  std::function<torch::Tensor()> gram;  ///< RRᵀ, [rows, rows]
+  std::function<torch::Tensor()> gram;  ///< RRᵀ, [rows, rows]; not to be written to
   std::function<RootCosts()> costs;     ///< null: those of an explicit R
+
+  /// By `costs`, or of an explicit R; `parameters`: P.
+  RootCosts estimate(int64_t parameters) const;
 };
 
 /// A = scale·RᵀR + shift·I.

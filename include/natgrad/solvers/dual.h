@@ -40,6 +40,11 @@ class NATGRAD_EXPORT Dual final : public Solver {
  public:
   bool takes_damping_matrix() const override { return false; }
   Solution solve(const LinearSystem& system) const override;
+  /// By the factor of RRᵀ + σI, without a division by σ; `tolerance` and `refinements` do not
+  /// matter. Residual and right-hand side in the summary are those of the rows' system, of [r], and
+  /// `quadratic` is φ(x) - φ(x₀).
+  Solution solve_by_rows(const LeastSquares& problem) const override;
+  bool solves_by_rows(const Root& root) const override { return root.rows <= limit_; }
   /// The same for A x = b given plainly.
   Solution solve(const LinearOperator& matrix, const torch::Tensor& right_hand_side) const;
   std::string describe() const override;

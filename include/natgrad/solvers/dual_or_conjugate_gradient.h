@@ -34,6 +34,9 @@ class NATGRAD_EXPORT DualOrConjugateGradient final : public Solver {
   bool uses_initial() const override { return iterative_.uses_initial(); }
   bool uses_preconditioner() const override { return iterative_.uses_preconditioner(); }
   Solution solve(const LinearSystem& system) const override;
+  /// By `Dual` or by conjugate gradients on RRᵀ + σI, whichever is estimated to be cheaper.
+  Solution solve_by_rows(const LeastSquares& problem) const override;
+  bool solves_by_rows(const Root&) const override { return true; }
   /// The same for A x = b given plainly.
   Solution solve(const LinearOperator& matrix, const torch::Tensor& right_hand_side) const;
   std::string describe() const override;

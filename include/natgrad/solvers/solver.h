@@ -2,6 +2,7 @@
 
 #include <natgrad/export.h>
 #include <natgrad/linalg/linear_operator.h>
+#include <natgrad/solvers/least_squares.h>
 
 #include <limits>
 #include <memory>
@@ -54,6 +55,8 @@ struct NATGRAD_EXPORT Solution {
   std::vector<torch::Tensor> snapshots = {};
   /// The subspace that x was found in, where the solver builds one explicitly.
   std::shared_ptr<const KrylovBasis> basis = nullptr;
+  /// R x, [r], of least squares that were solved by their rows.
+  torch::Tensor product_in_rows = {};
 };
 
 /// A method for A x = b. Most need nothing but products with A; what else one needs it says.
@@ -61,6 +64,10 @@ class NATGRAD_EXPORT Solver {
  public:
   virtual ~Solver() = default;
   virtual Solution solve(const LinearSystem& system) const = 0;
+  /// Whether it solves damped least squares by their rows, given this R.
+  virtual bool solves_by_rows(const Root& /*root*/) const { return false; }
+  /// Throws `c10::Error` unless `solves_by_rows`.
+  virtual Solution solve_by_rows(const LeastSquares& problem) const;
   /// Whether it makes use of the system's `initial`, `preconditioner` and `radius`: what it does
   /// not use is better not asked for.
   virtual bool uses_initial() const { return false; }

@@ -42,6 +42,7 @@ class NATGRAD_EXPORT AdaptiveRate final : public StepRule {
 
  public:
   Step choose(const StepProblem& problem) override;
+  bool needs_gradient() const override { return false; }
   /// η of the next step.
   std::vector<double> state() const override { return {rate()}; }
   void set_state(const std::vector<double>& state) override;

@@ -20,6 +20,7 @@ class NATGRAD_EXPORT InverseTime final : public StepRule {
   explicit InverseTime(double c = 1);
 
   Step choose(const StepProblem& problem) override;
+  bool needs_gradient() const override { return false; }
   /// i, the steps taken.
   std::vector<double> state() const override { return {static_cast<double>(steps_)}; }
   void set_state(const std::vector<double>& state) override;

@@ -12,6 +12,7 @@ namespace natgrad {
 class NATGRAD_EXPORT LearningRate final : public StepRule {
  public:
   Step choose(const StepProblem& problem) override;
+  bool needs_gradient() const override { return false; }
   std::string describe() const override { return "LearningRate()"; }
   std::unique_ptr<StepRule> clone() const override;
 };

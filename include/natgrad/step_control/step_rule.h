@@ -13,17 +13,28 @@
 
 namespace natgrad {
 
+/// What the batch says of a step in the rows of C = RᵀR, where they also tell ∇h = -Rᵀt.
+struct NATGRAD_EXPORT StepRows {
+  const Root& root;         ///< R
+  torch::Tensor targets;    ///< t, [r]
+  torch::Tensor previous;   ///< R δ_prev, [r]; undefined if there is none
+  torch::Tensor solution;   ///< R δ, [r]
+  double centre = 0;        ///< μ, where δ solves a system centred on μ δ_prev
+};
+
 /// What a step is chosen from: the quadratic model M(δ) = h + gᵀδ + ½ δᵀCδ, and what the solver
 /// made of it.
 struct NATGRAD_EXPORT StepProblem {
   double loss;                    ///< h(θ), as it is minimised
-  const torch::Tensor& gradient;  ///< g = ∇h, [P]
+  /// g = ∇h, [P]; may be undefined for a rule that does not need it.
+  const torch::Tensor& gradient;
   const LinearOperator& matrix;   ///< C + λD, with what is added for damping
   const Solution& solution;       ///< δ
   torch::Tensor previous;         ///< what the last step kept, [P]; undefined if there is none
   /// v ↦ r α v: the learning rate of each parameter's group, times the damping's own.
   std::function<torch::Tensor(const torch::Tensor& v)> at_rate;
   TrialLosses* trials = nullptr;  ///< null where a step has no closure
+  const StepRows* rows = nullptr;  ///< null where C is known by its products alone
 };
 
 /// What a rule has chosen.
@@ -52,6 +63,8 @@ class NATGRAD_EXPORT StepRule {
 
   /// Whether it evaluates trial points: `step` then needs a closure.
   virtual bool needs_trials() const { return false; }
+  /// Whether it looks at `gradient`, or at `matrix`.
+  virtual bool needs_gradient() const { return true; }
   /// What it needs from the solver, apart from a solution.
   virtual bool needs_basis() const { return false; }
   /// Whether `previous` is to be the last displacement for it to be of use: then it is no warm

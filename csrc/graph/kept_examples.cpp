@@ -1,0 +1,100 @@
+#include "graph/kept_examples.h"
+
+#include <algorithm>
+#include <typeindex>
+#include <unordered_map>
+
+#include "libtorch/edges.h"
+#include "libtorch/nodes.h"
+#include "libtorch/op_names.h"
+
+namespace natgrad::detail {
+namespace {
+
+using torch::autograd::Node;
+
+/// How an op treats dimension 0 of an input that depends on the examples.
+enum class Rows {
+  Unknown,
+  Elementwise,  ///< kept where input and result are of one shape
+  Leading       ///< kept where dimension 0 is as long in the result
+};
+
+Rows rows_of_name(const Node& node) {
+  static const OpNames elementwise = {
+      "Add",  "Sub",     "Mul",      "Div",         "Neg",       "Pow",          "Abs",
+      "Sqrt", "Exp",     "Log",      "Log1P",       "Relu",      "Tanh",         "Sigmoid",
+      "Gelu", "Silu",    "Elu",      "LeakyRelu",   "Hardtanh",  "Softplus",     "Mish",
+      "Sin",  "Cos",     "Clamp",    "Threshold",   "Hardswish", "Hardsigmoid",  "ClampMin",
+      "Rsub", "ClampMax", "LogSigmoid", "NativeDropout"};
+  static const OpNames leading = {"View",      "UnsafeView",           "ReshapeAlias",
+                                  "AvgPool2D", "MaxPool2DWithIndices", "AdaptiveAvgPool2D",
+                                  "NativeBatchNorm", "NativeGroupNorm"};
+  const auto op = op_name(node);
+  if (elementwise.contains(op)) return Rows::Elementwise;
+  return leading.contains(op) ? Rows::Leading : Rows::Unknown;
+}
+
+/// By type: a node's name is dear to make.
+Rows rows_of(const Node& node) {
+  thread_local std::unordered_map<std::type_index, Rows> known;
+  const auto [place, is_new] = known.try_emplace(typeid(node), Rows::Unknown);
+  if (is_new) place->second = rows_of_name(node);
+  return place->second;
+}
+
+bool is_leaf(const Node& node) { return node.next_edges().empty(); }
+
+/// Whether it is a parameter, or a view or cast of one: no examples there.
+bool is_parameter(Node* node) {
+  while (is_matrix_transpose(*node) || is_cast(*node) || is_reshape(*node)) {
+    node = node->next_edge(0).function.get();
+  }
+  return is_leaf(*node);
+}
+
+bool has_leading(torch::IntArrayRef shape, int64_t examples) {
+  return !shape.empty() && shape[0] == examples;
+}
+
+/// Which input of a layer's op may depend on the examples.
+std::optional<size_t> data_input(Op op) {
+  switch (op) {
+    case Op::Mm:
+    case Op::Convolution:
+      return 0;
+    case Op::Addmm:
+      return 1;
+    default:
+      return std::nullopt;
+  }
+}
+
+bool keeps_rows(Node& node, int64_t examples) {
+  const auto result = shape_at(result_of(node));
+  if (!has_leading(result, examples)) return false;
+  const auto data = data_input(op_of(node));
+  const auto rows = data ? Rows::Leading : rows_of(node);
+  if (rows == Rows::Unknown) return false;
+  for (size_t i = 0; i < node.num_outputs(); ++i) {
+    const auto& edge = node.next_edge(i);
+    if (!edge.is_valid() || is_parameter(edge.function.get())) continue;
+    const auto shape = shape_at(edge);
+    const bool may_be_data = !data || i == *data;
+    const bool fits =
+        rows == Rows::Elementwise ? shape == result : has_leading(shape, examples);
+    if (!may_be_data || !fits) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool keep_examples(const Census& network, int64_t examples) {
+  return std::all_of(network.nodes.begin(), network.nodes.end(), [&](Node* node) {
+    return is_parameter(node) ||
+           keeps_rows(*node, examples);
+  });
+}
+
+}  // namespace natgrad::detail

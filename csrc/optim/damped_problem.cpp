@@ -1,0 +1,50 @@
+#include "optim/damped_problem.h"
+
+#include <torch/torch.h>
+
+namespace natgrad::detail {
+
+using torch::Tensor;
+
+DampedProblem damped_problem(const StepData& data, const LinearOperator& C, const Damping& damping,
+                             double start, const Tensor& previous) {
+  const double lambda = damping.lambda();
+  const auto D = data.of_curvature().damping_matrix();
+  const auto weighted = D ? std::optional(lambda * *D) : std::nullopt;  // λD; none for D = I
+
+  const bool is_centred = damping.centre() > 0;
+  const double share = is_centred ? damping.centre() : start;
+  const Tensor initial = previous.defined() && share > 0 ? share * previous : Tensor();
+  Tensor b = -data.h().gradient();
+  if (is_centred && initial.defined()) {
+    b.add_(weighted ? weighted->multiply(initial) : lambda * initial);
+  }
+  LinearSystem system{weighted ? C + *weighted : C + lambda, b, initial};
+  system.radius = damping.radius();
+  return {system, std::nullopt, {}};
+}
+
+DampedProblem damped_problem_by_rows(const Evaluator& h, const RowForm& rows,
+                                     const LinearOperator& C, const Damping& damping,
+                                     const Tensor& previous) {
+  const double lambda = damping.lambda(), mu = damping.centre();
+  const auto& layout = h.parameters();
+  const auto& root = *rows.root;
+  DampedProblem problem{{C + lambda, {}}, LeastSquares{rows.root, layout.size(), rows.targets, lambda},
+                        previous.defined() ? root.multiply(previous) : Tensor()};
+  auto& [_, size, targets, shift, centre, centre_product] = *problem.rows;
+  if (previous.defined() && mu > 0) {
+    centre = mu * previous;
+    centre_product = mu * problem.previous_in_rows;
+  }
+  if (const auto& w = h.weight_decay(); w.defined()) {
+    const auto theta = layout.values();
+    const double decay = w.item<double>();
+    shift = lambda + decay;
+    centre = (centre.defined() ? lambda * centre - decay * theta : -decay * theta).div_(shift);
+    centre_product = root.multiply(centre);
+  }
+  return problem;
+}
+
+}  // namespace natgrad::detail

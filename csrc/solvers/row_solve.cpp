@@ -1,0 +1,79 @@
+#include "solvers/row_solve.h"
+
+#include <torch/torch.h>
+
+#include <cmath>
+
+#include "libtorch/plain_arithmetic.h"
+#include "linalg/norm.h"
+
+namespace natgrad::detail {
+
+namespace {
+
+using torch::Tensor;
+
+// Above this condition number the factor is made in double: float32 would leave more than 1e-3 of
+// the solution wrong.
+constexpr double kConditionOfFloat = 1e4;
+
+Tensor initial_residual(const LeastSquares& problem) {
+  return problem.centre.defined() ? problem.targets - problem.centre_product : problem.targets;
+}
+
+/// x = x₀ + Rᵀu and R x = t - σu, with what is known of the solve.
+Solution solution_of(const LeastSquares& problem, const Tensor& right, const Tensor& u,
+                     SolverSummary summary) {
+  Solution solution;
+  solution.x = problem.root->multiply_transposed(u);
+  if (problem.centre.defined()) solution.x.add_(problem.centre);
+  solution.product_in_rows = torch::sub(problem.targets, u, problem.shift);
+  summary.right_hand_side = norm_in_double(right);
+  summary.quadratic = -0.5 * right.dot(u).item<double>();
+  solution.summary = summary;
+  return solution;
+}
+
+Solution no_solution(const LeastSquares& problem, Termination termination) {
+  Solution solution;
+  solution.x = problem.root->multiply_transposed(torch::zeros_like(problem.targets));
+  solution.product_in_rows = torch::zeros_like(problem.targets);
+  solution.summary.termination = termination;
+  return solution;
+}
+
+}  // namespace
+
+Solution solve_by_gram_matrix(const LeastSquares& problem) {
+  const PlainArithmetic plain;
+  const auto right = initial_residual(problem);
+  auto gram = problem.root->gram();
+  const double condition = 1 + gram.trace().item<double>() / problem.shift;
+  if (!std::isfinite(condition)) return no_solution(problem, Termination::NonFinite);
+  const auto dtype = condition > kConditionOfFloat ? torch::kDouble : gram.scalar_type();
+  gram = gram.to(dtype, /*non_blocking=*/false, /*copy=*/true);
+  gram.diagonal().add_(problem.shift);
+  // Symmetric: transposed it lies in memory as LAPACK takes it. Its LU factors are made no slower
+  // than LibTorch's Cholesky factor, which is copied to a triangle first, and need one call.
+  const auto [u, info] = torch::linalg_solve_ex(gram.mT(), right.to(dtype));
+  if (info.item<int64_t>() != 0) return no_solution(problem, Termination::Breakdown);
+  SolverSummary summary;
+  summary.iterations = summary.products = 1;
+  summary.residual = norm_in_double(right - gram.mv(u));
+  summary.termination =
+      std::isfinite(summary.residual) ? Termination::Converged : Termination::NonFinite;
+  return solution_of(problem, right, u.to(right.dtype()), summary);
+}
+
+Solution solve_by_row_products(const LeastSquares& problem, const ConjugateGradient& solver) {
+  const auto& root = *problem.root;
+  const auto right = initial_residual(problem);
+  const auto multiply = [&root](const Tensor& u) {
+    return root.multiply(root.multiply_transposed(u));
+  };
+  const LinearOperator gram("the Gram matrix of rows", root.rows, right.options(), multiply);
+  const auto solved = solver.solve(gram + problem.shift, right);
+  return solution_of(problem, right, solved.x, solved.summary);
+}
+
+}  // namespace natgrad::detail

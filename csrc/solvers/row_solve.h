@@ -1,0 +1,16 @@
+#pragma once
+
+#include "detail.h"
+
+#include <natgrad/solvers/conjugate_gradients.h>
+
+namespace natgrad::detail {
+
+/// Damped least squares by the factors of RRᵀ + σI. In float32 where its condition, which
+/// is 1 + tr(RRᵀ)/σ at most, allows it: with σ the mean of ‖Rᵢ‖² it is 1 + r for r rows.
+Solution solve_by_gram_matrix(const LeastSquares& problem);
+
+/// The same by conjugate gradients on RRᵀ + σI, with one R v and one Rᵀu an iteration.
+Solution solve_by_row_products(const LeastSquares& problem, const ConjugateGradient& solver);
+
+}  // namespace natgrad::detail
