@@ -9,7 +9,7 @@ using torch::Tensor;
 
 namespace {
 
-constexpr int64_t kVersion = 3;
+constexpr int64_t kVersion = 4;
 constexpr const char* kVersionKey = "natgrad_version";
 
 /// Shapes, so that the state of another model is recognised.
@@ -75,7 +75,9 @@ void NaturalGradient::save(torch::serialize::OutputArchive& archive) const {
   // Of all parameters, so that others may require a gradient when it is loaded.
   const ParameterLayout layout(all_parameters());
   const auto delta = last_step.delta(layout), none = torch::empty({0});
+  const auto memory = last_step.memory(layout);
   write(archive, "delta", delta.defined() ? delta : none);
+  write(archive, "memory", memory.defined() ? memory : none);
   const bool has_step = delta.defined() || last_step.can_be_taken_back();
   write(archive, "before", has_step ? last_step.before(layout) : none);
 }
@@ -94,7 +96,8 @@ void NaturalGradient::load(torch::serialize::InputArchive& archive) {
   const auto damping_state = read(archive, "damping");
   const auto rule_state = read(archive, "step_rule");
   auto preconditioner_state = read_list(archive, "preconditioner");
-  const auto delta = read(archive, "delta"), before = read(archive, "before");
+  const auto delta = read(archive, "delta"), memory = read(archive, "memory");
+  const auto before = read(archive, "before");
   TORCH_CHECK(rates.numel() == 2 * static_cast<int64_t>(param_groups_.size()),
               "natgrad: the archive was saved for ", rates.numel() / 2,
               " parameter groups, but there are ", param_groups_.size(), ".");
@@ -105,8 +108,8 @@ void NaturalGradient::load(torch::serialize::InputArchive& archive) {
     const auto device = layout.options().device();
     TORCH_CHECK(before.dtype() == dtype, "natgrad: the archive holds ", before.dtype(),
                 ", but the parameters are ", dtype, "; convert the model first.");
-    const bool is_known = delta.numel() > 0;
-    last_step = {layout, before.to(device), is_known ? delta.to(device) : Tensor()};
+    const auto if_known = [&](const Tensor& v) { return v.numel() > 0 ? v.to(device) : Tensor(); };
+    last_step = {layout, before.to(device), if_known(delta), if_known(memory)};
   }
   Learned learned = impl().state().learned;
   learned.damping->set_state(numbers_of(damping_state));

@@ -21,7 +21,7 @@ DampedProblem damped_problem(const StepData& data, const LinearOperator& C, cons
   }
   LinearSystem system{weighted ? C + *weighted : C + lambda, b, initial};
   system.radius = damping.radius();
-  return {system, std::nullopt, {}};
+  return {system, std::nullopt, previous, {}};
 }
 
 DampedProblem damped_problem_by_rows(const Evaluator& h, const RowForm& rows,
@@ -31,7 +31,7 @@ DampedProblem damped_problem_by_rows(const Evaluator& h, const RowForm& rows,
   const auto& layout = h.parameters();
   const auto& root = *rows.root;
   DampedProblem problem{{C + lambda, {}}, LeastSquares{rows.root, layout.size(), rows.targets, lambda},
-                        previous.defined() ? root.multiply(previous) : Tensor()};
+                        previous, previous.defined() ? root.multiply(previous) : Tensor()};
   auto& [_, size, targets, shift, centre, centre_product] = *problem.rows;
   if (previous.defined() && mu > 0) {
     centre = mu * previous;

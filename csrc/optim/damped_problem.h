@@ -23,6 +23,7 @@ namespace natgrad::detail {
 struct DampedProblem {
   LinearSystem system;  ///< without a right-hand side if there are `rows`
   std::optional<LeastSquares> rows;
+  torch::Tensor previous;          ///< δ_prev, [P], where something asks for it
   torch::Tensor previous_in_rows;  ///< R δ_prev, [r]; undefined if there is no δ_prev, or no rows
 };
 

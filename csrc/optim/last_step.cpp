@@ -7,13 +7,15 @@ namespace natgrad::detail {
 
 using torch::Tensor;
 
-LastStep::LastStep(const ParameterLayout& layout, const Tensor& before, const Tensor& delta) {
-  const auto old_values = layout.views(before);
-  const auto deltas =
-      delta.defined() ? layout.views(delta) : std::vector<Tensor>(old_values.size());
+LastStep::LastStep(const ParameterLayout& layout, const Tensor& before, const Tensor& delta,
+                   const Tensor& memory) {
+  const auto pieces = [&layout](const Tensor& v) {
+    return v.defined() ? layout.views(v) : std::vector<Tensor>(layout.tensors().size());
+  };
+  const auto old_values = pieces(before), deltas = pieces(delta), memories = pieces(memory);
   for (size_t i = 0; i < old_values.size(); ++i) {
     const auto& parameter = layout.tensors()[i];
-    moved_.push_back({parameter, old_values[i], deltas[i], parameter._version()});
+    moved_.push_back({parameter, old_values[i], deltas[i], memories[i], parameter._version()});
   }
 }
 
@@ -29,15 +31,23 @@ const LastStep::Moved* LastStep::find(const Tensor& parameter) const {
   return found != moved_.end() && found->is_current() ? &*found : nullptr;
 }
 
-Tensor LastStep::delta(const ParameterLayout& layout) const {
+Tensor LastStep::joined(const ParameterLayout& layout, Tensor Moved::*piece) const {
   std::vector<Tensor> pieces;
   bool any = false;
   for (const auto& parameter : layout.tensors()) {
     const auto* moved = find(parameter);
-    pieces.push_back(moved ? moved->delta : Tensor());
+    pieces.push_back(moved ? moved->*piece : Tensor());
     any = any || pieces.back().defined();
   }
   return any ? layout.flatten(pieces) : Tensor();
+}
+
+Tensor LastStep::delta(const ParameterLayout& layout) const {
+  return joined(layout, &Moved::delta);
+}
+
+Tensor LastStep::memory(const ParameterLayout& layout) const {
+  return joined(layout, &Moved::memory);
 }
 
 Tensor LastStep::before(const ParameterLayout& layout) const {
@@ -50,7 +60,7 @@ Tensor LastStep::before(const ParameterLayout& layout) const {
 }
 
 void LastStep::forget_delta() {
-  for (auto& moved : moved_) moved.delta = Tensor();
+  for (auto& moved : moved_) moved.delta = moved.memory = Tensor();
 }
 
 bool LastStep::can_be_taken_back() const {

@@ -19,17 +19,21 @@ class LastStep {
   LastStep() = default;
   /// To be called after the parameters have moved. `before`: θ before it, [P]; `delta`: what the
   /// next step goes on from, the unscaled solution δ or what the step rule kept, [P], or undefined.
-  LastStep(const ParameterLayout& layout, const torch::Tensor& before, const torch::Tensor& delta);
+  /// `memory`: what else the rule goes on from, or undefined.
+  LastStep(const ParameterLayout& layout, const torch::Tensor& before, const torch::Tensor& delta,
+           const torch::Tensor& memory = {});
 
   /// δ_prev for these parameters, [P], zero for those that did not move; undefined if none did, or
   /// if δ is forgotten.
   torch::Tensor delta(const ParameterLayout& layout) const;
+  /// The rule's memory likewise.
+  torch::Tensor memory(const ParameterLayout& layout) const;
   /// θ before the step, [P]; where it did not move them, the present values.
   torch::Tensor before(const ParameterLayout& layout) const;
 
   /// Whether there is a step, and nobody has written to the parameters since.
   bool can_be_taken_back() const;
-  /// Forgets δ; the step can still be taken back.
+  /// Forgets δ and memory; the step can still be taken back.
   void forget_delta();
   /// θ ← θ before the step, bit for bit, and forgets the step. Returns false, with nothing changed,
   /// if it cannot be taken back.
@@ -37,11 +41,12 @@ class LastStep {
 
  private:
   struct Moved {
-    torch::Tensor parameter, before, delta;
+    torch::Tensor parameter, before, delta, memory;
     int64_t version;  // of the parameter after the step, to notice edits by others
     bool is_current() const;
   };
   const Moved* find(const torch::Tensor& parameter) const;
+  torch::Tensor joined(const ParameterLayout& layout, torch::Tensor Moved::*piece) const;
 
   std::vector<Moved> moved_;
 };

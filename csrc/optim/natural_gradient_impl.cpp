@@ -104,12 +104,14 @@ bool is_better(const Step& step, TrialLosses* trials, const StepRule& rule, Step
   return *report.trial_loss <= trials->start() + trials->rounding();
 }
 
-/// What the rows say of the solution, if it was found by them.
-std::optional<StepRows> rows_of_step(const DampedProblem& problem, const Solution& solution,
-                                     double centre) {
-  if (!problem.rows) return std::nullopt;
-  return StepRows{*problem.rows->root, problem.rows->targets, problem.previous_in_rows,
-                  solution.product_in_rows, centre};
+/// M, by the rows if the problem was solved by them, with the products that are known.
+std::unique_ptr<QuadraticModel> model_of(const Evaluator& h, const DampedProblem& problem,
+                                         const LinearOperator& C, const Solution& solution) {
+  if (!problem.rows) return std::make_unique<ModelByProducts>(h, C);
+  auto model = std::make_unique<ModelByRows>(h, RowForm{problem.rows->root, problem.rows->targets});
+  model->learn(problem.previous, problem.previous_in_rows);
+  model->learn(solution.x, solution.product_in_rows);
+  return model;
 }
 
 /// Sets a flag for as long as it lives.
@@ -206,7 +208,7 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   // How far: θ ← θ + d, unless trials tell that it is no better.
   auto trials = trials_of(data);
   auto* const tried = trials ? &*trials : nullptr;
-  const auto step = choose_step(learned, h, problem, solution, tried);
+  const auto step = choose_step(learned, h, C, problem, solution, tried);
   if (damping.needs_ratio()) measure_ratio(step, h.gradient(), C, *trials, report);
   if (!is_better(step, tried, *learned.step_rule, report)) {
     if (trials) trials->check();
@@ -224,7 +226,8 @@ DampedProblem NaturalGradient::Impl::problem_of(const StepData& data, const Line
                                                 const Learned& learned) const {
   const auto& damping = *learned.damping;
   const auto rows = takes_rows(data, learned) ? data.h().rows() : std::nullopt;
-  const bool goes_on = damping.centre() > 0 || system_.warm_start() > 0;
+  const bool goes_on = damping.centre() > 0 || system_.warm_start() > 0 ||
+                       learned.step_rule->keeps_displacement();
   const Tensor previous =
       goes_on ? state_.last_step.delta(data.h().parameters()) : Tensor();
   if (rows && system_.solver().solves_by_rows(*rows->root)) {
@@ -255,24 +258,24 @@ std::optional<ClosureTrials> NaturalGradient::Impl::trials_of(StepData& data) co
 }
 
 Step NaturalGradient::Impl::choose_step(Learned& learned, const Evaluator& h,
-                                        const DampedProblem& problem, const Solution& solution,
-                                        TrialLosses* trials) const {
-  const double rate = learned.damping->rate();
-  const auto previous =
-      learned.step_rule->keeps_displacement() ? state_.last_step.delta(h.parameters()) : Tensor();
-  const auto rows = rows_of_step(problem, solution, learned.damping->centre());
-  const Tensor g = learned.step_rule->needs_gradient() ? h.gradient() : Tensor();
-  return learned.step_rule->choose(
-      {h.value(), g, problem.system.matrix, solution, previous,
-       [&](const Tensor& v) { return at_rates(h.trainable(), v, rate); }, trials,
-       rows ? &*rows : nullptr});
+                                        const LinearOperator& C, const DampedProblem& problem,
+                                        const Solution& solution, TrialLosses* trials) const {
+  auto& rule = *learned.step_rule;
+  const double rate = learned.damping->rate(), centre = learned.damping->centre();
+  const auto& layout = h.parameters();
+  const auto model = model_of(h, problem, C, solution);
+  const Tensor g = rule.needs_gradient() ? h.gradient() : Tensor();
+  return rule.choose({h.value(), g, problem.system.matrix, solution, problem.previous,
+                      [&](const Tensor& v) { return at_rates(h.trainable(), v, rate); }, *model,
+                      trials, centre, rate,
+                      rule.keeps_memory() ? state_.last_step.memory(layout) : Tensor()});
 }
 
 void NaturalGradient::Impl::accept(const Step& step, const ParameterLayout& layout,
                                    Learned learned) {
   const Tensor before = layout.values();
   move_parameters(layout, step.displacement);
-  state_ = {std::move(learned), LastStep(layout, before, step.kept), state_.accepted_steps + 1};
+  state_ = {std::move(learned), LastStep(layout, before, step.kept, step.memory), state_.accepted_steps + 1};
 }
 
 /// A damping that judges steps is told. After trials that were no better nothing goes on from the

@@ -6,6 +6,7 @@
 #include "optim/closure_trials.h"
 #include "optim/damped_problem.h"
 #include "optim/last_step.h"
+#include "optim/quadratic_models.h"
 #include "optim/learned.h"
 #include "optim/step_data.h"
 
@@ -57,8 +58,9 @@ class NaturalGradient::Impl {
                            const Learned& learned) const;
   bool takes_rows(const StepData& data, const Learned& learned) const;
   std::optional<ClosureTrials> trials_of(StepData& data) const;
-  Step choose_step(Learned& learned, const Evaluator& h, const DampedProblem& problem,
-                   const Solution& solution, TrialLosses* trials) const;
+  Step choose_step(Learned& learned, const Evaluator& h, const LinearOperator& C,
+                   const DampedProblem& problem, const Solution& solution,
+                   TrialLosses* trials) const;
   void accept(const Step& step, const ParameterLayout& layout, Learned learned);
   StepOutcome take_failure(StepOutcome outcome, std::optional<double> ratio, bool at_the_edge);
   void take_back_last_step();

@@ -32,14 +32,17 @@
 #include <natgrad/solvers/dual_or_conjugate_gradient.h>
 #include <natgrad/solvers/kl_constrained_step.h>
 #include <natgrad/solvers/krylov_subspace.h>
+#include <natgrad/solvers/least_squares.h>
 #include <natgrad/solvers/solver.h>
 #include <natgrad/solvers/steihaug_conjugate_gradient.h>
 #include <natgrad/step_control/adaptive_rate.h>
+#include <natgrad/step_control/held_out_rate.h>
 #include <natgrad/step_control/inverse_time.h>
 #include <natgrad/step_control/kl_constrained.h>
 #include <natgrad/step_control/learning_rate.h>
 #include <natgrad/step_control/line_search.h>
 #include <natgrad/step_control/quadratic_model_step.h>
+#include <natgrad/step_control/quadratic_model.h>
 #include <natgrad/step_control/step_rule.h>
 #include <natgrad/step_control/subspace_minimisation.h>
 #include <natgrad/step_control/trial_losses.h>

@@ -6,6 +6,7 @@
 #include <natgrad/export.h>
 #include <natgrad/preconditioners/preconditioner.h>
 #include <natgrad/solvers/dual_or_conjugate_gradient.h>
+#include <natgrad/step_control/held_out_rate.h>
 #include <natgrad/step_control/learning_rate.h>
 #include <torch/optim/optimizer.h>
 
@@ -25,10 +26,12 @@ class NATGRAD_EXPORT NaturalGradientOptions
     : public torch::optim::OptimizerCloneableOptions<NaturalGradientOptions> {
  public:
   NaturalGradientOptions() = default;
-  explicit NaturalGradientOptions(double lr) : lr_(lr) {}
+  /// With a fixed learning rate: `LearningRate()` in place of `HeldOutRate()`.
+  explicit NaturalGradientOptions(double lr)
+      : lr_(lr), step_rule_(std::make_shared<LearningRate>()) {}
 
-  /// α of θ += r α δ; LibTorch's schedulers drive it, on top of the damping's own r. With μ of the
-  /// proximal damping, α/(1 - μ) is how far a step that all batches agree on moves: 2 at first.
+  /// α of θ += r α δ, on top of the damping's own r; LibTorch's schedulers drive it. The default
+  /// rule chooses α itself, and takes lr/0.1 of it.
   TORCH_ARG(double, lr) = 0.1;
   /// w: adds ½ w‖θ‖² over the group to the objective, its gradient and its curvature.
   TORCH_ARG(double, weight_decay) = 0;
@@ -77,7 +80,7 @@ class NATGRAD_EXPORT NaturalGradientOptions
   NaturalGradientOptions& preconditioner(const Preconditioner& preconditioner);
   /// Null if there is none.
   const Preconditioner* preconditioner() const { return preconditioner_.get(); }
-  /// `LearningRate()` (the default), `InverseTime(c)`, `AdaptiveRate()`, `KLConstrained(c)`,
+  /// `HeldOutRate()` (the default, without an `lr`), `LearningRate()`, `InverseTime(c)`, `AdaptiveRate()`, `KLConstrained(c)`,
   /// `QuadraticModelStep()`, `LineSearch()`, `SubspaceMinimisation()`.
   NaturalGradientOptions& step_rule(const StepRule& rule);
   const StepRule& step_rule() const { return *step_rule_; }
@@ -100,7 +103,7 @@ class NATGRAD_EXPORT NaturalGradientOptions
   std::shared_ptr<const Damping> damping_ = std::make_shared<Proximal>();
   std::shared_ptr<const DampingMatrix> damping_matrix_;
   std::shared_ptr<const Preconditioner> preconditioner_;
-  std::shared_ptr<const StepRule> step_rule_ = std::make_shared<LearningRate>();
+  std::shared_ptr<const StepRule> step_rule_ = std::make_shared<HeldOutRate>();
 };
 
 }  // namespace natgrad

@@ -3,6 +3,7 @@
 #include <natgrad/export.h>
 #include <natgrad/linalg/linear_operator.h>
 #include <natgrad/solvers/solver.h>
+#include <natgrad/step_control/quadratic_model.h>
 #include <natgrad/step_control/trial_losses.h>
 
 #include <functional>
@@ -12,15 +13,6 @@
 #include <vector>
 
 namespace natgrad {
-
-/// What the batch says of a step in the rows of C = RᵀR, where they also tell ∇h = -Rᵀt.
-struct NATGRAD_EXPORT StepRows {
-  const Root& root;         ///< R
-  torch::Tensor targets;    ///< t, [r]
-  torch::Tensor previous;   ///< R δ_prev, [r]; undefined if there is none
-  torch::Tensor solution;   ///< R δ, [r]
-  double centre = 0;        ///< μ, where δ solves a system centred on μ δ_prev
-};
 
 /// What a step is chosen from: the quadratic model M(δ) = h + gᵀδ + ½ δᵀCδ, and what the solver
 /// made of it.
@@ -33,8 +25,13 @@ struct NATGRAD_EXPORT StepProblem {
   torch::Tensor previous;         ///< what the last step kept, [P]; undefined if there is none
   /// v ↦ r α v: the learning rate of each parameter's group, times the damping's own.
   std::function<torch::Tensor(const torch::Tensor& v)> at_rate;
+  const QuadraticModel& model;  ///< M without damping
   TrialLosses* trials = nullptr;  ///< null where a step has no closure
-  const StepRows* rows = nullptr;  ///< null where C is known by its products alone
+  double centre = 0;  ///< μ, where δ solves a system centred on μ times the last solution
+  double rate = 1;    ///< r
+  /// A second vector that the rule goes on from, [P], as `Step::memory` was left, with zero for
+  /// parameters that are new; undefined at first.
+  torch::Tensor memory = {};
 };
 
 /// What a rule has chosen.
@@ -48,6 +45,7 @@ struct NATGRAD_EXPORT Step {
   /// h(θ + displacement), where it was measured. For a rule that needs trials and leaves it out the
   /// optimizer measures it; a step that rises is rejected.
   std::optional<double> loss = std::nullopt;
+  torch::Tensor memory = {};  ///< the next step's `memory`, [P], if the rule keeps one
   bool found = true;  ///< false: trials were made, and none was good enough
 };
 
@@ -67,6 +65,8 @@ class NATGRAD_EXPORT StepRule {
   virtual bool needs_gradient() const { return true; }
   /// What it needs from the solver, apart from a solution.
   virtual bool needs_basis() const { return false; }
+  /// Whether it goes on from a `memory`.
+  virtual bool keeps_memory() const { return false; }
   /// Whether `previous` is to be the last displacement for it to be of use: then it is no warm
   /// start for a solver.
   virtual bool keeps_displacement() const { return false; }

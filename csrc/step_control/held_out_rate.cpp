@@ -1,0 +1,130 @@
+#include <fmt/format.h>
+#include <natgrad/step_control/held_out_rate.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace natgrad {
+
+using torch::Tensor;
+
+namespace {
+
+// lr whose multiples lr is.
+constexpr double kUnitRate = 0.1;
+// P: what noise-dominated training wants, and after how many steps it is half of that.
+constexpr double kProduct = 2, kRampSteps = 30;
+// Steps before anything is learnt from the running mean of the iterates.
+constexpr double kLearningStart = 20;
+// log P moves by at most 6/(t + 60) a step, up to a factor of 30.
+constexpr double kGain = 6, kGainDelay = 60;
+const double kLargestLogGrowth = std::log(30);
+// Weights of the running means: of the recent steps, of many, and of the iterates.
+constexpr double kRecentWeight = 0.1, kLongMemory = 20, kIterateMemory = 2.5;
+// A step is too long where the held-out batch says that it has made things worse by more than the
+// next step promises.
+constexpr double kWorsening = 1.1, kShorteningPower = 3, kShorteningGain = 0.1;
+// How much of θ̄ - θ counts as noise: none at kNoShare, all of kShare below by kShareWidth.
+constexpr double kShare = 0.45, kNoShare = 1.05, kShareWidth = 0.15;
+// From which share of δ_prev still being wanted P grows, and to what factor less one.
+constexpr double kAgreement = 0.75, kBoost = 8;
+constexpr double kTiny = 1e-30;
+
+double clip(double x) { return std::clamp(x, 0., 1.); }
+
+void follow(double& mean, double value, double weight) { mean += weight * (value - mean); }
+
+}  // namespace
+
+Step HeldOutRate::choose(const StepProblem& problem) {
+  const auto& x = problem.solution.x;
+  if (problem.centre == 0) return {problem.at_rate(x), x};
+  steps_ += 1;
+  observe(problem);
+  const double alpha = std::min(largest_, product() * (1 - problem.centre));
+  Step step{problem.at_rate(x * (alpha / (kUnitRate * problem.rate))), x};
+  const double weight = 1 / (1 + steps_ / kIterateMemory);
+  step.memory = problem.memory.defined()
+                    ? torch::sub(problem.memory * (1 - weight), step.displacement)
+                    : -step.displacement;
+  return step;
+}
+
+void HeldOutRate::observe(const StepProblem& problem) {
+  const auto& model = problem.model;
+  const double recent = std::max(kRecentWeight, 1 / steps_);
+  const double lasting = 1 / (1 + steps_ / kLongMemory);
+  double wanted = 0, curvature = 0;
+  if (problem.previous.defined()) {
+    wanted = -model.slope(problem.previous);
+    curvature = model.curvature(problem.previous);
+  }
+  const double promise = -model.slope(problem.solution.x) - problem.centre * wanted;
+  const auto follow_all = [&](Means& means, double weight) {
+    follow(means.wanted, wanted, weight);
+    follow(means.curvature, curvature, weight);
+    follow(means.promise, promise, weight);
+  };
+  follow_all(recent_, recent);
+  follow_all(long_, lasting);
+  if (!problem.memory.defined()) return;
+  follow(average_.wanted, -model.slope(problem.memory), lasting);
+  follow(average_.curvature, model.curvature(problem.memory), lasting);
+}
+
+/// P, after it has been adapted.
+double HeldOutRate::product() {
+  const bool learns = steps_ > kLearningStart;
+  if (learns) grow();
+  const double agreement =
+      clip((recent_.wanted / std::max(recent_.curvature, kTiny) - kAgreement) / (1 - kAgreement));
+  const double boost = kBoost * agreement * agreement * (3 - 2 * agreement);
+  const double product =
+      kProduct * steps_ / (steps_ + kRampSteps) * std::exp(log_growth_) * (1 + boost);
+  const double worse = recent_.worsening();
+  if (!(worse > kWorsening)) return product;
+  if (learns) log_growth_ = std::max(log_growth_ - kShorteningGain * (1 - kWorsening / worse), 0.);
+  return product * std::pow(kWorsening / worse, kShorteningPower);
+}
+
+/// By whether θ̄ is better than θ.
+void HeldOutRate::grow() {
+  const double share = kShare * clip((kNoShare - long_.worsening()) / kShareWidth);
+  const double size = std::max(std::abs(average_.wanted) + average_.curvature, kTiny);
+  const double gain = (average_.wanted - share * average_.curvature) / size;
+  log_growth_ = std::clamp(log_growth_ - kGain * gain / (steps_ + kGainDelay), 0., kLargestLogGrowth);
+}
+
+double HeldOutRate::Means::worsening() const {
+  return (curvature - 2 * wanted) / std::max(promise, kTiny);
+}
+
+std::vector<double> HeldOutRate::state() const {
+  if (steps_ == 0) return {};
+  return {steps_,          log_growth_,     recent_.wanted,      recent_.curvature,
+          recent_.promise, long_.wanted,    long_.curvature,     long_.promise,
+          average_.wanted, average_.curvature};
+}
+
+void HeldOutRate::set_state(const std::vector<double>& state) {
+  *this = HeldOutRate().largest(largest_);
+  if (state.empty()) return;
+  TORCH_CHECK(state.size() == 10, "natgrad: HeldOutRate's state has 10 numbers, or none before the "
+              "first step, but got ", state.size(), ".");
+  steps_ = state[0];
+  log_growth_ = state[1];
+  recent_ = {state[2], state[3], state[4]};
+  long_ = {state[5], state[6], state[7]};
+  average_ = {state[8], state[9], 0};
+}
+
+std::string HeldOutRate::describe() const { return fmt::format("HeldOutRate(largest={})", largest_); }
+
+std::unique_ptr<StepRule> HeldOutRate::clone() const {
+  TORCH_CHECK(largest_ > 0 && std::isfinite(largest_),
+              "natgrad: HeldOutRate's largest is a finite rate > 0, but is ", largest_, ".");
+  return std::make_unique<HeldOutRate>(*this);
+}
+
+}  // namespace natgrad

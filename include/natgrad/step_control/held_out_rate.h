@@ -1,0 +1,65 @@
+#pragma once
+
+#include <natgrad/export.h>
+#include <natgrad/step_control/step_rule.h>
+#include <torch/arg.h>
+
+#include <vector>
+
+namespace natgrad {
+
+/// The default: a step size that needs no tuning, from what each new batch, held out from the steps
+/// before it, says of them. Of the centred steps of `Proximal`,
+///
+///     θ ← θ + α δ,  α = P (1 - μ)  (at most `largest`),
+///
+/// where P is how far steps that agree lead: the rate of a plain gradient step in units of the
+/// natural gradient's. Batches whose noise decides want P ≈ 2 to 5, those that can be fitted at
+/// once 6 to 30. On a batch with the model M(v) = h + ∇hᵀv + ½ vᵀC v, which δ_prev has not seen,
+///
+///     nᵥ = -∇hᵀv,  dᵥ = vᵀC v:  nᵥ/dᵥ is how far along v its model still wants to go.
+///
+/// - v = δ_prev. A model that still wants all of it, n/d near 1, lets P grow up to ninefold; a step
+///   whose promise turns into a rise, w = (d - 2n)/p > 1.1 with p = -∇hᵀ(δ - μ δ_prev) what the
+///   next step promises, makes it shorter by (1.1/w)³.
+/// - v = θ̄ - θ, with θ̄ a running mean of the iterates, which is better than they are where noise
+///   keeps them from the minimum: P shrinks by a factor e^(-6x/(t+60)) each step, with x = (n - D
+///   d)/(|n| + d), and grows where x < 0. D = 0.45 for short steps (w below 0.9), 0 from 1.05 on.
+///
+/// All are running means. P = 2t/(t + 30) in the first steps. Costs two products R v, or two half
+/// products with C, a step; θ̄ - θ is kept with the optimizer's state.
+///
+/// `lr` multiplies α, in units of its default 0.1. Without a centre (other dampings, μ = 0) the
+/// step is r α δ with the fixed rate α = lr, as of `LearningRate`.
+class NATGRAD_EXPORT HeldOutRate final : public StepRule {
+ public:
+  /// α at most, > 0.
+  TORCH_ARG(double, largest) = 0.5;
+
+ public:
+  Step choose(const StepProblem& problem) override;
+  bool needs_gradient() const override { return false; }
+  bool keeps_memory() const override { return true; }
+  /// The number of steps, the running means and log P; empty before the first step.
+  std::vector<double> state() const override;
+  void set_state(const std::vector<double>& state) override;
+  std::string describe() const override;
+  std::unique_ptr<StepRule> clone() const override;
+
+ private:
+  /// n, d and p, as above.
+  struct Means {
+    double wanted = 0, curvature = 0, promise = 0;
+    double worsening() const;  // w
+  };
+  void observe(const StepProblem& problem);
+  double product();
+  void grow();
+
+  double steps_ = 0;
+  Means recent_, long_;  // of δ_prev
+  Means average_;        // of θ̄ - θ
+  double log_growth_ = 0;
+};
+
+}  // namespace natgrad
