@@ -55,7 +55,8 @@ void add_training(CLI::App& app, TrainingOptions& options) {
 
 void add_digits(CLI::App& app, TrainingOptions& options) {
   auto* digits = app.add_option("--data", options.data, "CSV file with the digits");
-  app.add_option("--mnist", options.mnist, "Folder with MNIST's four unzipped files, used instead")
+  app.add_option("--mnist", options.mnist,
+                 "Folder with MNIST's or Fashion-MNIST's four files, used instead")
       ->excludes(digits);
   app.add_option("--scale", options.scale, "Multiplies the inputs, to try badly scaled ones")
       ->check(CLI::Range(1e-6, 1e6))
