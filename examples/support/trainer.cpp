@@ -11,8 +11,7 @@
 namespace examples {
 namespace {
 
-constexpr int64_t kFewestRecords = 12;  // of natgrad's training, the start's not counted
-constexpr int64_t kAdamsRecords = 10;   // in equal seconds
+constexpr int64_t kFewestRecords = 12;  // of a method's training, the start's not counted
 constexpr int64_t kStepsAtOnce = 5;     // of Adam, between two looks at the clock
 
 /// One method's way through the batches, timed.
@@ -71,9 +70,9 @@ TrainingCurve train_with_adam(const Task& task, const Model& model, double lr, d
   };
   Course course(task, step);
   TrainingCurve curve{fmt::format("Adam, lr {:g}", lr), {course.look(model)}};
-  for (int64_t k = 1; k <= kAdamsRecords; ++k) {
+  for (int64_t k = 1; k <= kFewestRecords; ++k) {
     TrainingRecord record;
-    while (course.seconds() < seconds * k / kAdamsRecords) course.take_steps(kStepsAtOnce, record);
+    while (course.seconds() < seconds * k / kFewestRecords) course.take_steps(kStepsAtOnce, record);
     curve.records.push_back(course.look(model, record));
   }
   return curve;
