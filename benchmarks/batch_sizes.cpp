@@ -1,201 +1,30 @@
-// Does the default need tuning? Trains each task at each batch size with natgrad's default options,
-// and with Adam at three learning rates, from the same starts, on the same batches, for as many
-// epochs. A cell (task, batch size) passes if, over the seeds, natgrad's mean final training loss
-// is below the best of Adam's and none of its runs is above its start after any epoch. `--help`
-// lists the options.
+// Does the default need tuning, and is it worth its price? Trains each task at each batch size, a
+// cell, from several seeds with natgrad's default options, and beside it, from the same starts and
+// on the same batches,
+//   by default      with Adam at seven rates, each for as many seconds as natgrad had;
+//   --fixed-rates   with natgrad at five fixed rates, for as many epochs;
+//   --race          with Adam at seven rates for ten epochs, for the seconds to its lowest loss.
+// One thread; seconds are the processor's. `--help` lists the options.
 
 #include <fmt/format.h>
-#include <natgrad/natgrad.h>
 #include <torch/torch.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <chrono>
-#include <cmath>
-#include <functional>
-#include <limits>
-#include <map>
-#include <memory>
 
+#include "support/cells.h"
 #include "support/command_line.h"
-#include "support/dataset.h"
-#include "support/trainer.h"
-#include "support/training_tasks.h"
-
-namespace nn = torch::nn;
-using benchmarks::all_tasks, benchmarks::Data, benchmarks::Task, torch::Tensor;
+#include "support/equal_seconds.h"
+#include "support/fixed_rates.h"
+#include "support/mnist.h"
+#include "support/race.h"
 
 namespace {
 
 struct Settings {
-  std::vector<std::string> tasks = {"digits", "conv", "regression"};
-  std::vector<std::string> batches = {"16", "64", "256", "full"};
-  int64_t epochs = 0;  // 0: the task's own number
-  int64_t seeds = 3;
-  double goal = 0;  // 0: none
-  std::string solver = "default";
+  benchmarks::Cells cells;
+  std::string fashion = examples::kFashionMnist;
+  bool fixed_rates = false, race = false;
 };
-
-constexpr double kNever = std::numeric_limits<double>::infinity();
-
-/// The same course of training for every method: one seed's data, start and batches.
-struct Course {
-  const Task& task;
-  int64_t epochs, batch_size;
-  uint64_t seed;
-  double goal;
-};
-
-struct Run {
-  double start = 0, highest = 0, last = 0, seconds = 0, seconds_to_goal = kNever;
-};
-
-/// A method's step on the loss of a batch, made for a model's parameters.
-using Step = std::function<void(const Tensor& loss)>;
-using Method = std::function<Step(std::vector<Tensor> parameters)>;
-
-/// The solvers of the default's system that can be compared.
-std::map<std::string, std::shared_ptr<const natgrad::Solver>> all_solvers() {
-  const natgrad::DualOrConjugateGradient by_default;
-  return {{"default", by_default.clone()},
-          {"iterations", by_default.iterative().clone()},
-          {"dual", natgrad::Dual().clone()}};
-}
-
-Method natural_gradient(const std::string& solver) {
-  const auto options = natgrad::NaturalGradientOptions().solver(*all_solvers().at(solver));
-  return [options](std::vector<Tensor> parameters) -> Step {
-    auto optimizer = std::make_shared<natgrad::NaturalGradient>(std::move(parameters), options);
-    return [optimizer](const Tensor& loss) { optimizer->step(loss); };
-  };
-}
-
-Method adam(double rate) {
-  return [rate](std::vector<Tensor> parameters) -> Step {
-    auto optimizer = std::make_shared<torch::optim::Adam>(std::move(parameters), rate);
-    return [optimizer](const Tensor& loss) {
-      optimizer->zero_grad();
-      loss.backward();
-      optimizer->step();
-    };
-  };
-}
-
-/// Takes a step on each batch of an epoch, in random order; an incomplete last batch is left out.
-void train_epoch(const Course& course, const Data& data, nn::Sequential& model, const Step& step,
-                 const at::Generator& generator) {
-  const int64_t whole_batches = data.size() / course.batch_size * course.batch_size;
-  const auto order = examples::shuffled_rows(data.size(), generator).slice(0, 0, whole_batches);
-  for (const auto& rows : order.split(course.batch_size)) {
-    const auto z = model->forward(data.inputs.index_select(0, rows));
-    step(course.task.loss(z, data.targets.index_select(0, rows)));
-  }
-}
-
-/// The loss on the whole training set; one that is not finite counts as infinite.
-double training_loss(const Task& task, const Data& data, nn::Sequential& model) {
-  const torch::NoGradGuard no_grad;
-  const double loss = task.loss(model->forward(data.inputs), data.targets).item<double>();
-  return std::isfinite(loss) ? loss : std::numeric_limits<double>::infinity();
-}
-
-Run train(const Course& course, const Method& method) {
-  using Clock = std::chrono::steady_clock;
-  const Data data = course.task.load(course.seed);
-  torch::manual_seed(course.seed);
-  auto model = course.task.make_model();
-  const auto step = method(model->parameters());
-  const auto generator = at::make_generator<at::CPUGeneratorImpl>(course.seed);
-  Run run;
-  run.start = run.highest = run.last = training_loss(course.task, data, model);
-  for (int64_t epoch = 0; epoch < course.epochs; ++epoch) {
-    const auto begin = Clock::now();
-    train_epoch(course, data, model, step, generator);
-    run.seconds += std::chrono::duration<double>(Clock::now() - begin).count();
-    run.last = training_loss(course.task, data, model);
-    run.highest = std::max(run.highest, run.last);
-    if (run.last < course.goal) run.seconds_to_goal = std::min(run.seconds_to_goal, run.seconds);
-  }
-  return run;
-}
-
-std::vector<Run> train_all_seeds(Course course, const Method& method, int64_t seeds) {
-  std::vector<Run> runs;
-  for (course.seed = 0; course.seed < static_cast<uint64_t>(seeds); ++course.seed) {
-    runs.push_back(train(course, method));
-  }
-  return runs;
-}
-
-double mean(const std::vector<Run>& runs, double Run::*value) {
-  double sum = 0;
-  for (const auto& run : runs) sum += run.*value;
-  return sum / static_cast<double>(runs.size());
-}
-
-/// The runs of Adam's best rate: the one that reaches a goal first, else ends lowest.
-struct AdamsBest {
-  double rate = 0;
-  std::vector<Run> runs;
-};
-
-AdamsBest train_with_adam(const Course& course, int64_t seeds) {
-  AdamsBest best;
-  for (const double rate : examples::kAdamRates) {
-    auto runs = train_all_seeds(course, adam(rate), seeds);
-    const bool by_goal = std::isfinite(mean(runs, &Run::seconds_to_goal));
-    const auto value = by_goal ? &Run::seconds_to_goal : &Run::last;
-    if (best.runs.empty() || mean(runs, value) < mean(best.runs, value)) {
-      best = {rate, std::move(runs)};
-    }
-  }
-  return best;
-}
-
-/// Trains one cell, prints its line, and says whether it passes.
-bool run_cell(const std::string& name, const std::string& batch, const Settings& settings) {
-  const Task& task = all_tasks().at(name);
-  const int64_t size = task.load(0).size();
-  const int64_t batch_size = batch == "full" ? size : std::min<int64_t>(size, std::stoll(batch));
-  const Course course{task, settings.epochs ? settings.epochs : task.epochs, batch_size, 0,
-                      settings.goal};
-  const auto natural = train_all_seeds(course, natural_gradient(settings.solver), settings.seeds);
-  const auto adams = train_with_adam(course, settings.seeds);
-
-  int64_t below_adam = 0;
-  bool below_start = true;
-  for (size_t i = 0; i < natural.size(); ++i) {
-    below_adam += natural[i].last < adams.runs[i].last;
-    below_start = below_start && natural[i].highest <= natural[i].start;
-  }
-  const double loss = mean(natural, &Run::last), adams_loss = mean(adams.runs, &Run::last);
-  const bool passes = below_start && loss < adams_loss;
-  fmt::print("| {} | {} | {:.3g} | {:.3g} ({:g}) | {:.2f} | {}/{} | {} | {:.1f} / {:.1f} | {} |\n",
-             name, batch, loss, adams_loss, adams.rate, loss / adams_loss, below_adam,
-             settings.seeds, below_start ? "yes" : "no", mean(natural, &Run::seconds),
-             mean(adams.runs, &Run::seconds), passes ? "pass" : "FAIL");
-  if (settings.goal > 0) {
-    fmt::print("  seconds to a loss of {:g}: {:.2f}, Adam's best {:.2f}\n", settings.goal,
-               mean(natural, &Run::seconds_to_goal), mean(adams.runs, &Run::seconds_to_goal));
-  }
-  std::fflush(stdout);
-  return passes;
-}
-
-void run(const Settings& settings) {
-  torch::set_num_threads(1);
-  for (const auto& name : settings.tasks) {
-    fmt::print("{}: {}\n", name, all_tasks().at(name).description);
-  }
-  fmt::print(
-      "\n| task | batch | natgrad | Adam's best (rate) | ratio | seeds below | never above start | "
-      "seconds, natgrad / Adam | |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
-  size_t passed = 0;
-  for (const auto& task : settings.tasks) {
-    for (const auto& batch : settings.batches) passed += run_cell(task, batch, settings);
-  }
-  fmt::print("\n{} of {} cells pass.\n", passed, settings.tasks.size() * settings.batches.size());
-}
 
 /// "full" or a whole number above zero.
 std::string check_batch(const std::string& text) {
@@ -204,31 +33,67 @@ std::string check_batch(const std::string& text) {
   return number || text == "full" ? "" : "a batch size is a whole number above 0, or full: " + text;
 }
 
+void add_cells(CLI::App& app, benchmarks::Cells& cells) {
+  app.add_option("--tasks", cells.tasks,
+                 "comma-separated; all but conv and regression30, for --race fashion,fashion_conv")
+      ->delimiter(',')
+      ->check(CLI::IsMember(names_of(benchmarks::make_tasks(""))));
+  app.add_option("--batches", cells.batches,
+                 "comma-separated; 'full' is the training set; 16,32,128,512, for --race 128")
+      ->delimiter(',')
+      ->check(CLI::Validator(check_batch, "BATCH"));
+  app.add_option("--epochs", cells.epochs, "instead of the task's own number; of Adam for --race")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--seeds", cells.seeds, "as many, from 0")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--watch", cells.watch, "look at natgrad's loss every so many steps; 0: never")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+}
+
+/// What was not asked for is chosen by the mode.
+void complete(Settings& settings) {
+  auto& cells = settings.cells;
+  const auto choose = [&](std::vector<std::string>& names, std::vector<std::string> compared,
+                          std::vector<std::string> raced) {
+    if (names.empty()) names = settings.race ? std::move(raced) : std::move(compared);
+  };
+  choose(cells.tasks, {"digits", "binary", "regression", "fashion", "fashion_conv"},
+         {"fashion", "fashion_conv"});
+  choose(cells.batches, {"16", "32", "128", "512"}, {"128"});
+  constexpr int64_t kEpochsOfARace = 10;
+  if (settings.race && cells.epochs == 0) cells.epochs = kEpochsOfARace;
+  cells.all_tasks = benchmarks::make_tasks(settings.fashion);
+}
+
+void run(Settings settings) {
+  torch::set_num_threads(1);
+  complete(settings);
+  const auto& cells = settings.cells;
+  for (const auto& name : cells.tasks) {
+    fmt::print("{}: {}\n", name, cells.all_tasks.at(name).description);
+  }
+  if (settings.race) {
+    benchmarks::race(cells);
+  } else if (settings.fixed_rates) {
+    benchmarks::compare_with_fixed_rates(cells);
+  } else {
+    benchmarks::compare_in_equal_seconds(cells);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   Settings settings;
-  std::vector<std::string> names;
-  for (const auto& [name, task] : all_tasks()) names.push_back(name);
-  CLI::App app("Default options against Adam's best of three rates, by batch size.");
-  app.add_option("--tasks", settings.tasks, "comma-separated")
-      ->delimiter(',')
-      ->check(CLI::IsMember(names))
-      ->capture_default_str();
-  app.add_option("--batches", settings.batches, "comma-separated; 'full' is the training set")
-      ->delimiter(',')
-      ->check(CLI::Validator(check_batch, "BATCH"))
-      ->capture_default_str();
-  app.add_option("--epochs", settings.epochs, "instead of the task's own number")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--goal", settings.goal, "a training loss to be reached")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--solver", settings.solver)
-      ->check(CLI::IsMember({"default", "iterations", "dual"}))
-      ->capture_default_str();
-  app.add_option("--seeds", settings.seeds, "as many, from 0")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  CLI::App app("natgrad's default options against Adam's best rate, by batch size.");
+  add_cells(app, settings.cells);
+  app.add_option("--fashion", settings.fashion, "folder with Fashion-MNIST")->capture_default_str();
+  auto* const fixed = app.add_flag("--fixed-rates", settings.fixed_rates,
+                                   "against natgrad with fixed rates instead");
+  app.add_flag("--race", settings.race, "the seconds to Adam's lowest loss instead")
+      ->excludes(fixed);
   examples::parse_or_exit(app, argc, argv);
   return examples::exit_code("batch_sizes", [&] { run(settings); });
 }

@@ -1,5 +1,6 @@
-// Trains a small classifier on handwritten digits with natgrad::NaturalGradient, and, from the same
-// start and on the same batches, with Adam at three learning rates. `--help` lists the options.
+// Trains a small classifier on handwritten digits, or with `--mnist` on MNIST or Fashion-MNIST,
+// with natgrad::NaturalGradient, and, from the same start and on the same batches, with Adam at
+// seven learning rates in the same seconds. `--help` lists the options.
 
 #include <natgrad/natgrad.h>
 #include <torch/torch.h>
@@ -9,16 +10,17 @@
 #include "support/trainer.h"
 
 namespace F = torch::nn::functional;
-using examples::Batch, examples::EpochRecord, examples::Model, examples::Task;
+using examples::Batch, examples::TrainingRecord, examples::Model, examples::Task;
 
 namespace {
 
 /// The same network, with the same weights, at each call.
 Model make_classifier(const Task& task) {
-  constexpr int64_t kHidden = 64, kClasses = 10;
+  constexpr int64_t kClasses = 10;
+  const int64_t hidden = task.options.mnist.empty() ? 64 : 128;
   torch::manual_seed(task.options.seed);
-  torch::nn::Sequential network(torch::nn::Linear(task.features(), kHidden), torch::nn::Tanh(),
-                                torch::nn::Linear(kHidden, kClasses));
+  torch::nn::Sequential network(torch::nn::Linear(task.features(), hidden), torch::nn::Tanh(),
+                                torch::nn::Linear(hidden, kClasses));
   network->to(task.options.device);
 
   const auto loss = [network](const Batch& batch) mutable {
@@ -34,7 +36,7 @@ examples::TrainingCurve train_with_natural_gradient(const Task& task) {
   const Model model = make_classifier(task);
   natgrad::NaturalGradient optimizer(model.parameters);
 
-  return train(task, "NaturalGradient", model, [&](const Batch& batch, EpochRecord& record) {
+  return train(task, "NaturalGradient", model, [&](const Batch& batch, TrainingRecord& record) {
     optimizer.step(model.loss(batch));
     record.add(optimizer.summary());
   });
@@ -43,9 +45,7 @@ examples::TrainingCurve train_with_natural_gradient(const Task& task) {
 void run(const examples::TrainingOptions& options) {
   const Task task = start_task(options, load_digits(options), "accuracy");
   std::vector curves{train_with_natural_gradient(task)};
-  for (const double lr : examples::kAdamRates) {
-    curves.push_back(train_with_adam(task, make_classifier(task), lr));
-  }
+  add_adam(curves, task, [&] { return make_classifier(task); });
   report(task, curves);
 }
 

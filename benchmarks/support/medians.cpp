@@ -1,6 +1,14 @@
 #include "support/medians.h"
 
+#include <algorithm>
+
 namespace benchmarks {
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
 
 void Medians::ReportRuns(const std::vector<Run>& runs) {
   for (const auto& run : runs) {

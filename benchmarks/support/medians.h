@@ -8,6 +8,8 @@
 
 namespace benchmarks {
 
+double median(std::vector<double> values);
+
 /// The counter that says how many of what is asked for one timed round held; 1 without it.
 inline constexpr const char* kParts = "parts";
 

@@ -1,78 +1,133 @@
 #include "support/training_tasks.h"
 
-#include <cmath>
-#include <numbers>
+#include <optional>
 
 #include "support/digits.h"
+#include "support/mnist.h"
+#include "support/networks.h"
+#include "support/waves.h"
 
 namespace benchmarks {
 
 namespace nn = torch::nn;
 namespace F = torch::nn::functional;
-using torch::Tensor;
+using examples::Dataset, torch::Tensor;
 
 namespace {
 
-Tensor mean_squared_error(const Tensor& z, const Tensor& y) { return F::mse_loss(z, y); }
 Tensor cross_entropy(const Tensor& z, const Tensor& y) { return F::cross_entropy(z, y); }
+Tensor most_likely(const Tensor& z, const Tensor& y) { return z.argmax(1) == y; }
+Tensor cross_entropy_of_logits(const Tensor& z, const Tensor& y) {
+  return F::binary_cross_entropy_with_logits(z, y);
+}
+Tensor on_its_side(const Tensor& z, const Tensor& y) { return (z > 0) == (y == 1); }
+Tensor mean_squared_error(const Tensor& z, const Tensor& y) { return F::mse_loss(z, y); }
 
-Data digits(uint64_t seed, at::IntArrayRef shape) {
-  const auto train = examples::read_digits(NATGRAD_DATA_DIR "/digits.csv", seed).train;
-  return {train.data.reshape(shape), train.target};
+Dataset digits(uint64_t seed) {
+  return examples::read_digits(NATGRAD_DATA_DIR "/digits.csv", seed);
 }
 
-/// y = scale·(Σₖ sin(1.5 wₖ·x + aₖ)/√3 + 0.3 ε), six waves in eight dimensions: the first part has
-/// variance one.
-Data regression(uint64_t seed, double scale) {
-  constexpr int64_t kPoints = 1600, kFeatures = 8, kWaves = 6;
-  constexpr double kFrequency = 1.5, kNoise = 0.3;
-  auto generator = at::make_generator<at::CPUGeneratorImpl>(1000 + seed);
-  const auto x = torch::randn({kPoints, kFeatures}, generator);
-  const auto w = torch::randn({kFeatures, kWaves}, generator) / std::sqrt(double(kFeatures));
-  const auto phases = 2 * std::numbers::pi * torch::rand({kWaves}, generator);
-  const auto signal = torch::sin(kFrequency * x.mm(w) + phases).sum(1) / std::sqrt(kWaves / 2.0);
-  const auto y = signal + kNoise * torch::randn({kPoints}, generator);
-  return {x, (scale * y).unsqueeze(1)};
+Dataset odd_or_even(uint64_t seed) {
+  auto data = digits(seed);
+  for (auto* part : {&data.train, &data.held_out}) {
+    part->target = part->target.remainder(2).to(torch::kFloat32).unsqueeze(1);
+  }
+  return data;
 }
 
-nn::Sequential dense_classifier() {
-  return nn::Sequential(nn::Linear(64, 64), nn::Tanh(), nn::Linear(64, 10));
+Dataset as_images(Dataset data, int64_t side) {
+  for (auto* part : {&data.train, &data.held_out}) {
+    part->data = part->data.reshape({-1, 1, side, side});
+  }
+  return data;
 }
 
-nn::Sequential convolutional_classifier() {
-  return nn::Sequential(nn::Conv2d(nn::Conv2dOptions(1, 8, 3).padding(1)), nn::ReLU(),
-                        nn::MaxPool2d(2), nn::Conv2d(nn::Conv2dOptions(8, 16, 3).padding(1)),
-                        nn::ReLU(), nn::MaxPool2d(2), nn::Flatten(), nn::Linear(64, 10));
+/// Reads the folder when first called.
+std::function<Dataset()> read_once(const std::string& folder) {
+  return [folder, data = std::make_shared<std::optional<Dataset>>()] {
+    if (!*data) *data = examples::read_mnist(folder);
+    return **data;
+  };
 }
 
-nn::Sequential regressor() {
-  return nn::Sequential(nn::Linear(8, 64), nn::Tanh(), nn::Linear(64, 64), nn::Tanh(),
-                        nn::Linear(64, 1));
+auto network(std::vector<int64_t> widths) {
+  return [widths] { return tanh_network(widths); };
+}
+
+Task digits_task() {
+  return {"64-64-10, tanh, cross entropy, 1437 digits",
+          30,
+          digits,
+          network({64, 64, 10}),
+          cross_entropy,
+          most_likely};
+}
+
+Task binary_task() {
+  return {"64-64-1, tanh, is the digit odd?, the same digits",
+          30,
+          odd_or_even,
+          network({64, 64, 1}),
+          cross_entropy_of_logits,
+          on_its_side};
+}
+
+Task conv_task() {
+  const auto load = [](uint64_t seed) { return as_images(digits(seed), 8); };
+  return {"two convolutions and a linear layer, cross entropy, the same digits",
+          30,
+          load,
+          small_convolutional_network,
+          cross_entropy,
+          most_likely};
+}
+
+Task regression_task(double scale, int64_t epochs) {
+  const auto load = [scale](uint64_t seed) { return noisy_waves(seed, scale); };
+  return {fmt::format("8-64-64-1, tanh, squared error, 1600 generated points, targets times {:g}",
+                      scale),
+          epochs,
+          load,
+          network({8, 64, 64, 1}),
+          mean_squared_error,
+          {}};
+}
+
+Task fashion_task(const std::function<Dataset()>& fashion) {
+  return {"784-128-10, tanh, cross entropy, Fashion-MNIST",
+          3,
+          [fashion](uint64_t) { return fashion(); },
+          network({784, 128, 10}),
+          cross_entropy,
+          most_likely};
+}
+
+Task fashion_conv_task(const std::function<Dataset()>& fashion) {
+  return {"two convolutions 5x5, stride 2, and a linear layer, cross entropy, Fashion-MNIST",
+          1,
+          [fashion](uint64_t) { return as_images(fashion(), 28); },
+          strided_convolutional_network,
+          cross_entropy,
+          most_likely};
 }
 
 }  // namespace
 
-const std::map<std::string, Task>& all_tasks() {
-  static const std::map<std::string, Task> tasks = {
-      {"digits",
-       {"64-64-10, tanh, cross entropy, 1437 digits", 30,
-        [](uint64_t seed) {
-          return digits(seed, {-1, 64});
-        },
-        dense_classifier, cross_entropy}},
-      {"conv",
-       {"two convolutions and a linear layer, cross entropy, the same digits", 30,
-        [](uint64_t seed) {
-          return digits(seed, {-1, 1, 8, 8});
-        },
-        convolutional_classifier, cross_entropy}},
-      {"regression",
-       {"8-64-64-1, tanh, squared error, 1600 generated points", 50,
-        [](uint64_t seed) { return regression(seed, 1); }, regressor, mean_squared_error}},
-      {"regression30",
-       {"the same with targets times 30", 50, [](uint64_t seed) { return regression(seed, 30); },
-        regressor, mean_squared_error}}};
-  return tasks;
+Tasks make_tasks(const std::string& fashion_folder) {
+  const auto fashion = read_once(fashion_folder);
+  return {{"digits", digits_task()},
+          {"binary", binary_task()},
+          {"conv", conv_task()},
+          {"regression", regression_task(1, 30)},
+          {"regression30", regression_task(30, 50)},
+          {"fashion", fashion_task(fashion)},
+          {"fashion_conv", fashion_conv_task(fashion)}};
+}
+
+std::vector<std::string> names_of(const Tasks& tasks) {
+  std::vector<std::string> names;
+  for (const auto& [name, task] : tasks) names.push_back(name);
+  return names;
 }
 
 }  // namespace benchmarks

@@ -1,47 +1,38 @@
 #include "support/mnist.h"
 
-#include <torch/torch.h>
-
 #include <filesystem>
+
+#include "support/idx.h"
 
 namespace examples {
 namespace {
 
-using torch::data::datasets::MNIST;
+constexpr int64_t kMnistSide = 28, kMnistClasses = 10;
 
-/// LibTorch's reader leaves what a short file lacks uninitialised: look at the size first.
-void check_size(const std::filesystem::path& path, uintmax_t expected) {
-  std::error_code error;
-  const auto size = std::filesystem::file_size(path, error);
-  TORCH_CHECK(!error, path.string(), ": ", error.message(),
-              "; --mnist names the folder with MNIST's four unzipped files.");
-  TORCH_CHECK(size == expected, path.string(), ": expected ", expected, " bytes, found ", size,
-              "; fetch and unzip MNIST's file again.");
+Batch read_part(const std::filesystem::path& folder, const std::string& part) {
+  const auto images_path = (folder / (part + "-images-idx3-ubyte")).string();
+  const auto labels_path = (folder / (part + "-labels-idx1-ubyte")).string();
+  const auto images = read_idx(images_path, 3), labels = read_idx(labels_path, 1);
+  TORCH_CHECK(images.size(1) == kMnistSide && images.size(2) == kMnistSide, images_path,
+              ": images of ", images.size(1), "x", images.size(2), " pixels instead of ",
+              kMnistSide, "x", kMnistSide, ".");
+  TORCH_CHECK(images.size(0) > 0, images_path, ": no images in it.");
+  TORCH_CHECK(images.size(0) == labels.size(0), images_path, ": ", images.size(0), " images, but ",
+              labels.size(0), " labels in ", labels_path, "; fetch both again.");
+  TORCH_CHECK(labels.max().item<int64_t>() < kMnistClasses, labels_path,
+              ": a label is not one of 0..", kMnistClasses - 1, ".");
+  return {images.flatten(1).to(torch::kFloat32) / 255, labels.to(torch::kInt64)};
 }
 
-void check_files(const std::filesystem::path& folder, const std::string& part, uintmax_t size) {
-  constexpr uintmax_t kImageHeader = 16, kLabelHeader = 8, kPixels = 28 * 28;
-  check_size(folder / (part + "-images-idx3-ubyte"), kImageHeader + size * kPixels);
-  check_size(folder / (part + "-labels-idx1-ubyte"), kLabelHeader + size);
-}
-
-Batch read_part(const std::string& folder, MNIST::Mode mode) {
-  const MNIST part(folder, mode);
-  TORCH_CHECK(part.targets().max().item<int64_t>() < 10, "a label is not one of 0..9");
-  return {part.images().flatten(1), part.targets()};
+std::string name_of(const std::filesystem::path& folder) {
+  const auto path = folder.has_filename() ? folder : folder.parent_path();  // "mnist/"
+  return path.has_filename() ? path.filename().string() : "MNIST";
 }
 
 }  // namespace
 
 Dataset read_mnist(const std::string& folder) {
-  check_files(folder, "train", 60'000);
-  check_files(folder, "t10k", 10'000);
-  try {
-    return {"MNIST", read_part(folder, MNIST::Mode::kTrain), read_part(folder, MNIST::Mode::kTest)};
-  } catch (const c10::Error& error) {
-    TORCH_CHECK(false, folder, ": not MNIST's files (", error.what_without_backtrace(),
-                "); fetch and unzip them again.");
-  }
+  return {name_of(folder), read_part(folder, "train"), read_part(folder, "t10k")};
 }
 
 }  // namespace examples

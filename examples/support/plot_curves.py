@@ -1,4 +1,4 @@
-"""plot_curves.py CURVES.json PICTURE.png: training loss and accuracy against epochs and seconds."""
+"""plot_curves.py CURVES.json PICTURE.png: training loss against seconds, held-out accuracy beside it."""
 
 import json
 import sys
@@ -17,35 +17,42 @@ def values(curve, key):
     return [float("nan") if value is None else value for value in curve[key]]
 
 
-def draw(axes, curve, colour):
-    loss = [max(value, FLOOR) for value in values(curve, "training_loss")]
-    accuracy = [100 * value for value in values(curve, "held_out_share")]
-    epochs, seconds = range(len(loss)), values(curve, "seconds")
-    style = dict(color=colour, label=curve["method"], linewidth=1.5)
-    for row, y in enumerate((loss, accuracy)):
-        axes[row, 0].plot(epochs, y, **style)
-        axes[row, 1].plot(seconds[1:], y[1:], **style)  # 0 seconds have no logarithm
+def styles(curves):
+    """The first curve, the natural gradient's, stands out; Adam's go from dark to light by rate."""
+    shades = matplotlib.colormaps["inferno"]
+    for number, curve in enumerate(curves):
+        style = dict(color=COLOURS[0], linewidth=3, zorder=3)
+        if number > 0:
+            style = dict(color=shades(number / (len(curves) + 1)), linewidth=1.2)
+        yield curve, dict(style, label=curve["method"])
 
 
-def label(axes):
-    axes[0, 0].set(yscale="log", ylabel="training loss")
-    axes[1, 0].set(xlabel="epochs", ylabel="held-out accuracy (%)")
-    axes[1, 1].set(xlabel="seconds of training", xscale="log")
-    axes[0, 1].legend()
-    for ax in axes.flat:
-        ax.grid(alpha=0.3)
+def draw_loss(ax, curves):
+    for curve, style in styles(curves):
+        loss = [max(value, FLOOR) for value in values(curve, "training_loss")]
+        ax.plot(values(curve, "seconds"), loss, **style)
+    ax.set(yscale="log", xlabel="seconds of training", ylabel="training loss")
+
+
+def draw_share(ax, curves, name):
+    for curve, style in styles(curves):
+        ax.plot(values(curve, "seconds"), [100 * v for v in values(curve, "held_out_share")], **style)
+    # All start near chance; what sets them apart is above.
+    lowest = min(100 * values(curve, "held_out_share")[-1] for curve in curves)
+    highest = max(100 * max(values(curve, "held_out_share")) for curve in curves)
+    ax.set(xlabel="seconds of training", ylabel=f"held-out {name} (%)")
+    ax.set_ylim(max(0, lowest - 5, highest - 20), min(100, highest + 2))
 
 
 def main(source, target):
     with open(source) as file:
         report = json.load(file)
-    figure, axes = plt.subplots(2, 2, figsize=(10, 7), sharex="col", sharey="row")
-    for number, curve in enumerate(report["curves"]):
-        draw(axes, curve, COLOURS[number % len(COLOURS)])
-    label(axes)
-    # All start near chance; what sets them apart is above.
-    lowest = min(100 * values(curve, "held_out_share")[-1] for curve in report["curves"])
-    axes[1, 0].set_ylim(max(0, min(80, lowest - 5)), 100)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5))
+    draw_loss(left, report["curves"])
+    draw_share(right, report["curves"], report["share"])
+    for ax in (left, right):
+        ax.grid(alpha=0.3)
+    right.legend(loc="lower right", ncols=2)
     figure.suptitle(report["title"])
     figure.tight_layout()
     figure.savefig(target, dpi=120)

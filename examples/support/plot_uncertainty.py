@@ -7,7 +7,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-from plot_curves import COLOURS, values
+from plot_curves import COLOURS, styles, values
 
 
 def around(gaussians, times):
@@ -30,16 +30,15 @@ def draw_band(ax, report):
 
 
 def draw_curves(above, below, report):
-    for curve, colour in zip(report["curves"], COLOURS):
-        epochs, style = range(len(curve["seconds"])), dict(color=colour, linewidth=1.5)
-        above.plot(epochs, values(curve, "training_loss"), **style)
-        share = [100 * value for value in values(curve, "held_out_share")]
-        below.plot(epochs, share, **style, label=curve["method"])
+    for curve, style in styles(report["curves"]):
+        seconds = values(curve, "seconds")
+        above.plot(seconds, values(curve, "training_loss"), **style)
+        below.plot(seconds, [100 * value for value in values(curve, "held_out_share")], **style)
     reference = dict(color="black", linestyle="--", linewidth=1)
     above.axhline(report["truth"]["training_loss"], **reference)
     below.axhline(95.4, **reference, label="the truth")
     above.set(ylabel="training loss (NLL)")
-    below.set(xlabel="epochs", ylabel=f"held-out {report['share']} (%)", ylim=(80, 100))
+    below.set(xlabel="seconds of training", ylabel=f"held-out {report['share']} (%)", ylim=(80, 100))
     below.legend(loc="lower right", ncols=2)  # the curves are above
     for ax in (above, below):
         ax.grid(alpha=0.3)

@@ -7,31 +7,33 @@
 namespace examples {
 namespace {
 
-Json values(const TrainingCurve& curve, double EpochRecord::*member) {
+Json values(const TrainingCurve& curve, double TrainingRecord::*member) {
   auto array = Json::array();
-  for (const auto& record : curve.epochs) array.push_back(record.*member);
+  for (const auto& record : curve.records) array.push_back(record.*member);
   return array;
 }
 
 Json to_json(const TrainingCurve& curve) {
   return {{"method", curve.method},
-          {"training_loss", values(curve, &EpochRecord::training_loss)},
-          {"held_out_loss", values(curve, &EpochRecord::held_out_loss)},
-          {"held_out_share", values(curve, &EpochRecord::held_out_share)},
-          {"seconds", values(curve, &EpochRecord::seconds)},
-          {"lambda", values(curve, &EpochRecord::lambda)}};
+          {"training_loss", values(curve, &TrainingRecord::training_loss)},
+          {"held_out_loss", values(curve, &TrainingRecord::held_out_loss)},
+          {"held_out_share", values(curve, &TrainingRecord::held_out_share)},
+          {"seconds", values(curve, &TrainingRecord::seconds)},
+          {"epochs", values(curve, &TrainingRecord::epochs)},
+          {"lambda", values(curve, &TrainingRecord::lambda)}};
 }
 
 }  // namespace
 
 void print_table(const Task& task, const std::vector<TrainingCurve>& curves) {
-  fmt::print("\n{:<17}{:>20}{:>22}{:>16}{:>22}{:>10}\n", "method", "final training loss",
-             "worst training loss", "held-out loss", "held-out " + task.share, "seconds");
+  fmt::print("\n{:<17}{:>8}{:>9}{:>21}{:>22}{:>15}{:>22}\n", "method", "seconds", "epochs",
+             "final training loss", "worst training loss", "held-out loss",
+             "held-out " + task.share);
   for (const auto& curve : curves) {
-    const auto& end = curve.epochs.back();
-    fmt::print("{:<17}{:>20.3g}{:>22.3g}{:>16.3g}{:>21.1f}%{:>10.2f}\n", curve.method,
-               end.training_loss, curve.worst_loss(), end.held_out_loss, 100 * end.held_out_share,
-               end.seconds);
+    const auto& end = curve.records.back();
+    fmt::print("{:<17}{:>8.2f}{:>9.1f}{:>21.3g}{:>22.3g}{:>15.3g}{:>21.1f}%\n", curve.method,
+               end.seconds, end.epochs, end.training_loss, curve.worst_loss(), end.held_out_loss,
+               100 * end.held_out_share);
   }
 }
 

@@ -6,7 +6,7 @@
 
 namespace examples {
 
-/// One line for each method: final and worst training loss, the held-out examples, seconds.
+/// One line for each method: seconds and epochs, then where they led.
 void print_table(const Task& task, const std::vector<TrainingCurve>& curves);
 
 /// What plot_curves.py reads.

@@ -28,7 +28,7 @@ std::string Task::describe() const {
 }
 
 std::vector<torch::Tensor> Task::shuffled_batches(const torch::Generator& generator) const {
-  const int64_t whole_batches = training_size() / batch_size() * batch_size();
+  const int64_t whole_batches = steps_per_epoch() * batch_size();
   const auto rows = shuffled_rows(training_size(), generator).to(options.device);
   return rows.slice(0, 0, whole_batches).split(batch_size());
 }

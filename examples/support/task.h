@@ -17,6 +17,7 @@ struct Task {
   int64_t training_size() const { return data.train.data.size(0); }
   int64_t features() const { return data.train.data.size(1); }
   int64_t batch_size() const { return std::min(options.batch, training_size()); }
+  int64_t steps_per_epoch() const { return training_size() / batch_size(); }
 
   /// "digits: 1437 to train on, 360 held out, batch 128, seed 0"
   std::string describe() const;

@@ -4,42 +4,78 @@
 #include <torch/torch.h>
 
 #include <chrono>
+#include <deque>
+
+#include "support/evaluation.h"
 
 namespace examples {
 namespace {
 
-// A convolutional network on all of MNIST at once would take gigabytes.
-constexpr int64_t kEvaluatedAtOnce = 5000;
+constexpr int64_t kFewestRecords = 12;  // of a method's training, the start's not counted
+constexpr int64_t kStepsAtOnce = 5;     // of Adam, between two looks at the clock
 
-/// Takes `step` on all batches of an epoch, and the time.
-void train_epoch(const Task& task, const torch::Generator& generator, const Step& step,
-                 EpochRecord& record) {
-  const auto start = std::chrono::steady_clock::now();
-  for (const auto& rows : task.shuffled_batches(generator)) {
-    step(select(task.data.train, rows), record);
+/// One method's way through the batches, timed.
+class Course {
+ public:
+  Course(const Task& task, const Step& step)
+      : task_(task),
+        step_(step),
+        generator_(at::make_generator<at::CPUGeneratorImpl>(task.options.seed)) {}
+
+  void take_steps(int64_t count, TrainingRecord& record) {
+    const auto start = std::chrono::steady_clock::now();
+    for (int64_t k = 0; k < count; ++k) step_(select(task_.data.train, next_rows()), record);
+    if (task_.options.device.is_cuda()) torch::cuda::synchronize(task_.options.device.index());
+    seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    steps_ += count;
   }
-  if (task.options.device.is_cuda()) torch::cuda::synchronize(task.options.device.index());
-  record.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
-/// The mean over all examples of `measure`, which takes a batch and returns a value for each of its
-/// examples or their mean.
-double mean_over(const Batch& examples, const std::function<torch::Tensor(const Batch&)>& measure) {
-  const torch::NoGradGuard no_grad;
-  const int64_t size = examples.data.size(0);
-  double sum = 0;
-  for (int64_t begin = 0; begin < size; begin += kEvaluatedAtOnce) {
-    const int64_t end = std::min(begin + kEvaluatedAtOnce, size);
-    const Batch chunk(examples.data.slice(0, begin, end), examples.target.slice(0, begin, end));
-    sum += (end - begin) * measure(chunk).to(torch::kDouble).mean().item<double>();
+  int64_t steps() const { return steps_; }
+  double seconds() const { return seconds_; }
+  /// Completes the record of the last steps by where `model` stands with them.
+  TrainingRecord look(const Model& model, TrainingRecord record = {}) const {
+    record.epochs = static_cast<double>(steps_) / static_cast<double>(task_.steps_per_epoch());
+    record.seconds = seconds_;
+    record.training_loss = mean_over(task_.data.train, model.loss);
+    record.held_out_loss = mean_over(task_.data.held_out, model.loss);
+    record.held_out_share = mean_over(task_.data.held_out, model.hits);
+    return record;
   }
-  return sum / size;
-}
 
-void evaluate(const Task& task, const Model& model, EpochRecord& record) {
-  record.training_loss = mean_over(task.data.train, model.loss);
-  record.held_out_loss = mean_over(task.data.held_out, model.loss);
-  record.held_out_share = mean_over(task.data.held_out, model.hits);
+ private:
+  torch::Tensor next_rows() {
+    if (epoch_.empty()) {
+      const auto batches = task_.shuffled_batches(generator_);
+      epoch_.assign(batches.begin(), batches.end());
+    }
+    const auto rows = epoch_.front();
+    epoch_.pop_front();
+    return rows;
+  }
+
+  const Task& task_;
+  const Step& step_;
+  torch::Generator generator_;
+  std::deque<torch::Tensor> epoch_;  // the rows of its batches that are left
+  int64_t steps_ = 0;
+  double seconds_ = 0;
+};
+
+TrainingCurve train_with_adam(const Task& task, const Model& model, double lr, double seconds) {
+  torch::optim::Adam optimizer(model.parameters, lr);
+  const Step step = [&](const Batch& batch, TrainingRecord&) {
+    optimizer.zero_grad();
+    model.loss(batch).backward();
+    optimizer.step();
+  };
+  Course course(task, step);
+  TrainingCurve curve{fmt::format("Adam, lr {:g}", lr), {course.look(model)}};
+  for (int64_t k = 1; k <= kFewestRecords; ++k) {
+    TrainingRecord record;
+    while (course.seconds() < seconds * k / kFewestRecords) course.take_steps(kStepsAtOnce, record);
+    curve.records.push_back(course.look(model, record));
+  }
+  return curve;
 }
 
 }  // namespace
@@ -47,27 +83,32 @@ void evaluate(const Task& task, const Model& model, EpochRecord& record) {
 TrainingCurve train(const Task& task, const std::string& method, const Model& model,
                     const Step& step) {
   fmt::print("\n{}\n", method);
-  const auto generator = at::make_generator<at::CPUGeneratorImpl>(task.options.seed);
-  TrainingCurve curve{method, {}};
-  EpochRecord record;
-  for (int64_t epoch = 0; epoch <= task.options.epochs; ++epoch) {
-    record = {.epoch = epoch, .seconds = record.seconds};
-    if (epoch > 0) train_epoch(task, generator, step, record);
-    evaluate(task, model, record);
-    print_progress(record, task.share);
-    curve.epochs.push_back(record);
+  Course course(task, step);
+  TrainingCurve curve{method, {course.look(model)}};
+  print_progress(curve.records.back(), task.share);
+  const int64_t total = task.options.epochs * task.steps_per_epoch();
+  const int64_t wanted = (kFewestRecords + task.options.epochs - 1) / task.options.epochs;
+  const int64_t parts = task.options.epochs * std::min(wanted, task.steps_per_epoch());
+  for (int64_t part = 1; part <= parts; ++part) {
+    TrainingRecord record;
+    course.take_steps(total * part / parts - course.steps(), record);
+    curve.records.push_back(course.look(model, record));
+    print_progress(curve.records.back(), task.share);
   }
   return curve;
 }
 
-TrainingCurve train_with_adam(const Task& task, const Model& model, double lr) {
-  torch::optim::Adam optimizer(model.parameters, lr);
-  return train(task, fmt::format("Adam, lr {:g}", lr), model,
-               [&](const Batch& batch, EpochRecord&) {
-                 optimizer.zero_grad();
-                 model.loss(batch).backward();
-                 optimizer.step();
-               });
+void add_adam(std::vector<TrainingCurve>& curves, const Task& task,
+              const std::function<Model()>& make_model) {
+  const double seconds = curves.front().records.back().seconds;
+  fmt::print("\nAdam at {} rates, {:.2f} s each\n", kAdamRates.size(), seconds);
+  for (const double lr : kAdamRates) {
+    curves.push_back(train_with_adam(task, make_model(), lr, seconds));
+    const auto& record = curves.back().records.back();
+    fmt::print("lr {:<7g} epoch {:6.1f}  loss {:<8.3g}  {} {:5.1f}%\n", lr, record.epochs,
+               record.training_loss, task.share, 100 * record.held_out_share);
+    std::fflush(stdout);
+  }
 }
 
 }  // namespace examples

@@ -10,7 +10,7 @@
 namespace examples {
 namespace {
 
-std::string natural_gradient_details(const EpochRecord& record) {
+std::string natural_gradient_details(const TrainingRecord& record) {
   if (record.natural_steps == 0) return "";
   const double iterations = static_cast<double>(record.cg_iterations) / record.natural_steps;
   auto details = fmt::format("  lambda {:<8.3g}  CG {:4.1f}", record.lambda, iterations);
@@ -20,7 +20,7 @@ std::string natural_gradient_details(const EpochRecord& record) {
 
 }  // namespace
 
-void EpochRecord::add(const natgrad::StepSummary& summary) {
+void TrainingRecord::add(const natgrad::StepSummary& summary) {
   lambda = summary.lambda;
   cg_iterations += summary.solver.iterations;
   natural_steps += 1;
@@ -28,17 +28,17 @@ void EpochRecord::add(const natgrad::StepSummary& summary) {
 }
 
 double TrainingCurve::worst_loss() const {
-  double worst = epochs.back().training_loss;
-  for (size_t i = 1; i < epochs.size(); ++i) {
-    const double loss = epochs[i].training_loss;
+  double worst = records.back().training_loss;
+  for (size_t i = 1; i < records.size(); ++i) {
+    const double loss = records[i].training_loss;
     if (std::isnan(loss)) return loss;  // worse than any other
     worst = std::max(worst, loss);
   }
   return worst;
 }
 
-void print_progress(const EpochRecord& record, const std::string& share) {
-  fmt::print("epoch {:3}  loss {:<8.3g}  {} {:5.1f}%{}  {:6.2f} s\n", record.epoch,
+void print_progress(const TrainingRecord& record, const std::string& share) {
+  fmt::print("epoch {:4.3g}  loss {:<8.3g}  {} {:5.1f}%{}  {:6.2f} s\n", record.epochs,
              record.training_loss, share, 100 * record.held_out_share,
              natural_gradient_details(record), record.seconds);
   std::fflush(stdout);  // progress, also through a pipe

@@ -12,6 +12,8 @@
 namespace examples {
 namespace {
 
+constexpr int64_t kEpochsOfMnist = 3;  // it has forty times as many images as there are digits
+
 /// What is wrong with the device called `name`; empty if nothing is.
 std::string device_problem(const std::string& name) {
   const std::string expected = name + " is not cpu, cuda or cuda:N";
@@ -48,14 +50,17 @@ void add_training(CLI::App& app, TrainingOptions& options) {
   app.add_option("--batch", options.batch, "Examples per step, or `full` for all of them")
       ->transform(batch_size())
       ->type_name("N|full");
-  app.add_option("--epochs", options.epochs)->check(CLI::Range(1, 1'000'000))->type_name("N");
+  app.add_option("--epochs", options.epochs, "Of natgrad; by default 3 with --mnist")
+      ->check(CLI::Range(1, 1'000'000))
+      ->type_name("N");
   add_seed(app, options.seed, "Of the start, the held-out examples and the batches");
   app.add_option("--threads", options.threads)->check(CLI::Range(1, 1024))->type_name("N");
 }
 
 void add_digits(CLI::App& app, TrainingOptions& options) {
   auto* digits = app.add_option("--data", options.data, "CSV file with the digits");
-  app.add_option("--mnist", options.mnist, "Folder with MNIST's four unzipped files, used instead")
+  app.add_option("--mnist", options.mnist,
+                 "Folder with MNIST's or Fashion-MNIST's four files, used instead")
       ->excludes(digits);
   app.add_option("--scale", options.scale, "Multiplies the inputs, to try badly scaled ones")
       ->check(CLI::Range(1e-6, 1e6))
@@ -76,6 +81,7 @@ TrainingOptions parse_command_line(int argc, char** argv, const Program& program
   add_output(app, options.output);
   parse_or_exit(app, argc, argv);
   options.device = torch::Device(device);
+  if (!options.mnist.empty() && app.count("--epochs") == 0) options.epochs = kEpochsOfMnist;
   return options;
 }
 

@@ -12,7 +12,7 @@ constexpr int64_t kFullBatch = 1'000'000'000;
 /// The command line of an example that trains a network.
 struct TrainingOptions {
   int64_t batch = 128;  // larger than the training set: all of it
-  int64_t epochs = 30;
+  int64_t epochs = 30;  // 3 with `mnist`
   uint64_t seed = 0;
   int threads = 1;
   torch::Device device = torch::kCPU;
