@@ -13,9 +13,7 @@ LinearOperator score_rows(const LossGraph& graph) {
 }
 
 CurvatureAt ScoreRows::at(const LossGraph& graph) const {
-  const auto examples = std::make_shared<const ScoredExamples>(graph);
-  return {matrix_of(examples), [examples](const at::Generator&) { return examples->noise(); },
-          examples->lengths()};
+  return at_examples(std::make_shared<const ScoredExamples>(graph));
 }
 
 std::shared_ptr<const Curvature> ScoreRows::clone() const {

@@ -32,7 +32,7 @@ std::string why_no_score_rows(const LossGraph& graph) {
 
 /// What is pulled back, one row an example.
 struct ScoredExamples::Seed {
-  Tensor outputs;  // √s q, shaped like z
+  OutputGradients gradients;  // √s q
   Tensor weights, lengths;
 };
 
@@ -51,7 +51,7 @@ ScoredExamples::Seed ScoredExamples::seed_of(const LossGraph& graph) {
   // One observation, and one weight, an example.
   const auto examples = score.size(0);
   const auto weights = s.expand_as(score).reshape({examples, -1}).select(1, 0);
-  return {s.sqrt() * q, weights, weights.sqrt() * c.reshape({examples})};
+  return {{output_edges(graph), {s.sqrt() * q}}, weights, weights.sqrt() * c.reshape({examples})};
 }
 
 ScoredExamples::ScoredExamples(const LossGraph& graph) : ScoredExamples(seed_of(graph), graph) {}
@@ -59,7 +59,25 @@ ScoredExamples::ScoredExamples(const LossGraph& graph) : ScoredExamples(seed_of(
 ScoredExamples::ScoredExamples(Seed seed, const LossGraph& graph)
     : weights_(std::move(seed.weights)),
       lengths_(std::move(seed.lengths)),
-      rows_({output_edges(graph), {seed.outputs}}, graph) {}
+      rows_(seed.gradients, graph) {}
+
+ScoredExamples::ScoredExamples(Seed seed, Capture captured, const LossGraph& graph)
+    : weights_(std::move(seed.weights)),
+      lengths_(std::move(seed.lengths)),
+      rows_(seed.gradients, std::move(captured), graph) {}
+
+std::variant<Scored, Unfit> ScoredExamples::if_cheap(const LossGraph& graph) {
+  if (!graph.is_readable()) return Unfit{"the loss cannot be read"};
+  auto reason = why_no_score_rows(graph);
+  if (reason.empty() && graph.has_penalties()) reason = "the loss has penalties";
+  if (reason.empty()) reason = why_rows_are_dear(graph);
+  if (!reason.empty()) return Unfit{reason};
+  auto seed = seed_of(graph);
+  auto captured = capture_below(seed.gradients, graph);
+  reason = why_rows_are_dear(captured, graph.parameters());
+  if (!reason.empty()) return Unfit{reason};
+  return Scored(new ScoredExamples(std::move(seed), std::move(captured), graph));
+}
 
 Tensor ScoredExamples::noise() const {
   const PlainArithmetic plain;
@@ -85,6 +103,14 @@ LinearOperator matrix_of(std::shared_ptr<const ScoredExamples> examples) {
   return LinearOperator("score rows", rows.parameters().size(), rows.parameters().options(),
                         multiply)
       .with_root(std::move(root));
+}
+
+CurvatureAt at_examples(std::shared_ptr<const ScoredExamples> examples) {
+  CurvatureAt at(matrix_of(examples),
+                 [examples](const at::Generator&) { return examples->noise(); },
+                 examples->lengths());
+  at.choice = "score rows";
+  return at;
 }
 
 }  // namespace natgrad::detail

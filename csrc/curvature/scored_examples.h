@@ -2,9 +2,11 @@
 
 #include "detail.h"
 
-#include <natgrad/linalg/linear_operator.h>
+#include <natgrad/curvature/curvature.h>
 
 #include <memory>
+#include <string>
+#include <variant>
 
 #include "graph/captured_rows.h"
 
@@ -13,11 +15,20 @@ namespace natgrad::detail {
 /// Why `score_rows` does not fit this loss; empty if it does.
 std::string why_no_score_rows(const LossGraph& graph);
 
+class ScoredExamples;
+using Scored = std::shared_ptr<const ScoredExamples>;
+/// Why there is none.
+struct Unfit {
+  std::string reason;
+};
+
 /// R and c of `score_rows`: RᵀR = Σ sᵢ JᵢᵀQᵢJᵢ and ∇h = -Rᵀc, penalties apart.
 class ScoredExamples {
  public:
   /// Throws as `score_rows` does.
   explicit ScoredExamples(const LossGraph& graph);
+  /// Where rows fit the loss and are cheap to form.
+  static std::variant<Scored, Unfit> if_cheap(const LossGraph& graph);
 
   const CapturedRows& rows() const { return rows_; }
   /// cᵢ = √(sᵢ gᵢᵀF_R⁻gᵢ), [N]; signed where one output makes an observation.
@@ -27,7 +38,8 @@ class ScoredExamples {
 
  private:
   struct Seed;
-  explicit ScoredExamples(Seed seed, const LossGraph& graph);
+  ScoredExamples(Seed seed, const LossGraph& graph);
+  ScoredExamples(Seed seed, Capture captured, const LossGraph& graph);
   static Seed seed_of(const LossGraph& graph);
 
   torch::Tensor weights_, lengths_;
@@ -36,5 +48,8 @@ class ScoredExamples {
 
 /// RᵀR, which knows its root.
 LinearOperator matrix_of(std::shared_ptr<const ScoredExamples> examples);
+
+/// That, its noise and c.
+CurvatureAt at_examples(std::shared_ptr<const ScoredExamples> examples);
 
 }  // namespace natgrad::detail

@@ -1,5 +1,6 @@
 #include "graph/captured_rows.h"
 
+#include <fmt/format.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -14,11 +15,50 @@ namespace natgrad::detail {
 
 using torch::Tensor;
 
+namespace {
+
+// Rows that are formed number by number: 128 MB in float32.
+constexpr int64_t kMostNumbers = 1 << 25;
+
+std::string uncovered(const std::vector<bool>& covers) {
+  const auto first = std::find(covers.begin(), covers.end(), false);
+  if (first == covers.end()) return {};
+  return fmt::format("parameter {} takes part in ops that natgrad knows no rows of",
+                     first - covers.begin());
+}
+
+Capture capture_independent(const OutputGradients& u, const LossGraph& graph) {
+  check_examples_are_independent(network_census(graph));
+  return capture_below(u, graph);
+}
+
+}  // namespace
+
+std::string why_rows_are_dear(const LossGraph& graph) {
+  if (const auto* node = find_batch_normalisation(network_census(graph))) {
+    return fmt::format("{} in training mode couples the examples", node->name());
+  }
+  return uncovered(layers_of(graph).covers);
+}
+
+std::string why_rows_are_dear(const Capture& captured, const ParameterLayout& parameters) {
+  if (auto reason = uncovered(captured.covers); !reason.empty()) return reason;
+  const auto plain = plain_parameters(captured);
+  int64_t numbers = 0;
+  for (size_t i = 0; i < plain.size(); ++i) {
+    if (!plain[i]) numbers += captured.examples * parameters.tensors()[i].numel();
+  }
+  if (numbers <= kMostNumbers) return {};
+  return fmt::format("the gradients of {} single examples are {} numbers", captured.examples,
+                     numbers);
+}
+
 CapturedRows::CapturedRows(const OutputGradients& u, const LossGraph& graph)
+    : CapturedRows(u, capture_independent(u, graph), graph) {}
+
+CapturedRows::CapturedRows(const OutputGradients& u, Capture captured, const LossGraph& graph)
     : parameters_(graph.parameters()), rows_(graph.examples()) {
   const torch::NoGradGuard no_grad;
-  check_examples_are_independent(network_census(graph));
-  const auto captured = capture_below(u, graph);
   const auto plain = plain_parameters(captured);
   const auto dtype = parameters_.options().dtype();
   for (size_t k = 0; k < captured.layers.size(); ++k) {

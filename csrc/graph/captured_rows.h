@@ -6,11 +6,19 @@
 #include <natgrad/linalg/parameters.h>
 
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "graph/capture.h"
 #include "graph/output_gradients.h"
 
 namespace natgrad::detail {
+
+/// Why the rows below the loss's outputs would be dear, as far as the graph tells: examples that
+/// depend on each other, parameters that no layer covers. Empty if nothing speaks against them.
+std::string why_rows_are_dear(const LossGraph& graph);
+/// The same by what was captured: rows that mix examples, rows of too many numbers.
+std::string why_rows_are_dear(const Capture& captured, const ParameterLayout& parameters);
 
 /// R of [N, P]: row i is Jᵢᵀuᵢ, what u at the outputs of example i pulls back to, from one backward
 /// pass for all examples that captures the layers' inputs a and output gradients δ. With one row an
@@ -29,6 +37,8 @@ class CapturedRows {
  public:
   /// Throws `c10::Error` as `per_example_gradients` does.
   CapturedRows(const OutputGradients& u, const LossGraph& graph);
+  /// Of what was captured below u.
+  CapturedRows(const OutputGradients& u, Capture captured, const LossGraph& graph);
 
   int64_t rows() const { return rows_; }
   const ParameterLayout& parameters() const { return parameters_; }

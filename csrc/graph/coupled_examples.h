@@ -11,4 +11,7 @@ namespace natgrad::detail {
 /// one, is none.
 void check_examples_are_independent(const Census& census);
 
+/// The first such node; null if there is none.
+torch::autograd::Node* find_batch_normalisation(const Census& census);
+
 }  // namespace natgrad::detail

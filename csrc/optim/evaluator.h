@@ -68,6 +68,8 @@ class Evaluator {
   /// The options' C, with the Hessian of penalties and weight decay, of as many chunks as the
   /// options say.
   LinearOperator matrix() const;
+  /// Which C the curvature chose; empty if it had no choice.
+  const std::string& choice() const { return curvature().choice; }
   /// The options' D; none for the identity.
   std::optional<LinearOperator> damping_matrix() const;
   /// ‖∇h‖; without ∇h itself where the rows tell it for less.

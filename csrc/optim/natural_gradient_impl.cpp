@@ -184,6 +184,7 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   if (!std::isfinite(report.gradient_norm)) return ended(StepOutcome::NonFiniteGradient);
   if (report.gradient_norm == 0) return ended(StepOutcome::ZeroGradient);
   const LinearOperator C = h_of_curvature.matrix();
+  report.curvature = h_of_curvature.choice();
 
   // (C + λD) δ = -∇h + λ μ D δ_prev, with what damping and preconditioner learn from this batch.
   auto learned = state_.learned;

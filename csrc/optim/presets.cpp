@@ -1,4 +1,5 @@
 #include <natgrad/curvature/fisher.h>
+#include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/damping/levenberg_marquardt.h>
 #include <natgrad/damping/tikhonov.h>

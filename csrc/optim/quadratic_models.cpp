@@ -12,11 +12,11 @@ using torch::Tensor;
 
 namespace {
 
-double inner(const Tensor& a, const Tensor& b) { return a.dot(b).item<double>(); }
+double dot_of(const Tensor& a, const Tensor& b) { return a.dot(b).item<double>(); }
 
 }  // namespace
 
-double ModelByProducts::slope(const Tensor& v) const { return inner(h_.gradient(), v); }
+double ModelByProducts::slope(const Tensor& v) const { return dot_of(h_.gradient(), v); }
 
 double ModelByProducts::curvature(const Tensor& v) const {
   return C_.inner({v}).item<double>();
@@ -35,16 +35,16 @@ const Tensor& ModelByRows::product(const Tensor& v) const {
 
 double ModelByRows::slope(const Tensor& v) const {
   const PlainArithmetic plain;
-  const double slope = -inner(rows_.targets, product(v));
+  const double slope = -dot_of(rows_.targets, product(v));
   const auto& w = h_.weight_decay();
-  return w.defined() ? slope + inner(w * h_.parameters().values(), v) : slope;
+  return w.defined() ? slope + dot_of(w * h_.parameters().values(), v) : slope;
 }
 
 double ModelByRows::curvature(const Tensor& v) const {
   const PlainArithmetic plain;
   const auto& Rv = product(v);
   const auto& w = h_.weight_decay();
-  return w.defined() ? inner(Rv, Rv) + inner(w * v, v) : inner(Rv, Rv);
+  return w.defined() ? dot_of(Rv, Rv) + dot_of(w * v, v) : dot_of(Rv, Rv);
 }
 
 }  // namespace natgrad::detail

@@ -106,10 +106,11 @@ std::string StepSummary::outcome_text() const {
       break;
   }
   return fmt::format(
-      "{}, {}, {}{}, |step| {:.3g}, {} iterations ({}){}", start, gradient,
+      "{}, {}, {}{}, |step| {:.3g}, {} iterations ({}){}{}", start, gradient,
       damping_text(lambda, radius), ratio_text(ratio), step_norm, solver.iterations,
       to_string(solver.termination),
-      negative_weights > 0 ? fmt::format(", {} negative weights", negative_weights) : "");
+      negative_weights > 0 ? fmt::format(", {} negative weights", negative_weights) : "",
+      curvature.empty() ? "" : ", " + curvature);
 }
 
 }  // namespace natgrad

@@ -19,6 +19,7 @@
 #include <natgrad/curvature/output_noise.h>
 #include <natgrad/curvature/penalty_hessian.h>
 #include <natgrad/curvature/score_rows.h>
+#include <natgrad/curvature/score_rows_or_fisher.h>
 #include <natgrad/curvature/structural_damping.h>
 #include <natgrad/curvature/tanh_unit.h>
 #include <natgrad/curvature/tonga.h>

@@ -5,6 +5,7 @@
 /// <natgrad/operators.h>, variational inference in <natgrad/variational.h>.
 
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
+#include <natgrad/curvature/score_rows_or_fisher.h>
 #include <natgrad/damping/damping.h>
 #include <natgrad/damping/levenberg_marquardt.h>
 #include <natgrad/damping/proximal.h>

@@ -31,6 +31,8 @@ struct NATGRAD_EXPORT CurvatureAt {
   /// t of [r] with ∇h = -Rᵀt, penalties apart, for the R of C = RᵀR: then no backward pass is made
   /// for ∇h. Undefined where the rows do not tell.
   torch::Tensor targets = {};
+  /// Which of several matrices it is, and why; for summaries.
+  std::string choice = {};
 };
 
 /// A choice of curvature matrix for the quadratic model M(δ) = ½ δᵀC δ + ∇hᵀδ + h(θ). One of your

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <natgrad/curvature/damping_matrix.h>
-#include <natgrad/curvature/fisher_or_gauss_newton.h>
+#include <natgrad/curvature/score_rows_or_fisher.h>
 #include <natgrad/damping/proximal.h>
 #include <natgrad/export.h>
 #include <natgrad/preconditioners/preconditioner.h>
@@ -57,7 +57,7 @@ class NATGRAD_EXPORT NaturalGradientOptions
   TORCH_ARG(std::shared_ptr<torch::nn::Module>, module) = nullptr;
 
  public:
-  /// `FisherOrGaussNewton()` (the default), or any other `Curvature`.
+  /// `ScoreRowsOrFisher()` (the default), `FisherOrGaussNewton()`, or any other `Curvature`.
   NaturalGradientOptions& curvature(const Curvature& curvature);
   const Curvature& curvature() const { return *curvature_; }
   /// By default `DualOrConjugateGradient()`: exactly where that is cheap, else 10 iterations of
@@ -98,7 +98,7 @@ class NATGRAD_EXPORT NaturalGradientOptions
   void set_lr(double lr) override { lr_ = lr; }
 
  private:
-  std::shared_ptr<const Curvature> curvature_ = std::make_shared<FisherOrGaussNewton>();
+  std::shared_ptr<const Curvature> curvature_ = std::make_shared<ScoreRowsOrFisher>();
   std::shared_ptr<const Solver> solver_ = std::make_shared<DualOrConjugateGradient>();
   std::shared_ptr<const Damping> damping_ = std::make_shared<Proximal>();
   std::shared_ptr<const DampingMatrix> damping_matrix_;

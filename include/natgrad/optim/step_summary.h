@@ -45,6 +45,9 @@ struct NATGRAD_EXPORT StepSummary {
   /// under `maximize`.
   std::optional<double> trial_loss = std::nullopt;
   SolverSummary solver;
+  /// Which matrix the default curvature took, and why: "score rows", or "the exact matrix; no score
+  /// rows: the loss has 2 terms". Empty where there was nothing to choose.
+  std::string curvature = {};
   /// The share of the parameters, in [0, 1], that lie in linear and convolutional layers found in
   /// the graph, where something looked for layers (Kronecker factors, gradients of single examples,
   /// the choice of the dual): the last time that it did.

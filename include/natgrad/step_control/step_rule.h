@@ -45,8 +45,8 @@ struct NATGRAD_EXPORT Step {
   /// h(θ + displacement), where it was measured. For a rule that needs trials and leaves it out the
   /// optimizer measures it; a step that rises is rejected.
   std::optional<double> loss = std::nullopt;
-  torch::Tensor memory = {};  ///< the next step's `memory`, [P], if the rule keeps one
   bool found = true;  ///< false: trials were made, and none was good enough
+  torch::Tensor memory = {};  ///< the next step's `memory`, [P], if the rule keeps one
 };
 
 /// How far to go along the solution of the damped system, or where to in what the solver has seen
