@@ -39,6 +39,14 @@ Tensor Bernoulli::factor_multiply(const Tensor& r) const { return variance().sqr
 
 Tensor Bernoulli::fisher_solve(const Tensor& v) const { return divided(v, variance()); }
 
+// With y = score + σ(z): softplus(z + d) - softplus(z) - y d.
+std::optional<Likelihood::OutputChange> Bernoulli::output_change(const Tensor& score,
+                                                                 const Tensor& d) const {
+  const auto z = outputs().detach();
+  const auto bent = log_sigma(-z) - log_sigma(-(z + d)) - torch::sigmoid(z) * d;
+  return OutputChange{bent - score * d, d.abs()};
+}
+
 Tensor Bernoulli::sample(std::optional<at::Generator> generator) const {
   torch::NoGradGuard no_grad;
   return torch::bernoulli(torch::sigmoid(outputs()), std::move(generator));

@@ -94,6 +94,16 @@ Likelihood::ScoreFactor Categorical::score_factor(const Tensor& score) const {
   return {torch::where(c > 0, s / c, 0), c};
 }
 
+// With y = score + p: log Σ exp(z + d) - log Σ exp(z) - yᵀd.
+std::optional<Likelihood::OutputChange> Categorical::output_change(const Tensor& score,
+                                                                   const Tensor& d) const {
+  const auto log_p = outputs().detach().log_softmax(dim_);
+  const auto bent = (log_p + d).logsumexp(dim_, /*keepdim=*/true) -
+                    (probabilities().p * d).sum(dim_, /*keepdim=*/true);
+  return OutputChange{bent - (score * d).sum(dim_, /*keepdim=*/true),
+                      d.amax(dim_, /*keepdim=*/true) - d.amin(dim_, /*keepdim=*/true)};
+}
+
 Tensor Categorical::sample(std::optional<at::Generator> generator) const {
   torch::NoGradGuard no_grad;
   const auto exponential = torch::empty_like(outputs()).exponential_(1, std::move(generator));

@@ -65,6 +65,11 @@ Likelihood::ScoreFactor Likelihood::score_factor(const Tensor& score) const {
   return {torch::where(c > 0, score / c, 0), c};
 }
 
+std::optional<Likelihood::OutputChange> Likelihood::output_change(const Tensor&,
+                                                                  const Tensor&) const {
+  return std::nullopt;
+}
+
 void Likelihood::check_same_device(const Tensor& y) const {
   TORCH_CHECK(y.defined(), "natgrad: ", describe(), " needs targets, but got an undefined tensor.");
   TORCH_CHECK(y.device() == outputs_.device(), "natgrad: the targets are on ", y.device(),

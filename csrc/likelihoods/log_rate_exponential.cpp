@@ -32,6 +32,12 @@ Tensor LogRateExponential::factor_multiply(const Tensor& r) const { return r.clo
 
 Tensor LogRateExponential::fisher_solve(const Tensor& v) const { return v.clone(); }
 
+// With y exp(z) = 1 - score: y exp(z + d) - y exp(z) - d.
+std::optional<Likelihood::OutputChange> LogRateExponential::output_change(const Tensor& score,
+                                                                          const Tensor& d) const {
+  return OutputChange{(1 - score) * torch::expm1(d) - d, d.abs()};
+}
+
 Tensor LogRateExponential::sample(std::optional<at::Generator> generator) const {
   torch::NoGradGuard no_grad;
   const auto times = torch::empty_like(outputs()).exponential_(1, std::move(generator));

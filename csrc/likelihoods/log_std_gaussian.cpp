@@ -48,6 +48,16 @@ Tensor LogStdGaussian::fisher_solve(const Tensor& v) const {
   return join_outputs(divided(p, torch::exp(-2 * split_outputs(outputs()).second)), 0.5 * q);
 }
 
+// With e = (y - μ)/σ, from the first score.
+std::optional<Likelihood::OutputChange> LogStdGaussian::output_change(const Tensor& score,
+                                                                      const Tensor& d) const {
+  const auto sigma = standard_deviation().detach();
+  const auto e = split_outputs(score).first * sigma;
+  const auto [shift, growth] = split_outputs(d);
+  const auto after = (e - shift / sigma) * torch::exp(-growth);
+  return OutputChange{align(growth + 0.5 * (after.square() - e.square())), align(growth.abs())};
+}
+
 void LogStdGaussian::check_targets(const Tensor& y) const {
   check_real(y, targets_of_pair(outputs()), "Gaussian");
 }

@@ -91,6 +91,13 @@ Tensor Multinomial::fisher_solve(const Tensor& v) const {
   return categorical_.fisher_solve(v) / count_.clamp_min(1);
 }
 
+std::optional<Likelihood::OutputChange> Multinomial::output_change(const Tensor& score,
+                                                                   const Tensor& d) const {
+  auto change = categorical_.output_change(score / count_.clamp_min(1), d);
+  change->loss = change->loss * count_;
+  return change;
+}
+
 Tensor Multinomial::sample(std::optional<at::Generator> generator) const {
   torch::NoGradGuard no_grad;
   const auto p = outputs().to(torch::kDouble).softmax(dim_);

@@ -53,6 +53,15 @@ Tensor NegativeBinomial::fisher_solve(const Tensor& v) const {
   return divided(v, failures_ * torch::sigmoid(outputs()));
 }
 
+// With y = (score + r σ(z))/σ(-z): (y + r) (softplus(z + d) - softplus(z)) - y d.
+std::optional<Likelihood::OutputChange> NegativeBinomial::output_change(const Tensor& score,
+                                                                        const Tensor& d) const {
+  const auto z = outputs().detach();
+  const auto y = score * (1 + z.exp()) + failures_ * z.exp();
+  const auto bent = log_sigma(-z) - log_sigma(-(z + d));
+  return OutputChange{(y + failures_) * bent - y * d, d.abs()};
+}
+
 Tensor NegativeBinomial::sample(std::optional<at::Generator> generator) const {
   torch::NoGradGuard no_grad;
   const auto z = outputs().to(torch::kDouble).contiguous();

@@ -46,6 +46,13 @@ Tensor Poisson::factor_multiply(const Tensor& r) const { return torch::exp(0.5 *
 
 Tensor Poisson::fisher_solve(const Tensor& v) const { return divided(v, torch::exp(outputs())); }
 
+// With y = score + exp(z): exp(z + d) - exp(z) - y d.
+std::optional<Likelihood::OutputChange> Poisson::output_change(const Tensor& score,
+                                                               const Tensor& d) const {
+  const auto rate = outputs().detach().exp();
+  return OutputChange{rate * (torch::expm1(d) - d) - score * d, d.abs()};
+}
+
 Tensor Poisson::sample(std::optional<at::Generator> generator) const {
   torch::NoGradGuard no_grad;
   const auto rate = torch::exp(outputs());

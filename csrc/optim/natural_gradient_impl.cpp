@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 #include "graph/reading.h"
 #include "linalg/norm.h"
+#include "optim/output_moves.h"
 #include "optim/preserved.h"
 #include "solvers/known_inverse.h"
 
@@ -102,6 +103,12 @@ bool is_better(const Step& step, TrialLosses* trials, const StepRule& rule, Step
   if (!step.loss && !rule.needs_trials()) return !report.ratio || *report.ratio > 0;
   if (!report.trial_loss) report.trial_loss = trials->at(step.displacement);
   return *report.trial_loss <= trials->start() + trials->rounding();
+}
+
+/// What displacements do to the outputs, if that can be told.
+std::function<OutputMove(const Tensor&)> outputs_of(const Evaluator& h) {
+  if (h.batch().chunks() > 1) return nullptr;
+  return [&h](const Tensor& v) { return output_move(h.graph(), v); };
 }
 
 /// M, by the rows if the problem was solved by them, with the products that are known.
@@ -219,6 +226,7 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   damping.accepted();
   closure_is_checked_ = closure_is_checked_ || (trials && trials->is_checked());
   report.step_norm = norm_in_double(step.displacement);
+  report.shortening = step.shortening;
   accept(step, h.parameters(), std::move(learned));
   return ended(StepOutcome::Accepted);
 }
@@ -268,7 +276,7 @@ Step NaturalGradient::Impl::choose_step(Learned& learned, const Evaluator& h,
   const Tensor g = rule.needs_gradient() ? h.gradient() : Tensor();
   return rule.choose({h.value(), g, problem.system.matrix, solution, problem.previous,
                       [&](const Tensor& v) { return at_rates(h.trainable(), v, rate); }, *model,
-                      trials, centre, rate,
+                      outputs_of(h), trials, centre, rate,
                       rule.keeps_memory() ? state_.last_step.memory(layout) : Tensor()});
 }
 

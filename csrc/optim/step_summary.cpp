@@ -65,6 +65,12 @@ std::string ratio_text(const std::optional<double>& ratio) {
   return ratio ? fmt::format(", rho {:.3g}", *ratio) : "";
 }
 
+std::string shortening_text(double shortening) {
+  return shortening < 1 ? fmt::format(" (shortened to {:.2g} of it: outputs moved too far)",
+                                      shortening)
+                        : "";
+}
+
 }  // namespace
 
 std::string StepSummary::message() const {
@@ -106,8 +112,9 @@ std::string StepSummary::outcome_text() const {
       break;
   }
   return fmt::format(
-      "{}, {}, {}{}, |step| {:.3g}, {} iterations ({}){}{}", start, gradient,
-      damping_text(lambda, radius), ratio_text(ratio), step_norm, solver.iterations,
+      "{}, {}, {}{}, |step| {:.3g}{}, {} iterations ({}){}{}", start, gradient,
+      damping_text(lambda, radius), ratio_text(ratio), step_norm, shortening_text(shortening),
+      solver.iterations,
       to_string(solver.termination),
       negative_weights > 0 ? fmt::format(", {} negative weights", negative_weights) : "",
       curvature.empty() ? "" : ", " + curvature);

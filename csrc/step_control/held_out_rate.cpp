@@ -30,6 +30,11 @@ constexpr double kShare = 0.45, kNoShare = 1.05, kShareWidth = 0.15;
 // From which share of δ_prev still being wanted P grows, and to what factor less one.
 constexpr double kAgreement = 0.75, kBoost = 8;
 constexpr double kTiny = 1e-30;
+// When the outputs are looked at: in the first steps, from time to time, and where the last look,
+// in proportion to the square of the step, says that half of the harm may be done.
+constexpr double kWatchedSteps = 20, kLookInterval = 25, kAlarm = 0.5;
+// The mean rise of the losses that rise, in nats, that is too much.
+constexpr double kHarm = 0.25;
 
 double clip(double x) { return std::clamp(x, 0., 1.); }
 
@@ -44,11 +49,28 @@ Step HeldOutRate::choose(const StepProblem& problem) {
   observe(problem);
   const double alpha = std::min(largest_, product() * (1 - problem.centre));
   Step step{problem.at_rate(x * (alpha / (kUnitRate * problem.rate))), x};
+  keep_outputs_near(problem, step);
   const double weight = 1 / (1 + steps_ / kIterateMemory);
   step.memory = problem.memory.defined()
                     ? torch::sub(problem.memory * (1 - weight), step.displacement)
                     : -step.displacement;
   return step;
+}
+
+void HeldOutRate::keep_outputs_near(const StepProblem& problem, Step& step) {
+  if (!problem.outputs) return;
+  const double square = step.displacement.square().sum().item<double>();
+  const bool is_due = steps_ <= kWatchedSteps || steps_ - looked_at_ >= kLookInterval ||
+                      !(rise_per_square_ * square < kAlarm * kHarm);
+  if (!is_due) return;
+  const auto move = problem.outputs(step.displacement);
+  looked_at_ = steps_;
+  rise_per_square_ = std::isfinite(move.rise) ? move.rise / std::max(square, kTiny) : 0;
+  // Not a number, where outputs leave what can be computed, is harm too: then it stays where it is.
+  if (move.reach <= 1 || move.rise <= kHarm) return;
+  step.shortening = std::isfinite(move.reach) ? 1 / move.reach : 0;
+  step.displacement.mul_(step.shortening);
+  step.kept = step.kept * step.shortening;
 }
 
 void HeldOutRate::observe(const StepProblem& problem) {
@@ -104,19 +126,21 @@ std::vector<double> HeldOutRate::state() const {
   if (steps_ == 0) return {};
   return {steps_,          log_growth_,     recent_.wanted,      recent_.curvature,
           recent_.promise, long_.wanted,    long_.curvature,     long_.promise,
-          average_.wanted, average_.curvature};
+          average_.wanted, average_.curvature, looked_at_, rise_per_square_};
 }
 
 void HeldOutRate::set_state(const std::vector<double>& state) {
   *this = HeldOutRate().largest(largest_);
   if (state.empty()) return;
-  TORCH_CHECK(state.size() == 10, "natgrad: HeldOutRate's state has 10 numbers, or none before the "
+  TORCH_CHECK(state.size() == 12, "natgrad: HeldOutRate's state has 12 numbers, or none before the "
               "first step, but got ", state.size(), ".");
   steps_ = state[0];
   log_growth_ = state[1];
   recent_ = {state[2], state[3], state[4]};
   long_ = {state[5], state[6], state[7]};
   average_ = {state[8], state[9], 0};
+  looked_at_ = state[10];
+  rise_per_square_ = state[11];
 }
 
 std::string HeldOutRate::describe() const { return fmt::format("HeldOutRate(largest={})", largest_); }

@@ -152,6 +152,20 @@ TEST_P(LikelihoodProperties, FisherSolveIsSymmetricOnTheRange) {
   EXPECT_LT(relative_error(F.mm(torch::stack(columns, 1)), F), kExact);
 }
 
+// By two evaluations of log r, for the families that say how it changes.
+TEST_P(LikelihoodProperties, OutputChangeIsTheChangeOfLogProb) {
+  const auto d = randn(z_.sizes(), 5);
+  for (const auto& y : support_.points) {
+    const auto change = likelihood_->output_change(likelihood_->score(y), d);
+    if (!change) continue;
+    const auto moved = GetParam().family.make(z_ + d)->log_prob(y);
+    const auto expected = likelihood_->align(likelihood_->log_prob(y) - moved);
+    EXPECT_LT(relative_error(change->loss, expected.expand_as(change->loss)), kExact);
+    EXPECT_TRUE(change->reach.ge(0).all().item<bool>());
+    EXPECT_LE(change->reach.max().item<double>(), 2 * d.abs().max().item<double>());
+  }
+}
+
 // Both ways: a family that says yes is right at every y, one that says no is not merely modest.
 TEST_P(LikelihoodProperties, HessianIsFisherExactlyWhereTheFamilySaysSo) {
   const auto expected = covariance_of_score();

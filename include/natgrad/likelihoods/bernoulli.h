@@ -22,6 +22,9 @@ class NATGRAD_EXPORT Bernoulli final : public Likelihood {
   torch::Tensor factor_multiply(const torch::Tensor& r) const override;
   /// v/(σ(z) σ(-z)).
   torch::Tensor fisher_solve(const torch::Tensor& v) const override;
+  /// reach = |d|.
+  std::optional<OutputChange> output_change(const torch::Tensor& score,
+                                            const torch::Tensor& d) const override;
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   bool hessian_is_fisher() const override { return true; }
   void check_targets(const torch::Tensor& y) const override;

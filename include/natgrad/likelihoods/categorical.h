@@ -23,6 +23,9 @@ class NATGRAD_EXPORT Categorical final : public Likelihood {
   torch::Tensor factor_multiply(const torch::Tensor& r) const override;
   /// v/p: a multiple of (1, ..., 1) away from the pseudo-inverse.
   torch::Tensor fisher_solve(const torch::Tensor& v) const override;
+  /// reach = the range of d over the classes.
+  std::optional<OutputChange> output_change(const torch::Tensor& score,
+                                            const torch::Tensor& d) const override;
   /// Class indices, by the Gumbel-max trick.
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   bool hessian_is_fisher() const override { return true; }

@@ -58,6 +58,15 @@ class NATGRAD_EXPORT Likelihood {
     torch::Tensor c;  ///< one number an observation, in a shape that broadcasts against z
   };
   virtual ScoreFactor score_factor(const torch::Tensor& score) const;
+  /// What becomes of -log r(y|z) when z moves by d, exactly, given the score at z: which tells of y
+  /// all that is needed.
+  struct OutputChange {
+    torch::Tensor loss;   ///< log r(y|z) - log r(y|z+d), per observation, aligned to z
+    torch::Tensor reach;  ///< d in units in which F_R is no longer what it was, alike; ≥ 0
+  };
+  /// Nothing for a family whose F_R does not depend on z, and for those that do not say.
+  virtual std::optional<OutputChange> output_change(const torch::Tensor& score,
+                                                    const torch::Tensor& d) const;
   /// y ~ r(·|z), shaped as `log_prob` takes it, drawn from `generator`.
   virtual torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const = 0;
   /// Whether -∇²_z log r(y|z) = F_R for every y; then Fisher and Gauss-Newton matrix are one

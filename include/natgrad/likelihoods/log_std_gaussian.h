@@ -23,6 +23,9 @@ class NATGRAD_EXPORT LogStdGaussian final : public Likelihood {
   torch::Tensor factor_multiply(const torch::Tensor& r) const override;
   /// (σ² v₁, ½ v₂).
   torch::Tensor fisher_solve(const torch::Tensor& v) const override;
+  /// reach = |d| of log σ; the mean's moves are not bounded.
+  std::optional<OutputChange> output_change(const torch::Tensor& score,
+                                            const torch::Tensor& d) const override;
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   void check_targets(const torch::Tensor& y) const override;
   torch::Tensor align(const torch::Tensor& per_observation) const override;

@@ -26,6 +26,9 @@ class NATGRAD_EXPORT Multinomial final : public Likelihood {
   torch::Tensor factor_multiply(const torch::Tensor& r) const override;
   /// v/(n p), as of `Categorical`; 0 for n = 0.
   torch::Tensor fisher_solve(const torch::Tensor& v) const override;
+  /// reach = the range of d over the classes.
+  std::optional<OutputChange> output_change(const torch::Tensor& score,
+                                            const torch::Tensor& d) const override;
   /// One class after the other: binomial, given those before. In z's dtype.
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   int64_t outputs_per_observation() const override { return outputs().size(dim_); }

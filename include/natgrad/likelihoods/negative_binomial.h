@@ -25,6 +25,9 @@ class NATGRAD_EXPORT NegativeBinomial final : public Likelihood {
   torch::Tensor factor_multiply(const torch::Tensor& r) const override;
   /// v/(r σ(z)).
   torch::Tensor fisher_solve(const torch::Tensor& v) const override;
+  /// reach = |d|.
+  std::optional<OutputChange> output_change(const torch::Tensor& score,
+                                            const torch::Tensor& d) const override;
   /// A Poisson count whose rate is Gamma distributed; in z's dtype.
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   bool hessian_is_fisher() const override { return false; }

@@ -21,6 +21,9 @@ class NATGRAD_EXPORT Poisson final : public Likelihood {
   torch::Tensor factor_multiply(const torch::Tensor& r) const override;
   /// e^-z v.
   torch::Tensor fisher_solve(const torch::Tensor& v) const override;
+  /// reach = |d|, of log-rates.
+  std::optional<OutputChange> output_change(const torch::Tensor& score,
+                                            const torch::Tensor& d) const override;
   /// Counts in z's dtype. Rates above 1e8 are drawn from their normal limit, rounded.
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   bool hessian_is_fisher() const override { return true; }

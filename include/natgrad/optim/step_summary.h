@@ -39,6 +39,9 @@ struct NATGRAD_EXPORT StepSummary {
   /// Fisher with these weights, may then be indefinite.
   int64_t negative_weights = 0;
   double step_norm = 0;  ///< how far θ moved
+  /// The share of the step that was taken, below 1 where outputs would have moved so far that the
+  /// model holds no longer (`HeldOutRate`).
+  double shortening = 1;
   /// ρ, the decrease of h over the one that the model promised, where the damping asked for it.
   std::optional<double> ratio = std::nullopt;
   /// h after the step on the trial batch, where it was measured: weight decay included, negated

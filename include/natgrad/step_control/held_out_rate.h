@@ -26,6 +26,12 @@ namespace natgrad {
 ///   keeps them from the minimum: P shrinks by a factor e^(-6x/(t+60)) each step, with x = (n - D
 ///   d)/(|n| + d), and grows where x < 0. D = 0.45 for short steps (w below 0.9), 0 from 1.05 on.
 ///
+/// So that it cannot run away where the model is far off (saturated outputs, counts in the thousands
+/// from a zero bias, inputs in the thousands), the outputs' own moves J(αδ) are looked at in the first
+/// 20 steps, then with every 25th and whenever a longer step could do harm: if one is above a unit,
+/// and the losses that rise at z + J(αδ) rise by 1/4 on average, α and δ are divided by the largest
+/// move (`OutputMove`).
+///
 /// All are running means. P = 2t/(t + 30) in the first steps. Costs two products R v, or two half
 /// products with C, a step; θ̄ - θ is kept with the optimizer's state.
 ///
@@ -55,11 +61,15 @@ class NATGRAD_EXPORT HeldOutRate final : public StepRule {
   void observe(const StepProblem& problem);
   double product();
   void grow();
+  /// Shortens the step if its outputs go too far.
+  void keep_outputs_near(const StepProblem& problem, Step& step);
 
   double steps_ = 0;
   Means recent_, long_;  // of δ_prev
   Means average_;        // of θ̄ - θ
   double log_growth_ = 0;
+  double looked_at_ = 0;        // the step at which outputs were last looked at
+  double rise_per_square_ = 0;  // what was seen then, over the squared length of the step
 };
 
 }  // namespace natgrad

@@ -3,6 +3,7 @@
 #include <natgrad/export.h>
 #include <natgrad/linalg/linear_operator.h>
 #include <natgrad/solvers/solver.h>
+#include <natgrad/step_control/output_move.h>
 #include <natgrad/step_control/quadratic_model.h>
 #include <natgrad/step_control/trial_losses.h>
 
@@ -26,6 +27,9 @@ struct NATGRAD_EXPORT StepProblem {
   /// v ↦ r α v: the learning rate of each parameter's group, times the damping's own.
   std::function<torch::Tensor(const torch::Tensor& v)> at_rate;
   const QuadraticModel& model;  ///< M without damping
+  /// What a displacement does to the outputs: about a forward pass, and with the first of a step a
+  /// backward pass. Null where nobody can tell; all zero where moves have no measure.
+  std::function<OutputMove(const torch::Tensor& v)> outputs = nullptr;
   TrialLosses* trials = nullptr;  ///< null where a step has no closure
   double centre = 0;  ///< μ, where δ solves a system centred on μ times the last solution
   double rate = 1;    ///< r
@@ -47,6 +51,7 @@ struct NATGRAD_EXPORT Step {
   std::optional<double> loss = std::nullopt;
   bool found = true;  ///< false: trials were made, and none was good enough
   torch::Tensor memory = {};  ///< the next step's `memory`, [P], if the rule keeps one
+  double shortening = 1;  ///< by how much less it goes than it would, for the outputs' sake
 };
 
 /// How far to go along the solution of the damped system, or where to in what the solver has seen
