@@ -16,6 +16,12 @@ constexpr double kVectorsOfIteration = 20, kVectorsOfDual = 120, kEntriesOfDual 
 // Of the iterations allowed, those that a warm start at the optimizer's tolerance makes on small
 // batches, where the dual comes into question: 3 to 5 of 10, and some to be on the safe side.
 constexpr double kIterationsMade = 0.6;
+// Targets differ by orders of magnitude: one example that is far off must not make the residual of
+// all others count for nothing. A tolerance of 1e-2 of ‖t‖ took one iteration then, and left all but
+// that example out.
+constexpr double kToleranceOfRows = 1e-4;
+constexpr int64_t kMostIterationsOfRows = 100;
+constexpr double kIterationsOfRows = 15;  // made to that tolerance
 // What the dual's solution may lack at least, relative to ‖b‖.
 constexpr double kLeastTolerance = 1e-4;
 
@@ -65,9 +71,14 @@ Solution DualOrConjugateGradient::solve_by_rows(const LeastSquares& problem) con
   const auto r = static_cast<double>(root.rows);
   const auto costs = root.estimate(problem.parameters);
   const double gram = costs.gram + r * r * (r / 6 + kEntriesOfDual);
-  const double iterations = kIterationsMade * static_cast<double>(iterative_.max_iterations());
-  const bool takes_gram = root.rows <= limit_ && gram <= iterations * costs.product;
-  return takes_gram ? solve_by_gram_matrix(problem) : solve_by_row_products(problem, iterative_);
+  if (root.rows <= limit_ && gram <= kIterationsOfRows * costs.product) {
+    auto solution = solve_by_gram_matrix(problem);
+    if (solution.summary.termination == Termination::Converged) return solution;
+  }
+  auto iterative = iterative_;
+  iterative.max_iterations(std::max(kMostIterationsOfRows, iterative.max_iterations()));
+  iterative.tolerance(std::min(kToleranceOfRows, iterative.tolerance()));
+  return solve_by_row_products(problem, iterative);
 }
 
 Solution DualOrConjugateGradient::solve(const LinearOperator& matrix,

@@ -15,8 +15,8 @@ namespace {
 constexpr double kUnitRate = 0.1;
 // P: what noise-dominated training wants, and after how many steps it is half of that.
 constexpr double kProduct = 2, kRampSteps = 30;
-// Steps before anything is learnt from the running mean of the iterates.
-constexpr double kLearningStart = 20;
+// Steps before anything is learnt: networks of ReLU are led astray by long early steps.
+constexpr double kLearningStart = 50;
 // log P moves by at most 6/(t + 60) a step, up to a factor of 30.
 constexpr double kGain = 6, kGainDelay = 60;
 const double kLargestLogGrowth = std::log(30);
@@ -24,7 +24,10 @@ const double kLargestLogGrowth = std::log(30);
 constexpr double kRecentWeight = 0.1, kLongMemory = 20, kIterateMemory = 2.5;
 // A step is too long where the held-out batch says that it has made things worse by more than the
 // next step promises.
-constexpr double kWorsening = 1.1, kShorteningPower = 3, kShorteningGain = 0.1;
+constexpr double kWorsening = 1.1, kShorteningPower = 3, kForgettingPower = 0.5;
+constexpr double kShorteningGain = 0.1;
+// P grows the slower, the shorter θ̄ - θ is beside what a batch promises: then noise decides.
+constexpr double kNoiseShare = 0.1;
 // How much of θ̄ - θ counts as noise: none at kNoShare, all of kShare below by kShareWidth.
 constexpr double kShare = 0.45, kNoShare = 1.05, kShareWidth = 0.15;
 // From which share of δ_prev still being wanted P grows, and to what factor less one.
@@ -49,6 +52,8 @@ Step HeldOutRate::choose(const StepProblem& problem) {
   observe(problem);
   const double alpha = std::min(largest_, product() * (1 - problem.centre));
   Step step{problem.at_rate(x * (alpha / (kUnitRate * problem.rate))), x};
+  const double worse = recent_.worsening();
+  if (worse > kWorsening) step.kept = x * std::pow(kWorsening / worse, kForgettingPower);
   keep_outputs_near(problem, step);
   const double weight = 1 / (1 + steps_ / kIterateMemory);
   step.memory = problem.memory.defined()
@@ -115,7 +120,11 @@ void HeldOutRate::grow() {
   const double share = kShare * clip((kNoShare - long_.worsening()) / kShareWidth);
   const double size = std::max(std::abs(average_.wanted) + average_.curvature, kTiny);
   const double gain = (average_.wanted - share * average_.curvature) / size;
-  log_growth_ = std::clamp(log_growth_ - kGain * gain / (steps_ + kGainDelay), 0., kLargestLogGrowth);
+  const double noise = kNoiseShare * std::max(long_.promise, kTiny);
+  const double share_of_signal =
+      gain < 0 ? average_.curvature / (average_.curvature + noise) : 1;
+  const double change = -kGain * share_of_signal * gain / (steps_ + kGainDelay);
+  log_growth_ = std::clamp(log_growth_ + change, 0., kLargestLogGrowth);
 }
 
 double HeldOutRate::Means::worsening() const {
