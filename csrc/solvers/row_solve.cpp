@@ -21,13 +21,22 @@ Tensor initial_residual(const LeastSquares& problem) {
   return problem.centre.defined() ? problem.targets - problem.centre_product : problem.targets;
 }
 
+/// Rᵀu for u in double: scaled meanwhile, as u may be out of the range of R's numbers.
+Tensor pulled_back(const Root& root, const Tensor& u, at::ScalarType dtype) {
+  if (u.scalar_type() == dtype) return root.multiply_transposed(u);
+  const double largest = u.abs().max().item<double>();
+  const double scale = largest > 0 ? largest : 1;
+  return root.multiply_transposed((u / scale).to(dtype)).mul_(scale);
+}
+
 /// x = x₀ + Rᵀu and R x = t - σu, with what is known of the solve.
 Solution solution_of(const LeastSquares& problem, const Tensor& right, const Tensor& u,
                      SolverSummary summary) {
   Solution solution;
-  solution.x = problem.root->multiply_transposed(u);
+  const auto dtype = problem.targets.scalar_type();
+  solution.x = pulled_back(*problem.root, u, dtype);
   if (problem.centre.defined()) solution.x.add_(problem.centre);
-  solution.product_in_rows = torch::sub(problem.targets, u, problem.shift);
+  solution.product_in_rows = torch::sub(problem.targets, u, problem.shift).to(dtype);
   summary.right_hand_side = norm_in_double(right);
   summary.quadratic = -0.5 * right.dot(u).item<double>();
   solution.summary = summary;
@@ -42,27 +51,35 @@ Solution no_solution(const LeastSquares& problem, Termination termination) {
   return solution;
 }
 
-}  // namespace
-
-Solution solve_by_gram_matrix(const LeastSquares& problem) {
-  const PlainArithmetic plain;
-  const auto right = initial_residual(problem);
-  auto gram = problem.root->gram();
-  const double condition = 1 + gram.trace().item<double>() / problem.shift;
-  if (!std::isfinite(condition)) return no_solution(problem, Termination::NonFinite);
-  const auto dtype = condition > kConditionOfFloat ? torch::kDouble : gram.scalar_type();
-  gram = gram.to(dtype, /*non_blocking=*/false, /*copy=*/true);
+Solution solve_in(at::ScalarType dtype, const LeastSquares& problem) {
+  const auto right = initial_residual(problem).to(dtype);
+  const auto gram = problem.root->gram().to(dtype, /*non_blocking=*/false, /*copy=*/true);
   gram.diagonal().add_(problem.shift);
   // Symmetric: transposed it lies in memory as LAPACK takes it. Its LU factors are made no slower
   // than LibTorch's Cholesky factor, which is copied to a triangle first, and need one call.
-  const auto [u, info] = torch::linalg_solve_ex(gram.mT(), right.to(dtype));
+  const auto [u, info] = torch::linalg_solve_ex(gram.mT(), right);
   if (info.item<int64_t>() != 0) return no_solution(problem, Termination::Breakdown);
   SolverSummary summary;
   summary.iterations = summary.products = 1;
   summary.residual = norm_in_double(right - gram.mv(u));
-  summary.termination =
-      std::isfinite(summary.residual) ? Termination::Converged : Termination::NonFinite;
-  return solution_of(problem, right, u.to(right.dtype()), summary);
+  auto solution = solution_of(problem, right, u, summary);
+  const bool is_finite =
+      std::isfinite(summary.residual) && std::isfinite(norm_in_double(solution.x));
+  solution.summary.termination = is_finite ? Termination::Converged : Termination::NonFinite;
+  return solution;
+}
+
+}  // namespace
+
+Solution solve_by_gram_matrix(const LeastSquares& problem) {
+  const PlainArithmetic plain;
+  const double condition = 1 + problem.root->gram().trace().item<double>() / problem.shift;
+  if (!std::isfinite(condition)) return no_solution(problem, Termination::NonFinite);
+  if (condition <= kConditionOfFloat) {
+    const auto solution = solve_in(problem.targets.scalar_type(), problem);
+    if (solution.summary.termination == Termination::Converged) return solution;
+  }
+  return solve_in(torch::kDouble, problem);  // also where numbers leave the range of float32
 }
 
 Solution solve_by_row_products(const LeastSquares& problem, const ConjugateGradient& solver) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "linalg/norm.h"
+
 namespace natgrad {
 
 using torch::Tensor;
@@ -64,13 +66,13 @@ Step HeldOutRate::choose(const StepProblem& problem) {
 
 void HeldOutRate::keep_outputs_near(const StepProblem& problem, Step& step) {
   if (!problem.outputs) return;
-  const double square = step.displacement.square().sum().item<double>();
+  const double length = norm_in_double(step.displacement), square = length * length;
   const bool is_due = steps_ <= kWatchedSteps || steps_ - looked_at_ >= kLookInterval ||
                       !(rise_per_square_ * square < kAlarm * kHarm);
   if (!is_due) return;
   const auto move = problem.outputs(step.displacement);
   looked_at_ = steps_;
-  rise_per_square_ = std::isfinite(move.rise) ? move.rise / std::max(square, kTiny) : 0;
+  rise_per_square_ = move.rise / std::max(square, kTiny);
   // Not a number, where outputs leave what can be computed, is harm too: then it stays where it is.
   if (move.reach <= 1 || move.rise <= kHarm) return;
   step.shortening = std::isfinite(move.reach) ? 1 / move.reach : 0;
