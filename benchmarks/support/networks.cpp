@@ -20,8 +20,8 @@ Sequential small_convolutional_network() {
 }
 
 Sequential strided_convolutional_network() {
-  return Sequential(Conv2d(Conv2dOptions(1, 8, 5).stride(2)), ReLU(),
-                    Conv2d(Conv2dOptions(8, 16, 5).stride(2)), ReLU(), Flatten(), Linear(256, 10));
+  return Sequential(Conv2d(Conv2dOptions(1, 8, 5).stride(2)), Tanh(),
+                    Conv2d(Conv2dOptions(8, 16, 5).stride(2)), Tanh(), Flatten(), Linear(256, 10));
 }
 
 }  // namespace benchmarks

@@ -12,7 +12,7 @@ torch::nn::Sequential tanh_network(const std::vector<int64_t>& widths);
 /// For digits of 8x8 pixels: two convolutions 3x3, each with ReLU and pooling, and a linear layer.
 torch::nn::Sequential small_convolutional_network();
 
-/// For images of 28x28 pixels: two convolutions 5x5 with stride 2 and ReLU, and a linear layer.
+/// For images of 28x28 pixels: two convolutions 5x5 with stride 2 and tanh, and a linear layer.
 torch::nn::Sequential strided_convolutional_network();
 
 }  // namespace benchmarks

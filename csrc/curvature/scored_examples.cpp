@@ -4,6 +4,7 @@
 #include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
 
+#include <cmath>
 #include <limits>
 
 #include "graph/loss_graph_state.h"
@@ -81,10 +82,13 @@ std::variant<Scored, Unfit> ScoredExamples::if_cheap(const LossGraph& graph) {
 
 Tensor ScoredExamples::noise() const {
   const PlainArithmetic plain;
-  const auto norms = rows_.squared_norms().to(torch::kDouble);
+  const auto norms = rows_.squared_norms();
+  const auto mean = weights_.dot(norms) / weights_.sum();
+  if (const double value = mean.item<double>(); value > 0 && std::isfinite(value)) return mean;
+  // In double, where there is more room; without any weight it is 0, not 0/0.
   const auto weights = weights_.to(torch::kDouble);
-  // Without any weight the noise is 0, not 0/0.
-  return weights.dot(norms) / weights.sum().clamp_min(std::numeric_limits<double>::min());
+  return weights.dot(norms.to(torch::kDouble)) /
+         weights.sum().clamp_min(std::numeric_limits<double>::min());
 }
 
 LinearOperator matrix_of(std::shared_ptr<const ScoredExamples> examples) {

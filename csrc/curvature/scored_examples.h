@@ -33,7 +33,7 @@ class ScoredExamples {
   const CapturedRows& rows() const { return rows_; }
   /// cᵢ = √(sᵢ gᵢᵀF_R⁻gᵢ), [N]; signed where one output makes an observation.
   const torch::Tensor& lengths() const { return lengths_; }
-  /// Σ sᵢ‖Rᵢ‖²/Σ sᵢ, which is tr(RRᵀ)/N for equal weights; 0-d, in double.
+  /// Σ sᵢ‖Rᵢ‖²/Σ sᵢ, which is tr(RRᵀ)/N for equal weights; 0-d.
   torch::Tensor noise() const;
 
  private:

@@ -30,7 +30,7 @@ namespace {
 const Readable<Reading>& readable(LossGraphState& state) {
   if (!state.reading) {
     state.reading = read_loss(state.loss, state.parameters.tensors(),
-                              state.streams.generator(Purpose::Linearity));
+                              [&] { return state.streams.generator(Purpose::Linearity); });
   }
   return *state.reading;
 }

@@ -3,6 +3,7 @@
 #include <natgrad/graph/loss_graph.h>
 #include <torch/csrc/autograd/edge.h>
 
+#include <functional>
 #include <vector>
 
 #include "detail.h"
@@ -24,7 +25,7 @@ struct Reading {
 /// Reads the loss (see walk.h), or says why it cannot be read. One differentiable run of the engine
 /// from the loss to its terms; one more checks that it is linear in them, at a random probe.
 Readable<Reading> read_loss(const torch::Tensor& loss, const std::vector<torch::Tensor>& parameters,
-                            at::Generator generator);
+                            const std::function<at::Generator()>& generator);
 
 /// As `LossGraph::multiply_loss_hessian`.
 std::vector<torch::Tensor> multiply_loss_hessian(const Reading& reading,

@@ -90,8 +90,9 @@ Likelihood::ScoreFactor Categorical::score_factor(const Tensor& score) const {
   const auto s = score.scatter(dim_, observed, -others);
   // s (s/p): neither p nor s² need be a normal number.
   const auto squares = s * divided(s, probabilities().p);
-  const auto c = squares.sum(dim_, /*keepdim=*/true).sqrt().clamp_max(longest_score(score));
-  return {torch::where(c > 0, s / c, 0), c};
+  const double longest = longest_score(score);
+  const auto c = squares.sum(dim_, /*keepdim=*/true).sqrt().clamp(1 / longest, longest);
+  return {s / c, c};
 }
 
 // With y = score + p: log Σ exp(z + d) - log Σ exp(z) - yᵀd.

@@ -8,7 +8,8 @@ namespace natgrad::detail {
 using torch::Tensor;
 
 LastStep::LastStep(const ParameterLayout& layout, const Tensor& before, const Tensor& delta,
-                   const Tensor& memory) {
+                   const Tensor& memory)
+    : whole_{delta, memory} {
   const auto pieces = [&layout](const Tensor& v) {
     return v.defined() ? layout.views(v) : std::vector<Tensor>(layout.tensors().size());
   };
@@ -42,12 +43,19 @@ Tensor LastStep::joined(const ParameterLayout& layout, Tensor Moved::*piece) con
   return any ? layout.flatten(pieces) : Tensor();
 }
 
+bool LastStep::are_current(const std::vector<Tensor>& parameters) const {
+  return std::equal(moved_.begin(), moved_.end(), parameters.begin(), parameters.end(),
+                    [](const Moved& moved, const Tensor& parameter) {
+                      return moved.parameter.is_same(parameter) && moved.is_current();
+                    });
+}
+
 Tensor LastStep::delta(const ParameterLayout& layout) const {
-  return joined(layout, &Moved::delta);
+  return are_current(layout.tensors()) ? whole_.delta : joined(layout, &Moved::delta);
 }
 
 Tensor LastStep::memory(const ParameterLayout& layout) const {
-  return joined(layout, &Moved::memory);
+  return are_current(layout.tensors()) ? whole_.memory : joined(layout, &Moved::memory);
 }
 
 Tensor LastStep::before(const ParameterLayout& layout) const {
@@ -61,6 +69,7 @@ Tensor LastStep::before(const ParameterLayout& layout) const {
 
 void LastStep::forget_delta() {
   for (auto& moved : moved_) moved.delta = moved.memory = Tensor();
+  whole_ = {};
 }
 
 bool LastStep::can_be_taken_back() const {
@@ -74,6 +83,7 @@ bool LastStep::take_back() {
   const torch::NoGradGuard no_grad;
   for (auto& moved : moved_) moved.parameter.copy_(moved.before);
   moved_.clear();
+  whole_ = {};
   return true;
 }
 

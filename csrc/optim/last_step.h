@@ -45,10 +45,16 @@ class LastStep {
     int64_t version;  // of the parameter after the step, to notice edits by others
     bool is_current() const;
   };
+  /// Vectors of [P], as they came: for the same parameters they are answered as they are.
+  struct Vectors {
+    torch::Tensor delta, memory;
+  };
   const Moved* find(const torch::Tensor& parameter) const;
+  bool are_current(const std::vector<torch::Tensor>& parameters) const;
   torch::Tensor joined(const ParameterLayout& layout, torch::Tensor Moved::*piece) const;
 
   std::vector<Moved> moved_;
+  Vectors whole_;
 };
 
 }  // namespace natgrad::detail

@@ -23,6 +23,8 @@ constexpr double kLearningStart = 50;
 constexpr double kGain = 6, kGainDelay = 60;
 const double kLargestLogGrowth = std::log(30);
 // Weights of the running means: of the recent steps, of many, and of the iterates.
+// θ̄ changes slowly: it is looked at every so many steps, which costs a product R v.
+constexpr double kIterateInterval = 4;
 constexpr double kRecentWeight = 0.1, kLongMemory = 20, kIterateMemory = 2.5;
 // A step is too long where the held-out batch says that it has made things worse by more than the
 // next step promises.
@@ -53,7 +55,7 @@ Step HeldOutRate::choose(const StepProblem& problem) {
   steps_ += 1;
   observe(problem);
   const double alpha = std::min(largest_, product() * (1 - problem.centre));
-  Step step{problem.at_rate(x * (alpha / (kUnitRate * problem.rate))), x};
+  Step step{problem.at_rate(x).mul_(alpha / (kUnitRate * problem.rate)), x};
   const double worse = recent_.worsening();
   if (worse > kWorsening) step.kept = x * std::pow(kWorsening / worse, kForgettingPower);
   keep_outputs_near(problem, step);
@@ -97,9 +99,10 @@ void HeldOutRate::observe(const StepProblem& problem) {
   };
   follow_all(recent_, recent);
   follow_all(long_, lasting);
-  if (!problem.memory.defined()) return;
-  follow(average_.wanted, -model.slope(problem.memory), lasting);
-  follow(average_.curvature, model.curvature(problem.memory), lasting);
+  if (!problem.memory.defined() || std::fmod(steps_, kIterateInterval) != 0) return;
+  const double weight = 1 - std::pow(1 - lasting, kIterateInterval);
+  follow(average_.wanted, -model.slope(problem.memory), weight);
+  follow(average_.curvature, model.curvature(problem.memory), weight);
 }
 
 /// P, after it has been adapted.
