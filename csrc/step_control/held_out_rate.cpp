@@ -19,9 +19,9 @@ constexpr double kUnitRate = 0.1;
 constexpr double kProduct = 2, kRampSteps = 30;
 // Steps before anything is learnt: networks of ReLU are led astray by long early steps.
 constexpr double kLearningStart = 50;
-// log P moves by at most 6/(t + 60) a step, up to a factor of 30.
-constexpr double kGain = 6, kGainDelay = 60;
-const double kLargestLogGrowth = std::log(30);
+// log P moves by at most 6/(t + 60) a step. Beyond a factor of 15 steps kick sets that are fitted out
+// of their minimum again.
+constexpr double kGain = 6, kGainDelay = 60, kLargestGrowth = 15;
 // Weights of the running means: of the recent steps, of many, and of the iterates.
 // θ̄ changes slowly: it is looked at every so many steps, which costs a product R v.
 constexpr double kIterateInterval = 4;
@@ -112,8 +112,8 @@ double HeldOutRate::product() {
   const double agreement =
       clip((recent_.wanted / std::max(recent_.curvature, kTiny) - kAgreement) / (1 - kAgreement));
   const double boost = kBoost * agreement * agreement * (3 - 2 * agreement);
-  const double product =
-      kProduct * steps_ / (steps_ + kRampSteps) * std::exp(log_growth_) * (1 + boost);
+  const double growth = std::min(std::exp(log_growth_) * (1 + boost), kLargestGrowth);
+  const double product = kProduct * steps_ / (steps_ + kRampSteps) * growth;
   const double worse = recent_.worsening();
   if (!(worse > kWorsening)) return product;
   if (learns) log_growth_ = std::max(log_growth_ - kShorteningGain * (1 - kWorsening / worse), 0.);
@@ -129,7 +129,7 @@ void HeldOutRate::grow() {
   const double share_of_signal =
       gain < 0 ? average_.curvature / (average_.curvature + noise) : 1;
   const double change = -kGain * share_of_signal * gain / (steps_ + kGainDelay);
-  log_growth_ = std::clamp(log_growth_ + change, 0., kLargestLogGrowth);
+  log_growth_ = std::clamp(log_growth_ + change, 0., std::log(kLargestGrowth));
 }
 
 double HeldOutRate::Means::worsening() const {

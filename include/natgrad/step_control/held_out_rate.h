@@ -34,7 +34,7 @@ namespace natgrad {
 /// and the losses that rise at z + J(αδ) rise by 1/4 on average, α and δ are divided by the largest
 /// move (`OutputMove`).
 ///
-/// All are running means. P = 2t/(t + 30) in the first steps. Costs two products R v, or two half
+/// All are running means. P = 2t/(t + 30) in the first steps, and 30 at most. Costs two products R v, or two half
 /// products with C, a step; θ̄ - θ is kept with the optimizer's state.
 ///
 /// `lr` multiplies α, in units of its default 0.1. Without a centre (other dampings, μ = 0) the
