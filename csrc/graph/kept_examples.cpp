@@ -28,8 +28,7 @@ Rows rows_of_name(const Node& node) {
       "Sin",  "Cos",     "Clamp",    "Threshold",   "Hardswish", "Hardsigmoid",  "ClampMin",
       "Rsub", "ClampMax", "LogSigmoid", "NativeDropout"};
   static const OpNames leading = {"View",      "UnsafeView",           "ReshapeAlias",
-                                  "AvgPool2D", "MaxPool2DWithIndices", "AdaptiveAvgPool2D",
-                                  "NativeBatchNorm", "NativeGroupNorm"};
+                                  "AvgPool2D", "MaxPool2DWithIndices", "AdaptiveAvgPool2D"};
   const auto op = op_name(node);
   if (elementwise.contains(op)) return Rows::Elementwise;
   return leading.contains(op) ? Rows::Leading : Rows::Unknown;
@@ -62,6 +61,9 @@ std::optional<size_t> data_input(Op op) {
   switch (op) {
     case Op::Mm:
     case Op::Convolution:
+    case Op::BatchNorm:
+    case Op::GroupNorm:
+    case Op::LayerNorm:
       return 0;
     case Op::Addmm:
       return 1;
@@ -70,9 +72,14 @@ std::optional<size_t> data_input(Op op) {
   }
 }
 
+/// Whether a LayerNorm takes its statistics over all dimensions.
+bool mixes_rows(const Node& node, torch::IntArrayRef result) {
+  return op_of(node) == Op::LayerNorm && normalised_dimensions(node) >= result.size();
+}
+
 bool keeps_rows(Node& node, int64_t examples) {
   const auto result = shape_at(result_of(node));
-  if (!has_leading(result, examples)) return false;
+  if (!has_leading(result, examples) || mixes_rows(node, result)) return false;
   const auto data = data_input(op_of(node));
   const auto rows = data ? Rows::Leading : rows_of(node);
   if (rows == Rows::Unknown) return false;

@@ -64,9 +64,13 @@ WeightFactors weight_factors(const Layer& layer, const Tensor& delta, IntArrayRe
   return layer.is_input_by_output ? WeightFactors{a, d} : WeightFactors{d, a};
 }
 
-Tensor bias_rows(const Layer& layer, const Tensor& delta, IntArrayRef bias_shape) {
-  if (layer.kind == Layer::Kind::Linear) return delta;
-  if (layer.kind == Layer::Kind::Convolution) return delta.flatten(2).sum(2);
+Tensor bias_rows(const Layer& layer, const Tensor& gradient, IntArrayRef bias_shape) {
+  if (layer.kind == Layer::Kind::Linear) return gradient;
+  const auto delta =
+      layer.kind == Layer::Kind::Scale ? gradient * layer.input.to(gradient.dtype()) : gradient;
+  if (layer.kind == Layer::Kind::Convolution || layer.is_by_channel) {
+    return delta.dim() > 2 ? delta.flatten(2).sum(2) : delta;
+  }
   // Dimensions along which the addition broadcasts are rows, or of length 1 in b.
   const auto shared = std::min(bias_shape.size(), static_cast<size_t>(delta.dim() - 1));
   Shape sizes = {layer.rows}, kept = {layer.rows};

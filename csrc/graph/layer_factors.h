@@ -19,7 +19,7 @@ struct WeightFactors {
 WeightFactors weight_factors(const Layer& layer, const torch::Tensor& delta,
                              torch::IntArrayRef weight_shape);
 
-/// Σ δ over positions for each row, [M, numbers in b].
+/// Σ δ over positions for each row, of a Scale Σ δ ∘ a, [M, numbers in b].
 torch::Tensor bias_rows(const Layer& layer, const torch::Tensor& delta,
                         torch::IntArrayRef bias_shape);
 

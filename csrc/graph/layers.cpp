@@ -75,6 +75,12 @@ bool broadcasts_along_rows(const Tensor& value, torch::IntArrayRef result) {
   return value.dim() < dims || (dims > 0 && value.dim() == dims && value.size(0) == 1);
 }
 
+/// The rows of [N, ..., D] along whose last dimensions a parameter lies.
+int64_t leading_rows(torch::IntArrayRef shape, const Tensor& value) {
+  const size_t leading = std::max<size_t>(1, shape.size() - static_cast<size_t>(value.dim()));
+  return c10::multiply_integers(shape.slice(0, leading));
+}
+
 std::optional<Layer> read_addition(Node& node, size_t parameter, const Use& use,
                                    const Tensor& value) {
   const bool is_plain = use.at.input == 0 || alpha_of(node) == 1;
@@ -82,8 +88,22 @@ std::optional<Layer> read_addition(Node& node, size_t parameter, const Use& use,
   if (!is_plain || use.is_transposed || !broadcasts_along_rows(value, shape)) return std::nullopt;
   auto layer = layer_of(Layer::Kind::Bias, node);
   layer.bias = parameter;
-  const size_t leading = std::max<size_t>(1, shape.size() - static_cast<size_t>(value.dim()));
-  layer.rows = c10::multiply_integers(shape.slice(0, leading));
+  layer.rows = leading_rows(shape, value);
+  return layer;
+}
+
+/// s = a ∘ g + b, with a normalised by no other example.
+std::optional<Layer> read_normalisation(Node& node, size_t parameter, const Use& use,
+                                        const Tensor& value) {
+  const bool is_gain = use.at.input == 1, is_bias = use.at.input == 2;
+  if (!is_gain && !is_bias) return std::nullopt;
+  const auto a = normalised_input(node);
+  if (!a.defined()) return std::nullopt;
+  auto layer = layer_of(is_gain ? Layer::Kind::Scale : Layer::Kind::Bias, node);
+  layer.bias = parameter;
+  if (is_gain) layer.input = a;
+  layer.is_by_channel = op_of(node) != Op::LayerNorm;
+  if (!layer.is_by_channel) layer.rows = leading_rows(shape_of_result(node), value);
   return layer;
 }
 
@@ -99,6 +119,10 @@ std::optional<Layer> read_layer(const Use& use, size_t parameter, const Tensor& 
       return read_convolution(node, parameter, use);
     case Op::Add:
       return read_addition(node, parameter, use, value);
+    case Op::BatchNorm:
+    case Op::GroupNorm:
+    case Op::LayerNorm:
+      return read_normalisation(node, parameter, use, value);
     default:
       return std::nullopt;
   }
@@ -168,8 +192,9 @@ void attach_biases(std::vector<Layer>& layers,
                    const std::unordered_map<const Node*, size_t>& places,
                    const Consumers& consumers, const ParameterLayout& parameters) {
   const auto is_attached = [&](const Layer& addition) {
-    if (addition.kind != Layer::Kind::Bias) return false;
-    if (alpha_of(*addition.output.function) != 1) return false;
+    const auto& node = *addition.output.function;
+    if (addition.kind != Layer::Kind::Bias || op_of(node) != Op::Add) return false;
+    if (alpha_of(node) != 1) return false;
     for (const size_t input : {0, 1}) {
       const auto found = places.find(sole_summand(addition, input, consumers));
       if (found == places.end()) continue;

@@ -38,6 +38,9 @@ Op op_of(const Node& node) {
       {typeid(generated::AbsBackward0), Op::Abs},
       {typeid(generated::AddBackward0), Op::Add},
       {typeid(generated::AddmmBackward0), Op::Addmm},
+      {typeid(generated::NativeBatchNormBackward0), Op::BatchNorm},
+      {typeid(generated::NativeGroupNormBackward0), Op::GroupNorm},
+      {typeid(generated::NativeLayerNormBackward0), Op::LayerNorm},
       {typeid(generated::BinaryCrossEntropyBackward0), Op::BinaryCrossEntropy},
       {typeid(generated::BinaryCrossEntropyWithLogitsBackward0), Op::BinaryCrossEntropyWithLogits},
       {typeid(generated::ConvolutionBackward0), Op::Convolution},
@@ -149,6 +152,52 @@ ConvolutionGeometry geometry_of(Node& node) {
 
 Tensor saved_image(Node& node) {
   return saved(as<generated::ConvolutionBackward0>(node).input_, node);
+}
+
+namespace {
+
+/// (x - mean)·scale, each [C] along dimension 1.
+Tensor normalised_by_channel(const Tensor& x, const Tensor& mean, const Tensor& scale) {
+  std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
+  shape[1] = x.size(1);
+  return (x - mean.view(shape)) * scale.view(shape);
+}
+
+Tensor normalised_by_statistics(Node& node) {
+  const auto& norm = as<generated::NativeBatchNormBackward0>(node);
+  const auto mean = saved(norm.running_mean_, node), variance = saved(norm.running_var_, node);
+  if (norm.training || !mean.defined() || !variance.defined()) return {};
+  return normalised_by_channel(saved(norm.input_, node), mean, (variance + norm.eps).rsqrt());
+}
+
+Tensor normalised_by_group(Node& node) {
+  const auto& norm = as<generated::NativeGroupNormBackward0>(node);
+  const auto x = saved(norm.input_, node);
+  const auto groups = x.reshape({x.size(0), norm.group, -1});
+  const auto shape = std::vector<int64_t>{x.size(0), norm.group, 1};
+  return ((groups - saved(norm.result1_, node).view(shape)) *
+          saved(norm.result2_, node).view(shape))
+      .view(x.sizes());
+}
+
+}  // namespace
+
+Tensor normalised_input(Node& node) {
+  switch (op_of(node)) {
+    case Op::BatchNorm:
+      return normalised_by_statistics(node);
+    case Op::GroupNorm:
+      return normalised_by_group(node);
+    default: {
+      const auto& norm = as<generated::NativeLayerNormBackward0>(node);
+      return (saved(norm.input_, node) - saved(norm.result1_, node)) *
+             saved(norm.result2_, node);
+    }
+  }
+}
+
+size_t normalised_dimensions(const Node& node) {
+  return as<generated::NativeLayerNormBackward0>(node).normalized_shape.size();
 }
 
 // ---- Kinds of nodes ----

@@ -16,11 +16,14 @@ enum class Op {
   Abs,
   Add,
   Addmm,
+  BatchNorm,
   BinaryCrossEntropy,
   BinaryCrossEntropyWithLogits,
   Convolution,
   Exp,
+  GroupNorm,
   HuberLoss,
+  LayerNorm,
   Log,
   LogSigmoid,
   LogSoftmax,
@@ -83,6 +86,13 @@ struct ConvolutionGeometry {
 ConvolutionGeometry geometry_of(torch::autograd::Node& node);
 /// a of Convolution; defined if W requires a gradient.
 torch::Tensor saved_image(torch::autograd::Node& node);
+
+/// The normalised input a of BatchNorm by running statistics, GroupNorm and LayerNorm, whose result
+/// is a ∘ (input 1) + input 2: along dimension 1 for the first two, along the last dimensions for
+/// LayerNorm. Undefined where the node did not keep what it takes.
+torch::Tensor normalised_input(torch::autograd::Node& node);
+/// Over how many of the last dimensions a LayerNorm takes its statistics.
+size_t normalised_dimensions(const torch::autograd::Node& node);
 
 // ---- Kinds of nodes ----
 

@@ -2,6 +2,8 @@
 #include <natgrad/likelihoods/categorical.h>
 #include <torch/torch.h>
 
+#include <cmath>
+
 #include "likelihoods/divided.h"
 #include "likelihoods/longest_score.h"
 
@@ -90,8 +92,9 @@ Likelihood::ScoreFactor Categorical::score_factor(const Tensor& score) const {
   const auto s = score.scatter(dim_, observed, -others);
   // s (s/p): neither p nor s² need be a normal number.
   const auto squares = s * divided(s, probabilities().p);
-  const double longest = longest_score(score);
-  const auto c = squares.sum(dim_, /*keepdim=*/true).sqrt().clamp(1 / longest, longest);
+  // From below: where the squares have underflowed, s/c stays a number, and at most about one.
+  const double shortest = std::sqrt(smallest_normal(score)), longest = longest_score(score);
+  const auto c = squares.sum(dim_, /*keepdim=*/true).sqrt().clamp(shortest, longest);
   return {s / c, c};
 }
 

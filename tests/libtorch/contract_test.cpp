@@ -233,6 +233,25 @@ TEST(SavedContract, BatchNormalisationTellsWhetherItTrains) {
       << node_of(evaluating).name() << mend("nodes.cpp (is_batch_normalisation_in_training)");
 }
 
+// Of a normalisation without gains the result is what it keeps.
+TEST(SavedContract, NormalisationsKeepWhatTheirGainsMultiply) {
+  const auto x = variable({4, 6, 2}, 27), gain = variable({6}, 28), shift = variable({6}, 29);
+  const auto mean = randn({6}, 30), variance = randn({6}, 31).square() + 1;
+  const auto check = [](Op op, const Tensor& with_gains, const Tensor& without, double rounding) {
+    ASSERT_EQ(op_of(node_of(with_gains)), op) << node_of(with_gains).name() << mend("nodes.cpp");
+    EXPECT_LT((normalised_input(node_of(with_gains)) - without).abs().max().item<double>(), rounding)
+        << kSaved;
+  };
+  constexpr double kRounding = 1e-13;  // a few operations in double
+  check(Op::BatchNorm, at::batch_norm(x, gain, shift, mean, variance, false, 0.1, 1e-5, false),
+        at::batch_norm(x, {}, {}, mean, variance, false, 0.1, 1e-5, false), kRounding);
+  check(Op::GroupNorm, at::group_norm(x, 3, gain, shift), at::group_norm(x, 3), kRounding);
+  const auto wide = variable({6, 2}, 32);
+  const auto normalised = at::layer_norm(x, {6, 2}, wide, wide);
+  check(Op::LayerNorm, normalised, at::layer_norm(x, {6, 2}), kRounding);
+  EXPECT_EQ(normalised_dimensions(node_of(normalised)), 2) << kSaved;
+}
+
 TEST(SavedContract, TransposesAndCastsAreTold) {
   for (const auto& t : {z().t(), z().transpose(0, 1), z().transpose(-2, -1), z().permute({1, 0})}) {
     EXPECT_TRUE(is_matrix_transpose(node_of(t))) << node_of(t).name() << kSaved;

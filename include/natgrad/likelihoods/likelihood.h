@@ -50,7 +50,7 @@ class NATGRAD_EXPORT Likelihood {
   ///
   /// the optimal change of z (Martens, "New perspectives", section 11). Where one output makes an
   /// observation, Q = F_R whatever s is, and c = s/√F_R has its sign; elsewhere s = 0 gives q = 0.
-  /// c is bounded (by 1e15 in float32, and for several outputs 1e-15 from below), so that c q = s
+  /// c is bounded (by 1e15 in float32, and for several outputs 1e-19 from below), so that c q = s
   /// holds where F_R has underflowed: there Q is larger than F_R, and smaller where s nearly
   /// vanishes. `score`: shaped like z. With several outputs an observation each example
   /// has to be one observation, or it throws `c10::Error`.
