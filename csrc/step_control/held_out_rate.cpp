@@ -28,8 +28,10 @@ constexpr double kIterateInterval = 4;
 constexpr double kRecentWeight = 0.1, kLongMemory = 20, kIterateMemory = 2.5;
 // A step is too long where the held-out batch says that it has made things worse by more than the
 // next step promises.
-constexpr double kWorsening = 1.1, kShorteningPower = 3, kForgettingPower = 0.5;
-constexpr double kShorteningGain = 0.1;
+constexpr double kWorsening = 1.1, kShorteningPower = 3, kShorteningGain = 0.1;
+// Beyond this the step is one not to go on from: it is forgotten. (At 1.1 small batches, whose noise
+// alone gets there, lose their memory.)
+constexpr double kHarmful = 2;
 // P grows the slower, the shorter θ̄ - θ is beside what a batch promises: then noise decides.
 constexpr double kNoiseShare = 0.1;
 // How much of θ̄ - θ counts as noise: none at kNoShare, all of kShare below by kShareWidth.
@@ -57,7 +59,7 @@ Step HeldOutRate::choose(const StepProblem& problem) {
   const double alpha = std::min(largest_, product() * (1 - problem.centre));
   Step step{problem.at_rate(x).mul_(alpha / (kUnitRate * problem.rate)), x};
   const double worse = recent_.worsening();
-  if (worse > kWorsening) step.kept = x * std::pow(kWorsening / worse, kForgettingPower);
+  if (worse > kHarmful) step.kept = x * std::sqrt(kHarmful / worse);
   keep_outputs_near(problem, step);
   const double weight = 1 / (1 + steps_ / kIterateMemory);
   step.memory = problem.memory.defined()

@@ -21,8 +21,8 @@ namespace natgrad {
 ///
 /// - v = δ_prev. A model that still wants all of it, n/d near 1, lets P grow up to ninefold; a step
 ///   whose promise turns into a rise, w = (d - 2n)/p > 1.1 with p = -∇hᵀ(δ - μ δ_prev) what the
-///   next step promises, makes it shorter by (1.1/w)³, and the δ that the next goes on from by
-///   √(1.1/w).
+///   next step promises, makes it shorter by (1.1/w)³; beyond w = 2 the δ that the next goes on
+///   from is scaled by √(2/w).
 /// - v = θ̄ - θ, with θ̄ a running mean of the iterates, which is better than they are where noise
 ///   keeps them from the minimum: from step 50 on P shrinks by e^(-6x/(t+60)) a step, with
 ///   x = (n - D d)/(|n| + d), and grows where x < 0, the slower the smaller d/p is. D = 0.45 for
