@@ -63,7 +63,7 @@ Step HeldOutRate::choose(const StepProblem& problem) {
   keep_outputs_near(problem, step);
   const double weight = 1 / (1 + steps_ / kIterateMemory);
   step.memory = problem.memory.defined()
-                    ? torch::sub(problem.memory * (1 - weight), step.displacement)
+                    ? (problem.memory * (1 - weight)).sub_(step.displacement)
                     : -step.displacement;
   return step;
 }
