@@ -1,6 +1,7 @@
 // Steps on a batch in chunks, and on batches of their own for gradient, curvature and trials.
 
 #include <natgrad/curvature/empirical_fisher.h>
+#include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/curvature/hessian.h>
 #include <natgrad/curvature/monte_carlo_fisher.h>
 #include <natgrad/damping/levenberg_marquardt.h>

@@ -17,7 +17,7 @@ TEST(OptionsTest, DefaultsAreTheProximalMethod) {
   EXPECT_EQ(options.weight_decay(), 0);
   EXPECT_FALSE(options.maximize());
   EXPECT_FALSE(options.fill_grad());
-  EXPECT_EQ(options.curvature().describe(), FisherOrGaussNewton().describe());
+  EXPECT_EQ(options.curvature().describe(), ScoreRowsOrFisher().describe());
   EXPECT_EQ(options.damping().describe(), Proximal().momentum(0.95).noise_decay(0.95).describe());
   EXPECT_EQ(options.solver().describe(),
             DualOrConjugateGradient()
@@ -57,7 +57,7 @@ TEST(OptionsTest, AreValues) {
   copy.lr(2).damping(Tikhonov(3)).curvature(Fisher());
   EXPECT_EQ(original.lr(), 0.5);
   EXPECT_EQ(original.damping().lambda(), 0.25);
-  EXPECT_EQ(original.curvature().describe(), FisherOrGaussNewton().describe());
+  EXPECT_EQ(original.curvature().describe(), ScoreRowsOrFisher().describe());
 }
 
 TEST(OptionsTest, PartsAreCopiesOfWhatWasGiven) {
