@@ -38,7 +38,11 @@ struct Net {
 };
 
 NaturalGradientOptions tight(const Damping& damping) {
-  return NaturalGradientOptions(0.7).weight_decay(1e-2).solver(tight_solver()).damping(damping);
+  return NaturalGradientOptions(0.7)
+      .curvature(FisherOrGaussNewton())
+      .weight_decay(1e-2)
+      .solver(tight_solver())
+      .damping(damping);
 }
 
 /// Some steps on whole batches and on the same data in chunks.
