@@ -128,6 +128,19 @@ TEST(ChunksTest, HoldTheGraphsOfTwoAtMost) {
   EXPECT_LE(most, 2);
 }
 
+// The noise behind the default's λ is the first chunk's, hence a λ of its own here.
+TEST(ChunksTest, EqualTheWholeBatchByScoreRowsToo) {
+  const auto damping = Proximal().fixed_lambda(0.1);
+  for (const int64_t chunks : {2, 8}) {
+    for (const bool by_rows : {false, true}) {
+      auto options = tight(damping).curvature(ScoreRowsOrFisher());
+      if (by_rows) options.solver(DualOrConjugateGradient().iterative(tight_solver()));
+      expect_chunks_to_equal_the_whole(options, chunks);
+      expect_chunks_to_equal_the_whole(options.step_rule(HeldOutRate()), chunks);
+    }
+  }
+}
+
 TEST(ChunksTest, CurvatureMayTakeTheFirstOnes) {
   Net net;
   const auto before = net.theta();

@@ -1,6 +1,6 @@
 // Steps by the rows of score rows: those of explicit matrices, and those of the road by products.
 
-#include <natgrad/curvature/score_rows.h>
+#include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/damping/tikhonov.h>
 #include <natgrad/graph/marks.h>
 #include <natgrad/likelihoods/poisson.h>
@@ -182,6 +182,30 @@ TEST(RowStepsTest, TheGradientsNormIsThatOfABackwardPass) {
       EXPECT_NEAR(optimizer.summary().gradient_norm, g.norm().item<double>(), kRounding);
     }
   }
+}
+
+// In float32, where the examples' gradients all but cancel: by rounding alone tᵀRRᵀt is larger.
+TEST(RowStepsTest, TheNormOfASmallGradientIsRightInFloat32) {
+  constexpr double kPercent = 1e-2;
+  const auto x = randn({64, 5}, 5).to(torch::kFloat).to(torch::kDouble);
+  const auto y = torch::arange(64).remainder(3);
+  const auto w = torch::zeros({3, 5}, torch::kDouble).requires_grad_();
+  const auto loss = [&](const Tensor& weights) {
+    return F::cross_entropy(torch::linear(x.to(weights.scalar_type()), weights), y);
+  };
+  NaturalGradient newton({w}, NaturalGradientOptions(1)
+                                  .damping(Tikhonov(1e-3))
+                                  .solver(Cholesky())
+                                  .curvature(FisherOrGaussNewton()));
+  for (int k = 0; k < 50; ++k) newton.step(loss(w));
+  ASSERT_LT(newton.summary().gradient_norm, 1e-6);
+  auto near = (w.detach() + 1e-4 * randn({3, 5}, 6)).to(torch::kFloat).requires_grad_();
+  const auto exact = near.detach().to(torch::kDouble).requires_grad_();
+  const double expected = gradient_of(loss(exact), {exact}).norm().item<double>();
+  NaturalGradient optimizer({near});
+  optimizer.step(loss(near));
+  EXPECT_EQ(optimizer.summary().curvature, "score rows");
+  EXPECT_NEAR(optimizer.summary().gradient_norm / expected, 1, kPercent);
 }
 
 // At the minimum of what can be fitted no rows are left, and nothing is to be done.
