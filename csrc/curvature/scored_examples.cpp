@@ -112,9 +112,9 @@ LinearOperator matrix_of(std::shared_ptr<const ScoredExamples> examples) {
 }
 
 CurvatureAt at_examples(std::shared_ptr<const ScoredExamples> examples) {
-  CurvatureAt at(matrix_of(examples),
-                 [examples](const at::Generator&) { return examples->noise(); },
-                 examples->lengths());
+  CurvatureAt at(
+      matrix_of(examples), [examples](const at::Generator&) { return examples->noise(); },
+      examples->lengths());
   at.choice = "score rows";
   return at;
 }
