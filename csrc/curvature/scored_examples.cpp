@@ -73,7 +73,13 @@ std::variant<Scored, Unfit> ScoredExamples::if_cheap(const LossGraph& graph) {
   if (reason.empty() && graph.has_penalties()) reason = "the loss has penalties";
   if (reason.empty()) reason = why_rows_are_dear(graph);
   if (!reason.empty()) return Unfit{reason};
-  auto seed = seed_of(graph);
+  Seed seed;
+  try {
+    seed = seed_of(graph);
+  } catch (const c10::NotImplementedError&) {  // as of a family of the user's own
+    return Unfit{graph.terms().front().likelihood->describe() +
+                 " does not say how to solve with its Fisher matrix"};
+  }
   auto captured = capture_below(seed.gradients, graph);
   reason = why_rows_are_dear(captured, graph.parameters());
   if (!reason.empty()) return Unfit{reason};
@@ -110,9 +116,9 @@ LinearOperator matrix_of(std::shared_ptr<const ScoredExamples> examples) {
 }
 
 CurvatureAt at_examples(std::shared_ptr<const ScoredExamples> examples) {
-  CurvatureAt at(matrix_of(examples),
-                 [examples](const at::Generator&) { return examples->noise(); },
-                 examples->lengths());
+  CurvatureAt at(
+      matrix_of(examples), [examples](const at::Generator&) { return examples->noise(); },
+      examples->lengths());
   at.choice = "score rows";
   return at;
 }

@@ -22,10 +22,10 @@ enum class Rows {
 
 Rows rows_of_name(const Node& node) {
   static const OpNames elementwise = {
-      "Add",  "Sub",     "Mul",      "Div",         "Neg",       "Pow",          "Abs",
-      "Sqrt", "Exp",     "Log",      "Log1P",       "Relu",      "Tanh",         "Sigmoid",
-      "Gelu", "Silu",    "Elu",      "LeakyRelu",   "Hardtanh",  "Softplus",     "Mish",
-      "Sin",  "Cos",     "Clamp",    "Threshold",   "Hardswish", "Hardsigmoid",  "ClampMin",
+      "Add",  "Sub",      "Mul",        "Div",          "Neg",       "Pow",         "Abs",
+      "Sqrt", "Exp",      "Log",        "Log1P",        "Relu",      "Tanh",        "Sigmoid",
+      "Gelu", "Silu",     "Elu",        "LeakyRelu",    "Hardtanh",  "Softplus",    "Mish",
+      "Sin",  "Cos",      "Clamp",      "Threshold",    "Hardswish", "Hardsigmoid", "ClampMin",
       "Rsub", "ClampMax", "LogSigmoid", "NativeDropout"};
   static const OpNames leading = {"View",      "UnsafeView",           "ReshapeAlias",
                                   "AvgPool2D", "MaxPool2DWithIndices", "AdaptiveAvgPool2D"};
@@ -82,14 +82,13 @@ bool keeps_rows(Node& node, int64_t examples) {
   if (!has_leading(result, examples) || mixes_rows(node, result)) return false;
   const auto data = data_input(op_of(node));
   const auto rows = data ? Rows::Leading : rows_of(node);
-  if (rows == Rows::Unknown) return false;
+  if (rows == Rows::Unknown || is_batch_normalisation_in_training(node)) return false;
   for (size_t i = 0; i < node.num_outputs(); ++i) {
     const auto& edge = node.next_edge(i);
     if (!edge.is_valid() || is_parameter(edge.function.get())) continue;
     const auto shape = shape_at(edge);
     const bool may_be_data = !data || i == *data;
-    const bool fits =
-        rows == Rows::Elementwise ? shape == result : has_leading(shape, examples);
+    const bool fits = rows == Rows::Elementwise ? shape == result : has_leading(shape, examples);
     if (!may_be_data || !fits) return false;
   }
   return true;
@@ -98,10 +97,8 @@ bool keeps_rows(Node& node, int64_t examples) {
 }  // namespace
 
 bool keep_examples(const Census& network, int64_t examples) {
-  return std::all_of(network.nodes.begin(), network.nodes.end(), [&](Node* node) {
-    return is_parameter(node) ||
-           keeps_rows(*node, examples);
-  });
+  return std::all_of(network.nodes.begin(), network.nodes.end(),
+                     [&](Node* node) { return is_parameter(node) || keeps_rows(*node, examples); });
 }
 
 }  // namespace natgrad::detail

@@ -27,9 +27,11 @@ std::unique_ptr<NaturalGradientOptions> NaturalGradient::options_for(
     const torch::optim::OptimizerParamGroup& given) const {
   auto options = std::make_unique<NaturalGradientOptions>(impl().system());
   if (!given.has_options()) return options;
-  const NaturalGradientOptions untouched;
   const auto& wanted = options_of(given);
-  TORCH_CHECK(wanted.same_system(impl().system()) || wanted.same_system(untouched),
+  // Nothing but a rate was said, either way: the optimizer's rule takes it.
+  const bool is_untouched = wanted.same_system(NaturalGradientOptions()) ||
+                            wanted.same_system(NaturalGradientOptions(wanted.lr()));
+  TORCH_CHECK(wanted.same_system(impl().system()) || is_untouched,
               "natgrad: a parameter group asks for ", wanted.describe_system(),
               ", but the optimizer's one system has ", impl().system().describe_system(),
               ". Only lr and weight_decay may differ by group.");

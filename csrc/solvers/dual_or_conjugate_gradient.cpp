@@ -2,6 +2,7 @@
 #include <natgrad/solvers/dual_or_conjugate_gradient.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "solvers/row_solve.h"
 
@@ -17,13 +18,21 @@ constexpr double kVectorsOfIteration = 20, kVectorsOfDual = 120, kEntriesOfDual 
 // batches, where the dual comes into question: 3 to 5 of 10, and some to be on the safe side.
 constexpr double kIterationsMade = 0.6;
 // Targets differ by orders of magnitude: one example that is far off must not make the residual of
-// all others count for nothing. A tolerance of 1e-2 of ‖t‖ took one iteration then, and left all but
-// that example out.
-constexpr double kToleranceOfRows = 1e-4;
+// all others count for nothing. A tolerance of 1e-2 of ‖t‖ took one iteration then, and left all
+// but that example out. So it is 1e-4, and less where one example is more than a hundred times as
+// far off as all others: 1e-2 of these, down to a few roundings.
+constexpr double kToleranceOfRows = 1e-4, kToleranceOfOthers = 1e-2, kLeastRoundings = 8;
 constexpr int64_t kMostIterationsOfRows = 100;
 constexpr double kIterationsOfRows = 15;  // made to that tolerance
 // What the dual's solution may lack at least, relative to ‖b‖.
 constexpr double kLeastTolerance = 1e-4;
+
+double tolerance_of_others(const LeastSquares& problem) {
+  const bool is_double = problem.targets.scalar_type() == torch::kDouble;
+  const double epsilon =
+      is_double ? std::numeric_limits<double>::epsilon() : std::numeric_limits<float>::epsilon();
+  return std::max(kToleranceOfOthers * detail::share_of_others(problem), kLeastRoundings * epsilon);
+}
 
 void check_limit(int64_t limit) {
   TORCH_CHECK(limit >= 0, "natgrad: DualOrConjugateGradient needs limit >= 0, but got ", limit,
@@ -77,7 +86,8 @@ Solution DualOrConjugateGradient::solve_by_rows(const LeastSquares& problem) con
   }
   auto iterative = iterative_;
   iterative.max_iterations(std::max(kMostIterationsOfRows, iterative.max_iterations()));
-  iterative.tolerance(std::min(kToleranceOfRows, iterative.tolerance()));
+  iterative.tolerance(
+      std::min({kToleranceOfRows, tolerance_of_others(problem), iterative.tolerance()}));
   return solve_by_row_products(problem, iterative);
 }
 

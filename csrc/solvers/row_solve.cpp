@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "libtorch/plain_arithmetic.h"
@@ -38,7 +39,8 @@ Solution solution_of(const LeastSquares& problem, const Tensor& right, const Ten
   if (problem.centre.defined()) solution.x.add_(problem.centre);
   solution.product_in_rows = torch::sub(problem.targets, u, problem.shift).to(dtype);
   summary.right_hand_side = norm_in_double(right);
-  summary.quadratic = -0.5 * right.dot(u).item<double>();
+  // φ(x) - φ(x₀) = -½ (t - R x₀)ᵀ RRᵀu, with RRᵀu = t - R x₀ - σu.
+  summary.quadratic = -0.5 * right.dot(torch::sub(right, u, problem.shift)).item<double>();
   solution.summary = summary;
   return solution;
 }
@@ -70,6 +72,13 @@ Solution solve_in(at::ScalarType dtype, const LeastSquares& problem) {
 }
 
 }  // namespace
+
+double share_of_others(const LeastSquares& problem) {
+  const PlainArithmetic plain;
+  const auto squares = initial_residual(problem).to(torch::kDouble).square();
+  const double all = squares.sum().item<double>(), largest = squares.max().item<double>();
+  return all > 0 ? std::sqrt(std::max(all - largest, 0.) / all) : 1;
+}
 
 Solution solve_by_gram_matrix(const LeastSquares& problem) {
   const PlainArithmetic plain;

@@ -6,6 +6,9 @@
 
 namespace natgrad::detail {
 
+/// ‖t - R x₀‖ without the row that is furthest off, relative to that of all rows.
+double share_of_others(const LeastSquares& problem);
+
 /// Damped least squares by the factors of RRᵀ + σI. In float32 where its condition, which
 /// is 1 + tr(RRᵀ)/σ at most, allows it: with σ the mean of ‖Rᵢ‖² it is 1 + r for r rows.
 Solution solve_by_gram_matrix(const LeastSquares& problem);

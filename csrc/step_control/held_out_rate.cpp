@@ -148,8 +148,10 @@ std::vector<double> HeldOutRate::state() const {
 void HeldOutRate::set_state(const std::vector<double>& state) {
   *this = HeldOutRate().largest(largest_);
   if (state.empty()) return;
-  TORCH_CHECK(state.size() == 12, "natgrad: HeldOutRate's state has 12 numbers, or none before the "
-              "first step, but got ", state.size(), ".");
+  TORCH_CHECK(state.size() == 12 && state[0] >= 1,
+              "natgrad: HeldOutRate's state is 12 numbers, of which the first counts the steps, or "
+              "none before the first step, but got ",
+              state, ".");
   steps_ = state[0];
   log_growth_ = state[1];
   recent_ = {state[2], state[3], state[4]};

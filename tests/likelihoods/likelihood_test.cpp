@@ -166,6 +166,37 @@ TEST_P(LikelihoodProperties, OutputChangeIsTheChangeOfLogProb) {
   }
 }
 
+/// Those whose F_R depends on z in a unit that is the family's own.
+bool says_how_it_changes(const std::string& text) {
+  for (const auto* family :
+       {"Bernoulli(", "Categorical(", "LogRateExponential(", "LogStdGaussian(",
+        "LogVarianceGaussian(", "Multinomial(", "NegativeBinomial(", "Poisson("}) {
+    if (text.rfind(family, 0) == 0) return true;
+  }
+  return false;
+}
+
+TEST_P(LikelihoodProperties, OutputChangeIsSaidByEightFamilies) {
+  const auto none = torch::zeros_like(z_);
+  const auto change = likelihood_->output_change(none, none);
+  EXPECT_EQ(change.has_value(), says_how_it_changes(likelihood_->describe()))
+      << likelihood_->describe();
+}
+
+// A move of nothing changes nothing; one that is ten times as long reaches ten times as far.
+TEST_P(LikelihoodProperties, OutputReachIsALength) {
+  const auto d = randn(z_.sizes(), 6);
+  const auto score = likelihood_->score(support_.points[0]);
+  const auto none = likelihood_->output_change(score, torch::zeros_like(d));
+  if (!none) return;
+  EXPECT_LT(none->loss.abs().max().item<double>(), kExact);
+  EXPECT_EQ(none->reach.max().item<double>(), 0);
+  const auto once = likelihood_->output_change(score, d),
+             ten = likelihood_->output_change(score, -10 * d);
+  EXPECT_LT(relative_error(ten->reach, 10 * once->reach), kExact);
+  EXPECT_GT(once->reach.min().item<double>(), 0);
+}
+
 // Both ways: a family that says yes is right at every y, one that says no is not merely modest.
 TEST_P(LikelihoodProperties, HessianIsFisherExactlyWhereTheFamilySaysSo) {
   const auto expected = covariance_of_score();

@@ -1,6 +1,7 @@
 // Steps on a batch in chunks, and on batches of their own for gradient, curvature and trials.
 
 #include <natgrad/curvature/empirical_fisher.h>
+#include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/curvature/hessian.h>
 #include <natgrad/curvature/monte_carlo_fisher.h>
 #include <natgrad/damping/levenberg_marquardt.h>
@@ -37,7 +38,11 @@ struct Net {
 };
 
 NaturalGradientOptions tight(const Damping& damping) {
-  return NaturalGradientOptions(0.7).weight_decay(1e-2).solver(tight_solver()).damping(damping);
+  return NaturalGradientOptions(0.7)
+      .curvature(FisherOrGaussNewton())
+      .weight_decay(1e-2)
+      .solver(tight_solver())
+      .damping(damping);
 }
 
 /// Some steps on whole batches and on the same data in chunks.
@@ -121,6 +126,19 @@ TEST(ChunksTest, HoldTheGraphsOfTwoAtMost) {
   EXPECT_EQ(optimizer.summary().outcome, StepOutcome::Accepted);
   EXPECT_EQ(*alive, 0);
   EXPECT_LE(most, 2);
+}
+
+// The noise behind the default's λ is the first chunk's, hence a λ of its own here.
+TEST(ChunksTest, EqualTheWholeBatchByScoreRowsToo) {
+  const auto damping = Proximal().fixed_lambda(0.1);
+  for (const int64_t chunks : {2, 8}) {
+    for (const bool by_rows : {false, true}) {
+      auto options = tight(damping).curvature(ScoreRowsOrFisher());
+      if (by_rows) options.solver(DualOrConjugateGradient().iterative(tight_solver()));
+      expect_chunks_to_equal_the_whole(options, chunks);
+      expect_chunks_to_equal_the_whole(options.step_rule(HeldOutRate()), chunks);
+    }
+  }
 }
 
 TEST(ChunksTest, CurvatureMayTakeTheFirstOnes) {

@@ -59,6 +59,20 @@ TEST(CheckpointTest, ARunContinuesToTheBit) {
   EXPECT_EQ(second.optimizer.summary().step, 9);
 }
 
+// HeldOutRate's mean of the iterates matters from its fiftieth step on.
+TEST(CheckpointTest, TheRulesMemoryContinuesToTheBit) {
+  constexpr int64_t kSaved = 55, kEnd = 70;
+  Continued straight, first, second;
+  straight.train(0, kEnd);
+  first.train(0, kSaved);
+  copy_parameters(first, second);
+  load(second.optimizer, saved(first.optimizer));
+  EXPECT_EQ(saved(second.optimizer).size(), saved(first.optimizer).size());
+  second.train(kSaved, kEnd);
+  EXPECT_TRUE(torch::equal(second.above, straight.above));
+  EXPECT_TRUE(torch::equal(second.below, straight.below));
+}
+
 TEST(CheckpointTest, BeforeTheFirstStepThereIsNothingToLose) {
   Continued straight, first, second;
   load(second.optimizer, saved(first.optimizer));

@@ -1,5 +1,6 @@
 // Steps that are judged by trial losses: what the closure sees, and what is left of it.
 
+#include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/damping/levenberg_marquardt.h>
 #include <natgrad/damping/tikhonov.h>
 #include <natgrad/damping/trust_region.h>
@@ -70,7 +71,9 @@ TEST(ClosureTrialsTest, NewDataAtEachCallAreNoticed) {
 }
 
 TEST(ClosureTrialsTest, AClosureMayRunBackwardWithTheGraphRetained) {
-  Training plain(judged()), backward(judged().fill_grad(true));
+  // To the bit by a backward pass, as rows do not tell it.
+  const auto options = judged().curvature(FisherOrGaussNewton());
+  Training plain(options), backward(NaturalGradientOptions(options).fill_grad(true));
   for (int64_t k = 0; k < 3; ++k) {
     plain.optimizer->step([&] { return plain.loss(k); });
     const auto loss_before = backward.loss(k);

@@ -1,4 +1,4 @@
-// Seven curvatures with every solver, damping, damping matrix, preconditioner and step rule: either
+// Eight curvatures with every solver, damping, damping matrix, preconditioner and step rule: either
 // the options refuse, or the step is the one that explicit matrices give.
 
 #include <natgrad/curvature/curvature.h>
@@ -20,6 +20,7 @@
 #include <natgrad/solvers/krylov_subspace.h>
 #include <natgrad/solvers/steihaug_conjugate_gradient.h>
 #include <natgrad/step_control/adaptive_rate.h>
+#include <natgrad/step_control/held_out_rate.h>
 #include <natgrad/step_control/inverse_time.h>
 #include <natgrad/step_control/kl_constrained.h>
 #include <natgrad/step_control/line_search.h>
@@ -29,6 +30,7 @@
 #include <algorithm>
 
 #include "support/curvature_options.h"
+#include "support/dense_model.h"
 #include "support/dense_oracles.h"
 #include "support/oracles.h"
 
@@ -39,6 +41,8 @@ namespace F = torch::nn::functional;
 
 // Of a step against the dense one: solves to a residual of 1e-12 on systems of condition < 1e3.
 constexpr double kTolerance = 1e-8;
+// α of HeldOutRate's first step after Proximal: P (1 - μ) with P = 2t/(t + 30), in units of 0.1.
+constexpr double kHeldOut = 2.0 / 31 * 0.05 / 0.1;
 constexpr double kLambda = 0.2, kRate = 0.5, kDivergence = 1e-3, kRadius = 1e3;
 
 template <class Part>
@@ -84,9 +88,13 @@ std::vector<Named<Preconditioner>> preconditioners() {
 }
 
 std::vector<Named<StepRule>> rules() {
-  return {named<StepRule>(LearningRate()),        named<StepRule>(InverseTime(1)),
-          named<StepRule>(AdaptiveRate()),        named<StepRule>(KLConstrained(kDivergence)),
-          named<StepRule>(QuadraticModelStep()),  named<StepRule>(LineSearch()),
+  return {named<StepRule>(HeldOutRate()),
+          named<StepRule>(LearningRate()),
+          named<StepRule>(InverseTime(1)),
+          named<StepRule>(AdaptiveRate()),
+          named<StepRule>(KLConstrained(kDivergence)),
+          named<StepRule>(QuadraticModelStep()),
+          named<StepRule>(LineSearch()),
           named<StepRule>(SubspaceMinimisation())};
 }
 
@@ -172,6 +180,7 @@ double expected_rate(const Combination& of, const DenseSystem& dense, const Prob
   if (of.is("KLConstrained")) {
     return kRate * std::sqrt(2 * kDivergence / -g.dot(delta).item<double>());
   }
+  if (of.is("HeldOutRate") && of.is("Proximal")) return kRate * kHeldOut;
   if (of.is("QuadraticModelStep")) {
     return kRate * -(g.dot(delta) / delta.dot(A.mv(delta))).item<double>();
   }
@@ -185,7 +194,8 @@ double expected_rate(const Combination& of, const DenseSystem& dense, const Prob
                                  matrix,
                                  solution,
                                  {},
-                                 [](const Tensor& v) { return v; }})
+                                 [](const Tensor& v) { return v; },
+                                 unasked_model()})
                        .displacement.item<double>();
   }
   return kRate;
@@ -275,9 +285,9 @@ std::vector<Combination> combinations_of(const CurvatureOption& curvature) {
 }
 
 std::vector<CurvatureOption> curvatures() {
-  const std::vector<std::string> taken = {"Fisher",          "GaussNewton", "MonteCarloFisher",
-                                          "EmpiricalFisher", "Tonga",       "Hessian",
-                                          "ParameterScales"};
+  const std::vector<std::string> taken = {
+      "Fisher", "GaussNewton", "MonteCarloFisher",  "EmpiricalFisher",
+      "Tonga",  "Hessian",     "ScoreRowsOrFisher", "ParameterScales"};
   std::vector<CurvatureOption> options;
   for (const auto& option : curvature_options()) {
     if (std::find(taken.begin(), taken.end(), option.name) != taken.end()) {

@@ -42,6 +42,19 @@ TEST_F(LastStepTest, ThatDidNotMoveAParameterIsZeroThere) {
   EXPECT_FALSE(last_step.delta(ParameterLayout({other})).defined());
 }
 
+TEST_F(LastStepTest, AMemoryIsKeptAsTheStepIs) {
+  EXPECT_FALSE(last_step.memory(layout).defined());
+  const auto memory = randn({10}, 5);
+  LastStep remembering(layout, before, delta, memory);
+  const auto of_b = memory.slice(0, 6);
+  EXPECT_TRUE(same_bits(remembering.memory(layout), memory));
+  EXPECT_TRUE(same_bits(remembering.delta(layout), delta));
+  EXPECT_TRUE(same_bits(remembering.memory(ParameterLayout({other, b})),
+                        torch::cat({torch::zeros({2}, torch::kDouble), of_b})));
+  remembering.forget_delta();
+  EXPECT_FALSE(remembering.memory(layout).defined());
+}
+
 TEST_F(LastStepTest, IsTakenBackOnceBitForBit) {
   ASSERT_FALSE(same_bits(layout.values(), before));
   EXPECT_TRUE(last_step.take_back());

@@ -1,6 +1,7 @@
 // `maximize`: steps up h are the steps down -h.
 
 #include <natgrad/curvature/fisher.h>
+#include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/damping/tikhonov.h>
 #include <natgrad/graph/marks.h>
@@ -53,6 +54,7 @@ TEST(MaximizeTest, AStepUpIsTheDenseOne) {
   constexpr double kSolve = 1e-10;  // CG to 1e-14, condition below 1e3
   constexpr double kLambda = 0.1, kDecay = 0.02;
   Training training(NaturalGradientOptions(1)
+                        .curvature(FisherOrGaussNewton())
                         .maximize(true)
                         .weight_decay(kDecay)
                         .damping(Tikhonov(kLambda))

@@ -11,21 +11,30 @@ namespace {
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-TEST(OptionsTest, DefaultsAreTheProximalMethod) {
+TEST(OptionsTest, DefaultsAreTheProximalMethodByScoreRowsAndAHeldOutRate) {
   const NaturalGradientOptions options;
   EXPECT_EQ(options.lr(), 0.1);
   EXPECT_EQ(options.weight_decay(), 0);
   EXPECT_FALSE(options.maximize());
   EXPECT_FALSE(options.fill_grad());
-  EXPECT_EQ(options.curvature().describe(), FisherOrGaussNewton().describe());
+  EXPECT_EQ(options.curvature().describe(), ScoreRowsOrFisher().describe());
   EXPECT_EQ(options.damping().describe(), Proximal().momentum(0.95).noise_decay(0.95).describe());
   EXPECT_EQ(options.solver().describe(),
             DualOrConjugateGradient()
                 .iterative(ConjugateGradient().max_iterations(10).tolerance(1e-2))
                 .describe());
-  EXPECT_EQ(options.step_rule().describe(), LearningRate().describe());
+  EXPECT_EQ(options.step_rule().describe(), HeldOutRate().describe());
   EXPECT_EQ(options.preconditioner(), nullptr);
   EXPECT_EQ(options.damping_matrix(), nullptr);
+}
+
+TEST(OptionsTest, ALearningRateIsKept) {
+  const NaturalGradientOptions options(0.1);
+  EXPECT_EQ(options.step_rule().describe(), LearningRate().describe());
+  auto same_but_for_the_rule = options;
+  same_but_for_the_rule.step_rule(HeldOutRate());
+  EXPECT_EQ(same_but_for_the_rule.describe_system(), NaturalGradientOptions().describe_system());
+  EXPECT_EQ(NaturalGradientOptions().lr(0.3).step_rule().describe(), HeldOutRate().describe());
 }
 
 TEST(OptionsTest, SharesAndCountsOutOfRangeThrow) {
@@ -57,7 +66,7 @@ TEST(OptionsTest, AreValues) {
   copy.lr(2).damping(Tikhonov(3)).curvature(Fisher());
   EXPECT_EQ(original.lr(), 0.5);
   EXPECT_EQ(original.damping().lambda(), 0.25);
-  EXPECT_EQ(original.curvature().describe(), FisherOrGaussNewton().describe());
+  EXPECT_EQ(original.curvature().describe(), ScoreRowsOrFisher().describe());
 }
 
 TEST(OptionsTest, PartsAreCopiesOfWhatWasGiven) {
@@ -98,7 +107,11 @@ TEST(OptionsTest, TheSystemIsToldApartByEachOfItsParts) {
   EXPECT_TRUE(differs(NaturalGradientOptions().seed(1)));
   EXPECT_TRUE(differs(NaturalGradientOptions().maximize(true)));
   EXPECT_TRUE(differs(NaturalGradientOptions().fill_grad(true)));
-  EXPECT_FALSE(differs(NaturalGradientOptions(0.7).weight_decay(0.1)));  // per group
+  EXPECT_TRUE(differs(NaturalGradientOptions().step_rule(HeldOutRate().largest(0.2))));
+  EXPECT_TRUE(differs(NaturalGradientOptions(0.1)));                          // LearningRate()
+  EXPECT_FALSE(differs(NaturalGradientOptions().lr(0.7).weight_decay(0.1)));  // per group
+  EXPECT_EQ(NaturalGradientOptions(0.7).describe_system(),
+            NaturalGradientOptions(0.1).describe_system());
 }
 
 struct OutOfRange : ::testing::TestWithParam<double> {};

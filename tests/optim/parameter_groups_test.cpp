@@ -1,6 +1,7 @@
 // Parameter groups of NaturalGradient, and LibTorch's learning-rate schedulers on them.
 
 #include <natgrad/curvature/fisher.h>
+#include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/damping/tikhonov.h>
 #include <natgrad/optim/natural_gradient.h>
 
@@ -19,7 +20,10 @@ constexpr double kSolve = 1e-10;  // CG to 1e-14, condition below 1e3
 constexpr double kLambda = 0.1;
 
 NaturalGradientOptions system_options() {
-  return NaturalGradientOptions(1).damping(Tikhonov(kLambda)).solver(tight_solver());
+  return NaturalGradientOptions(1)
+      .curvature(FisherOrGaussNewton())
+      .damping(Tikhonov(kLambda))
+      .solver(tight_solver());
 }
 
 OptimizerParamGroup group(std::vector<Tensor> parameters, const NaturalGradientOptions& options) {
@@ -81,6 +85,22 @@ TEST_F(ParameterGroups, NeedNotRepeatTheSystem) {
   optimizer.step(loss());
   EXPECT_EQ(optimizer.summary().lambda, kLambda);
   EXPECT_LT(relative_error(flat(parameters), expected), kSolve);
+}
+
+// Whichever way a group says its rate, the optimizer's rule takes it.
+TEST_F(ParameterGroups, MaySayTheirRateAlone) {
+  const auto step_of = [this](const NaturalGradientOptions& rate) {
+    auto twin = classifier();
+    const auto all = twin->parameters();
+    NaturalGradient optimizer(
+        {group({all[0], all[1]}, rate), OptimizerParamGroup({all[2], all[3]})});
+    const auto before = flat(all).detach().clone();
+    optimizer.step(F::cross_entropy(twin->forward(Training::inputs(0)), Training::labels(0)));
+    return flat(all).detach() - before;
+  };
+  const auto expected = step_of({}) * spread(0.5, 1);
+  EXPECT_LT(relative_error(step_of(NaturalGradientOptions().lr(0.05)), expected), kSolve);
+  EXPECT_LT(relative_error(step_of(NaturalGradientOptions(0.05)), expected), kSolve);
 }
 
 TEST_F(ParameterGroups, WithoutOptionsTakeTheDefaults) {

@@ -142,7 +142,7 @@ TEST_P(AllPreconditioners, LeadCgToTheSolutionInFewerIterations) {
   const auto solver = ConjugateGradient().max_iterations(2000).tolerance(1e-6);
   const auto plain = solver.solve({from_dense(C), b}).summary;
   const auto M = preconditioner.at(problem.graph, lambda);
-  const auto [x, summary, snapshots, basis] = solver.solve({from_dense(C), b, {}, M});
+  const auto [x, summary, snapshots, basis, in_rows] = solver.solve({from_dense(C), b, {}, M});
   EXPECT_EQ(summary.termination, Termination::Converged);
   EXPECT_LE((C.mv(x) - b).norm().item<double>(), 1e-6 * b.norm().item<double>());
   EXPECT_LT(4 * summary.iterations, 3 * plain.iterations);

@@ -37,7 +37,7 @@ class CholeskyProblems : public ::testing::TestWithParam<LinearProblem> {
 };
 
 TEST_P(CholeskyProblems, SolvesToTheRoundingOfTheResidual) {
-  const auto [x, summary, snapshots, basis] = Cholesky().solve(from_dense(a_), b_);
+  const auto [x, summary, snapshots, basis, in_rows] = Cholesky().solve(from_dense(a_), b_);
   EXPECT_EQ(summary.termination, Termination::Converged) << to_string(summary.termination);
   EXPECT_LE(residual_norm(a_, b_, x), kBackward * length(a_) * length(x));
   EXPECT_LE(relative_error(x, torch::linalg_solve(a_, b_)),
@@ -45,7 +45,7 @@ TEST_P(CholeskyProblems, SolvesToTheRoundingOfTheResidual) {
 }
 
 TEST_P(CholeskyProblems, SummaryNumbersAreTheTrueOnes) {
-  const auto [x, summary, snapshots, basis] = Cholesky().solve(from_dense(a_), b_);
+  const auto [x, summary, snapshots, basis, in_rows] = Cholesky().solve(from_dense(a_), b_);
   const double rounding = kBackward * length(a_) * length(x);
   EXPECT_NEAR(summary.residual, residual_norm(a_, b_, x), rounding);
   EXPECT_NEAR(summary.right_hand_side, length(b_), kBackward * length(b_));
@@ -56,7 +56,7 @@ TEST_P(CholeskyProblems, SummaryNumbersAreTheTrueOnes) {
 
 class CholeskyFloat32Problems : public CholeskyProblems {};
 TEST_P(CholeskyFloat32Problems, KeepTheAccuracyOfFloat32) {
-  const auto [x, summary, snapshots, basis] =
+  const auto [x, summary, snapshots, basis, in_rows] =
       Cholesky().solve(from_dense(a_.to(torch::kFloat)), b_.to(torch::kFloat));
   EXPECT_EQ(x.scalar_type(), torch::kFloat);
   EXPECT_EQ(summary.termination, Termination::Converged) << to_string(summary.termination);
@@ -81,7 +81,7 @@ TEST(CholeskyTest, FormsTheMatrixInBlocksOfColumns) {
   const auto a = random_spd(300, 10, 1);
   const auto b = randn({300}, 2);
   Widths widths;
-  const auto [x, summary, snapshots, basis] = Cholesky().solve(watched(a, &widths), b);
+  const auto [x, summary, snapshots, basis, in_rows] = Cholesky().solve(watched(a, &widths), b);
   EXPECT_EQ(widths.columns, 300);
   EXPECT_EQ(summary.products, 300);
   EXPECT_EQ(widths.widest, 256);
@@ -118,7 +118,8 @@ TEST(CholeskyTest, AnInconsistentSingularSystemHasNoSolution) {
   for (uint64_t seed = 0; seed < 20; ++seed) {
     const auto u = randn({8, 5}, seed);
     const auto b = randn({8}, seed + 100);
-    const auto [x, summary, snapshots, basis] = Cholesky().solve(from_dense(u.mm(u.t())), b);
+    const auto [x, summary, snapshots, basis, in_rows] =
+        Cholesky().solve(from_dense(u.mm(u.t())), b);
     EXPECT_TRUE(summary.termination == Termination::Breakdown ||
                 summary.termination == Termination::NegativeCurvature)
         << to_string(summary.termination);
@@ -147,7 +148,7 @@ TEST(CholeskyTest, WhatIsNotFiniteIsSaidToBe) {
     expect_no_solution(Cholesky().solve(from_dense(spoiled), b), b, Termination::NonFinite);
     auto spoiled_b = b.clone();
     spoiled_b[2] = bad;
-    const auto [x, summary, snapshots, basis] = Cholesky().solve(from_dense(a), spoiled_b);
+    const auto [x, summary, snapshots, basis, in_rows] = Cholesky().solve(from_dense(a), spoiled_b);
     EXPECT_EQ(summary.termination, Termination::NonFinite);
     EXPECT_EQ(length(x), 0);
   }

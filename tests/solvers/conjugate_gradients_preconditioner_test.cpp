@@ -28,7 +28,8 @@ Tensor badly_scaled(int64_t n) {
 TEST(PreconditionedCgTest, TheExactInverseTakesOneIteration) {
   const auto a = random_spd(15, 1e3, 1);
   const auto b = randn({15}, 2);
-  const auto [x, summary, snapshots, basis] = solve_with(tight(), a, b, torch::linalg_inv(a));
+  const auto [x, summary, snapshots, basis, in_rows] =
+      solve_with(tight(), a, b, torch::linalg_inv(a));
   EXPECT_EQ(summary.termination, Termination::Converged);
   EXPECT_EQ(summary.iterations, 1);
   EXPECT_LT(relative_error(x, torch::linalg_solve(a, b)), kProjection);
@@ -38,7 +39,7 @@ TEST(PreconditionedCgTest, IteratesMinimiseOverThePreconditionedKrylovSubspaces)
   const auto a = random_spd(20, 100, 1), m = random_spd(20, 10, 2);
   const auto b = randn({20}, 3), x0 = randn({20}, 4);
   for (int64_t k = 1; k <= 8; ++k) {
-    const auto [x, summary, snapshots, basis] =
+    const auto [x, summary, snapshots, basis, in_rows] =
         iterations(k).solve({from_dense(a), b, x0, from_dense(m)});
     EXPECT_LT(relative_error(x, krylov_minimiser(a, b, k, x0, m)), kProjection) << "k = " << k;
     EXPECT_NEAR(summary.residual, residual_norm(a, b, x), kProjection * summary.right_hand_side);
@@ -83,7 +84,7 @@ TEST(PreconditionedCgTest, ConvergenceIsOfTheTrueResidual) {
   const auto b = randn({20}, 2);
   for (const double condition : {1.0, 1e3, 1e6}) {
     const auto m = random_spd(20, condition, 3);
-    const auto [x, summary, snapshots, basis] = solve_with(tight(), a, b, m);
+    const auto [x, summary, snapshots, basis, in_rows] = solve_with(tight(), a, b, m);
     EXPECT_EQ(summary.termination, Termination::Converged);
     EXPECT_LE(residual_norm(a, b, x), 1.001e-10 * b.norm().item<double>());
   }
@@ -102,7 +103,7 @@ TEST(PreconditionedCgTest, IntervalsBetweenLooksDoNotChangeTheResult) {
 
 TEST(PreconditionedCgTest, AZeroRightHandSideIsNotAFaultOfThePreconditioner) {
   const auto zero = torch::zeros({4}, torch::kDouble);
-  const auto [x, summary, snapshots, basis] =
+  const auto [x, summary, snapshots, basis, in_rows] =
       solve_with(tight(), random_spd(4, 10, 1), zero, random_spd(4, 10, 2));
   EXPECT_EQ(summary.termination, Termination::Converged);
   EXPECT_EQ(x.abs().max().item<double>(), 0);

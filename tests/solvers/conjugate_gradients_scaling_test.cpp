@@ -84,7 +84,7 @@ TEST(ConjugateGradientScalingTest, AHugeWarmStartIsForgotten) {
   constexpr double kLost = 1e-3;  // 1e-16 of 1e12
   const auto a = random_spd(10, 10, 1);
   const auto b = randn({10}, 2);
-  const auto [x, summary, snapshots, basis] =
+  const auto [x, summary, snapshots, basis, in_rows] =
       ConjugateGradient().max_iterations(500).solve({from_dense(a), b, 1e12 * randn({10}, 3)});
   EXPECT_EQ(summary.termination, Termination::Converged) << to_string(summary.termination);
   EXPECT_LT(relative_error(x, torch::linalg_solve(a, b)), kLost);

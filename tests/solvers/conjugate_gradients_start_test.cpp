@@ -32,13 +32,13 @@ class PoorStart : public ::testing::TestWithParam<int64_t> {
 };
 
 TEST_P(PoorStart, NeverEndsWorseThanZero) {
-  const auto [x, summary, snapshots, basis] = solver_.solve({from_dense(A_), b_, start_});
+  const auto [x, summary, snapshots, basis, in_rows] = solver_.solve({from_dense(A_), b_, start_});
   EXPECT_EQ(summary.termination, Termination::IterationLimit);
   EXPECT_LE(quadratic(A_, b_, x), 0);
 }
 
 TEST_P(PoorStart, EndsAtTheBestMultipleAndReportsIt) {
-  const auto [x, summary, snapshots, basis] = solver_.solve({from_dense(A_), b_, start_});
+  const auto [x, summary, snapshots, basis, in_rows] = solver_.solve({from_dense(A_), b_, start_});
   // At the minimum over the multiples of x, xᵀ(A x - b) = 0.
   const Tensor residual = b_ - A_.mv(x);
   const double size = (x.norm() * b_.norm()).item<double>();
@@ -50,7 +50,7 @@ TEST_P(PoorStart, EndsAtTheBestMultipleAndReportsIt) {
 TEST_P(PoorStart, AGoodStartIsLeftAsConjugateGradientsLeaveIt) {
   const Tensor solution = torch::linalg_solve(A_, b_);
   const Tensor start = solution + 1e-9 * start_;
-  const auto [x, summary, snapshots, basis] = solver_.solve({from_dense(A_), b_, start});
+  const auto [x, summary, snapshots, basis, in_rows] = solver_.solve({from_dense(A_), b_, start});
   EXPECT_LE(quadratic(A_, b_, x), quadratic(A_, b_, start) + kQuadratic);
   EXPECT_LT(relative_error(x, start), kNear);
 }

@@ -24,7 +24,7 @@ TEST_P(ConjugateGradientTermination, IterationLimitIsExact) {
   const auto a = random_spd(30, 1e4, 1);
   const auto b = randn({30}, 2);
   for (const int64_t limit : {1, 3, 8}) {
-    const auto [x, summary, snapshots, basis] =
+    const auto [x, summary, snapshots, basis, in_rows] =
         solver().max_iterations(limit).solve(from_dense(a), b);
     EXPECT_EQ(summary.termination, Termination::IterationLimit);
     EXPECT_EQ(summary.iterations, limit);
@@ -83,7 +83,7 @@ TEST_P(ConjugateGradientTermination, RelativeProgressStopsWhereMartensRuleSays) 
       ASSERT_GE(rule.iteration, 11);
       ASSERT_GT(rule.margin, kClearMargin);
       const auto options = solver().tolerance(0).relative_progress(epsilon);
-      const auto [x, summary, snapshots, basis] = options.solve(from_dense(a), b);
+      const auto [x, summary, snapshots, basis, in_rows] = options.solve(from_dense(a), b);
       EXPECT_EQ(summary.termination, Termination::RelativeProgress);
       EXPECT_EQ(summary.iterations, rule.iteration) << "ε " << epsilon;
       EXPECT_NEAR(quadratic(a, b, x), phi[rule.iteration],
@@ -139,7 +139,8 @@ Tensor slightly_indefinite() {
 TEST_P(ConjugateGradientTermination, NegativeCurvatureKeepsTheLastIterate) {
   const auto a = slightly_indefinite();
   const auto b = randn({13}, 6);
-  const auto [x, summary, snapshots, subspace] = solver().tolerance(0).solve(from_dense(a), b);
+  const auto [x, summary, snapshots, subspace, in_rows] =
+      solver().tolerance(0).solve(from_dense(a), b);
   ASSERT_EQ(summary.termination, Termination::NegativeCurvature) << to_string(summary.termination);
   ASSERT_GT(summary.iterations, 1);
   const auto k = summary.iterations;
@@ -168,7 +169,7 @@ TEST_P(ConjugateGradientTermination, NoCurvatureAtAllIsABreakdown) {
   for (const auto& a : {torch::zeros({4, 4}, torch::kDouble),
                         torch::diag(torch::tensor({1.0, 1.0, 1.0, 0.0}, torch::kDouble))}) {
     const auto along_null = torch::tensor({0.0, 0.0, 0.0, 1.0}, torch::kDouble);
-    const auto [x, summary, snapshots, basis] = solver().solve(from_dense(a), along_null);
+    const auto [x, summary, snapshots, basis, in_rows] = solver().solve(from_dense(a), along_null);
     EXPECT_EQ(summary.termination, Termination::Breakdown) << to_string(summary.termination);
     EXPECT_EQ(length(x), 0);
   }
@@ -188,7 +189,8 @@ TEST_P(ConjugateGradientTermination, AnInconsistentSingularSystemIsABreakdownAnd
   const auto a = singular_matrix();
   const auto b = randn({20}, 8);
   ASSERT_GT(length(textbook_cg(a, b, 4).x.back()), 1e12);
-  const auto [x, summary, snapshots, basis] = solver().tolerance(1e-8).solve(from_dense(a), b);
+  const auto [x, summary, snapshots, basis, in_rows] =
+      solver().tolerance(1e-8).solve(from_dense(a), b);
   EXPECT_EQ(summary.termination, Termination::Breakdown) << to_string(summary.termination);
   EXPECT_LT(length(x), kSmall * length(b));
   EXPECT_LT(relative_error(x, krylov_minimiser(a, b, summary.iterations)), kIterate);
@@ -197,7 +199,8 @@ TEST_P(ConjugateGradientTermination, AnInconsistentSingularSystemIsABreakdownAnd
 TEST_P(ConjugateGradientTermination, AConsistentSingularSystemConvergesToTheSmallestSolution) {
   const auto a = singular_matrix();
   const auto b = a.mv(randn({20}, 8));
-  const auto [x, summary, snapshots, basis] = solver().tolerance(1e-10).solve(from_dense(a), b);
+  const auto [x, summary, snapshots, basis, in_rows] =
+      solver().tolerance(1e-10).solve(from_dense(a), b);
   EXPECT_EQ(summary.termination, Termination::Converged) << to_string(summary.termination);
   EXPECT_LT(relative_error(x, torch::linalg_pinv(a, 1e-10).mv(b)), kIterate);
 }
@@ -217,7 +220,7 @@ TEST_P(ConjugateGradientTermination, AProductThatIsNotFiniteKeepsTheLastSoundIte
   const auto b = randn({30}, 2);
   for (const double bad : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
     for (const int64_t n : {1, 2, 5, 8}) {
-      const auto [x, summary, snapshots, basis] =
+      const auto [x, summary, snapshots, basis, in_rows] =
           solver().max_iterations(20).solve(spoiled_at(a, n, bad), b);
       EXPECT_EQ(summary.termination, Termination::NonFinite) << "product " << n << " holds " << bad;
       EXPECT_EQ(summary.iterations, n - 1);
@@ -231,7 +234,7 @@ TEST_P(ConjugateGradientTermination, AProductThatIsNotFiniteKeepsTheLastSoundIte
 // One that stays so, as a network full of NaN gives.
 TEST_P(ConjugateGradientTermination, AProductThatIsAlwaysNanKeepsTheStart) {
   const auto a = from_dense(torch::full({3, 3}, std::nan(""), torch::kDouble));
-  const auto [x, summary, snapshots, basis] = solver().solve(a, randn({3}, 1));
+  const auto [x, summary, snapshots, basis, in_rows] = solver().solve(a, randn({3}, 1));
   EXPECT_EQ(summary.termination, Termination::NonFinite);
   EXPECT_EQ(length(x), 0);
   const auto warm = solver().solve({a, randn({3}, 1), torch::ones({3}, torch::kDouble)});
@@ -256,7 +259,7 @@ TEST_P(ConjugateGradientTermination, ConvergedIsTrueAtModerateTolerances) {
   for (const double tolerance : {1e-1, 1e-3, 1e-6}) {
     const auto a = random_spd(30, 1e4, 1);
     const auto b = randn({30}, 2);
-    const auto [x, summary, snapshots, basis] =
+    const auto [x, summary, snapshots, basis, in_rows] =
         solver().tolerance(tolerance).max_iterations(1000).solve(from_dense(a), b);
     EXPECT_EQ(summary.termination, Termination::Converged);
     EXPECT_LE(residual_norm(a, b, x), tolerance * length(b) + kOwnRounding * length(x));
@@ -297,7 +300,7 @@ TEST(FalseConvergenceTest, TheTextbookBelievesItsRecurrence) {
 
 TEST_P(ConjugateGradientTermination, ConvergedIsNeverFalseAtConditionsUpTo1e16) {
   for (const auto& [condition, a, b] : ill_conditioned()) {
-    const auto [x, summary, snapshots, basis] =
+    const auto [x, summary, snapshots, basis, in_rows] =
         solver().tolerance(kTolerance).max_iterations(400).solve(from_dense(a), b);
     ASSERT_TRUE(all_finite(x));
     const bool met = residual_norm(a, b, x) <= 1.01 * kTolerance * length(b);
@@ -311,7 +314,7 @@ TEST_P(ConjugateGradientTermination, ConvergedIsNeverFalseAtConditionsUpTo1e16) 
 TEST_P(ConjugateGradientTermination, AnUnreachableToleranceIsABreakdown) {
   const auto a = random_spd(20, 1e6, 1);
   const auto b = randn({20}, 2);
-  const auto [x, summary, snapshots, basis] =
+  const auto [x, summary, snapshots, basis, in_rows] =
       solver().tolerance(1e-18).max_iterations(100000).solve(from_dense(a), b);
   EXPECT_EQ(summary.termination, Termination::Breakdown) << to_string(summary.termination);
   EXPECT_LT(summary.iterations, 1000);

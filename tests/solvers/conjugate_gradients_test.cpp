@@ -43,7 +43,7 @@ class ConjugateGradientProblems : public ::testing::TestWithParam<LinearProblem>
 // At condition number 1e12 a residual of 1e-10 ‖b‖ leaves the solution open by 100 times its size:
 // the residual is what can be promised.
 TEST_P(ConjugateGradientProblems, ConvergesToTheToleranceOfTheTrueResidual) {
-  const auto [x, summary, snapshots, basis] = tight().solve(from_dense(a_), b_);
+  const auto [x, summary, snapshots, basis, in_rows] = tight().solve(from_dense(a_), b_);
   EXPECT_EQ(summary.termination, Termination::Converged) << to_string(summary.termination);
   EXPECT_LE(residual_norm(a_, b_, x),
             kTolerance * length(b_) + kOwnRounding * length(a_) * length(x));
@@ -67,7 +67,7 @@ TEST_P(ConjugateGradientProblems, RepeatsBitwise) {
 
 TEST_P(ConjugateGradientProblems, SummaryNumbersAreTheTrueOnes) {
   int64_t products = 0;
-  const auto [x, summary, snapshots, basis] = tight().solve(counted(a_, &products), b_);
+  const auto [x, summary, snapshots, basis, in_rows] = tight().solve(counted(a_, &products), b_);
   EXPECT_EQ(summary.products, products);
   EXPECT_NEAR(summary.right_hand_side, length(b_), kOwnRounding * length(b_));
   EXPECT_NEAR(summary.residual, residual_norm(a_, b_, x), kOwnRounding * length(a_) * length(x));
@@ -104,7 +104,7 @@ class Float32Problems : public ConjugateGradientProblems {};
 TEST_P(Float32Problems, MeetTheToleranceToo) {
   constexpr double kFloatTolerance = 1e-3, kOwnRoundingFloat = 1e-6;
   const auto solver = ConjugateGradient().max_iterations(2000).tolerance(kFloatTolerance);
-  const auto [x, summary, snapshots, basis] =
+  const auto [x, summary, snapshots, basis, in_rows] =
       solver.solve(from_dense(a_.to(torch::kFloat)), b_.to(torch::kFloat));
   EXPECT_EQ(x.scalar_type(), torch::kFloat);
   EXPECT_EQ(summary.termination, Termination::Converged) << to_string(summary.termination);
@@ -124,7 +124,7 @@ TEST(ConjugateGradientTest, IteratesMinimiseTheQuadraticOverKrylovSubspaces) {
   const auto a = random_spd(20, 100, 1);
   const auto b = randn({20}, 2);
   for (int64_t k = 1; k <= 8; ++k) {
-    const auto [x, summary, snapshots, basis] = iterations(k).solve(from_dense(a), b);
+    const auto [x, summary, snapshots, basis, in_rows] = iterations(k).solve(from_dense(a), b);
     EXPECT_LT(relative_error(x, krylov_minimiser(a, b, k)), kProjection) << "k = " << k;
     EXPECT_EQ(summary.iterations, k);
     EXPECT_EQ(summary.products, k);
@@ -135,7 +135,8 @@ TEST(ConjugateGradientTest, WarmIteratesMinimiseOverTheShiftedKrylovSubspaces) {
   const auto a = random_spd(20, 100, 1);
   const auto b = randn({20}, 2), x0 = randn({20}, 3);
   for (int64_t k = 1; k <= 8; ++k) {
-    const auto [x, summary, snapshots, basis] = iterations(k).solve({from_dense(a), b, x0});
+    const auto [x, summary, snapshots, basis, in_rows] =
+        iterations(k).solve({from_dense(a), b, x0});
     const auto expected = krylov_minimiser(a, b, k, x0, torch::eye(20, torch::kDouble));
     EXPECT_LT(relative_error(x, expected), kProjection) << "k = " << k;
     EXPECT_EQ(summary.products, k + 1);
@@ -150,7 +151,8 @@ TEST(ConjugateGradientTest, KDistinctEigenvaluesTakeKIterations) {
   for (const int64_t k : {1, 2, 3, 5}) {
     const auto distinct = torch::linspace(1, 10, k, torch::kDouble);
     const auto a = symmetric_with_spectrum(distinct.repeat({8}), 3);
-    const auto [x, summary, snapshots, basis] = tight().solve(from_dense(a), randn({8 * k}, 4));
+    const auto [x, summary, snapshots, basis, in_rows] =
+        tight().solve(from_dense(a), randn({8 * k}, 4));
     EXPECT_EQ(summary.termination, Termination::Converged);
     EXPECT_EQ(summary.iterations, k);
     EXPECT_EQ(summary.products, k + 1);
@@ -189,7 +191,7 @@ TEST(ConjugateGradientTest, ProgressIsMonotoneInEveryIteration) {
 TEST(ConjugateGradientTest, StartingAtTheSolutionTakesNoIteration) {
   const auto a = random_spd(10, 10, 1);
   const auto x0 = randn({10}, 2);
-  const auto [x, summary, snapshots, basis] = tight().solve({from_dense(a), a.mv(x0), x0});
+  const auto [x, summary, snapshots, basis, in_rows] = tight().solve({from_dense(a), a.mv(x0), x0});
   EXPECT_EQ(summary.termination, Termination::Converged);
   EXPECT_EQ(summary.iterations, 0);
   EXPECT_LE(summary.products, 2);
@@ -204,7 +206,7 @@ TEST(ConjugateGradientTest, StartingAtZeroIsStartingFromNothing) {
 }
 
 TEST(ConjugateGradientTest, AZeroRightHandSideTakesNoProduct) {
-  const auto [x, summary, snapshots, basis] =
+  const auto [x, summary, snapshots, basis, in_rows] =
       tight().solve(from_dense(random_spd(5, 10, 1)), torch::zeros({5}, torch::kDouble));
   EXPECT_EQ(summary.termination, Termination::Converged);
   EXPECT_EQ(summary.iterations, 0);
@@ -217,7 +219,7 @@ TEST(ConjugateGradientTest, AZeroRightHandSideTakesNoProduct) {
 // The residual rule is then b = 0 itself: only x = 0 meets it, and it is known without a product.
 TEST(ConjugateGradientTest, AZeroRightHandSideFromAnotherStartEndsAtZero) {
   const auto a = random_spd(5, 10, 1);
-  const auto [x, summary, snapshots, basis] =
+  const auto [x, summary, snapshots, basis, in_rows] =
       tight().solve({from_dense(a), torch::zeros({5}, torch::kDouble), randn({5}, 2)});
   EXPECT_EQ(summary.termination, Termination::Converged) << to_string(summary.termination);
   EXPECT_LT(length(x), 1e-12);

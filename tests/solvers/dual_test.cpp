@@ -56,7 +56,7 @@ TEST_F(DualTest, IsTheSolutionForEveryScaleAndShift) {
     for (const double shift : {1.0, 0.05, 20.0}) {
       const auto A = scale * from_rows(rows) + shift;
       const auto expected = torch::linalg_solve(explicit_matrix(rows, scale, shift), b);
-      const auto [x, summary, snapshots, basis] = Dual().solve(A, b);
+      const auto [x, summary, snapshots, basis, in_rows] = Dual().solve(A, b);
       EXPECT_LT(relative_error(x, expected), kSolved) << scale << " " << shift;
       EXPECT_EQ(summary.termination, Termination::Converged);
     }

@@ -136,7 +136,7 @@ TEST(KrylovBasisTest, EndsBeforeAProductThatIsNotFinite) {
     EXPECT_EQ(basis.vectors.size(1), 2);
     EXPECT_LT(length(basis.projected - basis.vectors.t().mm(a).mm(basis.vectors)), kRounding);
     count = 0;
-    const auto [x, summary, snapshots, subspace] = of_dimension(6).solve(spoiled, b);
+    const auto [x, summary, snapshots, subspace, in_rows] = of_dimension(6).solve(spoiled, b);
     EXPECT_EQ(summary.termination, Termination::NonFinite);
     EXPECT_LT(relative_error(x, krylov_minimiser(a, b, 2)), kProjection);
   }
@@ -173,7 +173,7 @@ TEST(KrylovSubspaceTest, IsAsManyIterationsOfConjugateGradients) {
     const auto a = random_spd(20, condition, 1);
     const auto b = randn({20}, 2);
     for (const int64_t k : {1, 2, 5, 8}) {
-      const auto [x, summary, snapshots, basis] = of_dimension(k).solve(from_dense(a), b);
+      const auto [x, summary, snapshots, basis, in_rows] = of_dimension(k).solve(from_dense(a), b);
       EXPECT_LT(relative_error(x, iterations(k).solve(from_dense(a), b).x), kProjection)
           << condition << ", " << k;
       EXPECT_LT(relative_error(x, krylov_minimiser(a, b, k)), kProjection);
@@ -212,7 +212,7 @@ TEST(KrylovSubspaceTest, ThePreviousDirectionNeverMakesItWorse) {
 TEST(KrylovSubspaceTest, TheSolutionAsPreviousDirectionIsFound) {
   const auto a = random_spd(30, 1e3, 1);
   const auto exact = randn({30}, 2);
-  const auto [x, summary, snapshots, basis] =
+  const auto [x, summary, snapshots, basis, in_rows] =
       of_dimension(1).solve({from_dense(a), a.mv(exact), -0.1 * exact});
   EXPECT_EQ(summary.termination, Termination::Converged);
   EXPECT_LT(relative_error(x, exact), 10 * kProjection);
@@ -222,7 +222,7 @@ TEST(KrylovSubspaceTest, OfTheWholeSpaceItSolves) {
   const auto a = random_spd(12, 1e3, 1);
   const auto exact = randn({12}, 2);
   const auto b = a.mv(exact);
-  const auto [x, summary, snapshots, basis] = of_dimension(50).solve(from_dense(a), b);
+  const auto [x, summary, snapshots, basis, in_rows] = of_dimension(50).solve(from_dense(a), b);
   EXPECT_EQ(summary.termination, Termination::Converged);
   EXPECT_EQ(summary.iterations, 12);
   EXPECT_LT(relative_error(x, exact), 1e3 * kRounding);
@@ -245,7 +245,7 @@ TEST(KrylovSubspaceTest, EigenvaluesBelowTheFloorAreRaisedToIt) {
   const std::vector<Tensor> matrices = {random_spd(12, 1e6, 1), indefinite};
   for (const auto& a : matrices) {
     for (const double floor : {1e-4, 1e-2, 0.3}) {
-      const auto [x, summary, snapshots, basis] =
+      const auto [x, summary, snapshots, basis, in_rows] =
           of_dimension(12).floor(floor).solve(from_dense(a), b);
       const auto expected = floored_solution(a, b, floor);
       EXPECT_LT(relative_error(x, expected), 1e-2 * kProjection / floor) << floor;
@@ -320,7 +320,7 @@ TEST(KrylovSubspaceTest, TheSizeOfTheProblemDoesNotMatterInFloat32) {
   const auto plain = of_dimension(6).solve({from_dense(a), b, previous}).x;
   for (const double size : {1e-25, 1.0, 1e25}) {
     const auto narrow = [&](const Tensor& t) { return (size * t).to(torch::kFloat); };
-    const auto [x, summary, snapshots, basis] =
+    const auto [x, summary, snapshots, basis, in_rows] =
         of_dimension(6).solve({from_dense(a.to(torch::kFloat)), narrow(b), narrow(previous)});
     EXPECT_EQ(x.scalar_type(), torch::kFloat);
     EXPECT_EQ(summary.iterations, 7);
@@ -341,7 +341,7 @@ TEST(KrylovSubspaceTest, TheSizeOfTheVectorsDoesNotMatter) {
 
 TEST(KrylovSubspaceTest, AZeroRightHandSideTakesNoProduct) {
   const auto zero = torch::zeros({5}, torch::kDouble);
-  const auto [x, summary, snapshots, basis] =
+  const auto [x, summary, snapshots, basis, in_rows] =
       KrylovSubspace().solve({from_dense(random_spd(5, 10, 1)), zero, randn({5}, 2)});
   EXPECT_EQ(summary.termination, Termination::Converged);
   EXPECT_EQ(summary.products, 0);

@@ -87,7 +87,7 @@ TEST_P(SteihaugProblems, GoToTheBoundaryAndLowerTheModelByHalfOfWhatIsPossible) 
 TEST_P(SteihaugProblems, SummaryNumbersAreTheTrueOnes) {
   for (const double share : {0.3, 1.5}) {
     const double radius = share * length(exact_) + 1e-300;
-    const auto [x, summary, snapshots, basis] = within(radius).solve({from_dense(a_), b_});
+    const auto [x, summary, snapshots, basis, in_rows] = within(radius).solve({from_dense(a_), b_});
     const double size = length(a_) * length(x);
     EXPECT_NEAR(summary.residual, residual_norm(a_, b_, x), kRounding * (size + length(b_)));
     EXPECT_NEAR(summary.right_hand_side, length(b_), kRounding * length(b_));
@@ -100,7 +100,7 @@ TEST_P(SteihaugProblems, SummaryNumbersAreTheTrueOnes) {
 class IllConditionedSteihaugProblems : public SteihaugProblems {};
 TEST_P(IllConditionedSteihaugProblems, ConvergeToTheToleranceOfTheTrueResidual) {
   const auto solver = within(10 * length(exact_) + 1).max_iterations(20000);
-  const auto [x, summary, snapshots, basis] = solver.solve({from_dense(a_), b_});
+  const auto [x, summary, snapshots, basis, in_rows] = solver.solve({from_dense(a_), b_});
   EXPECT_EQ(summary.termination, Termination::Converged) << to_string(summary.termination);
   EXPECT_LE(residual_norm(a_, b_, x), kTolerance * length(b_) + kRounding * length(x));
 }
@@ -137,7 +137,7 @@ TEST(SteihaugTest, ThePathIsThatOfConjugateGradientsCutAtTheRadius) {
 TEST(SteihaugTest, ASmallRadiusGivesTheDirectionOfSteepestDescent) {
   const auto a = random_spd(20, 100, 1);
   const auto b = randn({20}, 2);
-  const auto [x, summary, snapshots, basis] = within(1e-6).solve({from_dense(a), b});
+  const auto [x, summary, snapshots, basis, in_rows] = within(1e-6).solve({from_dense(a), b});
   EXPECT_LT(relative_error(x, 1e-6 * b / b.norm()), kRounding);
   EXPECT_EQ(summary.products, 1);
 }
@@ -230,7 +230,7 @@ TEST(SteihaugTest, TheExactInverseAsPreconditionerTakesOneIteration) {
   const auto a = random_spd(15, 1e3, 1);
   const auto b = randn({15}, 2);
   const auto inverse = torch::linalg_inv(a);
-  const auto [x, summary, snapshots, basis] =
+  const auto [x, summary, snapshots, basis, in_rows] =
       within(1e6).solve({from_dense(a), b, {}, from_dense(inverse)});
   EXPECT_EQ(summary.iterations, 1);
   EXPECT_LT(relative_error(x, torch::linalg_solve(a, b)), kPath);
@@ -276,7 +276,7 @@ TEST(SteihaugTest, ASmallerToleranceThanRoundingEnds) {
   const auto a = random_spd(20, 1e8, 1);
   const auto b = a.mv(randn({20}, 2));
   const auto solver = SteihaugConjugateGradient().radius(1e6).max_iterations(100000).tolerance(0);
-  const auto [x, summary, snapshots, basis] = solver.solve({from_dense(a), b});
+  const auto [x, summary, snapshots, basis, in_rows] = solver.solve({from_dense(a), b});
   EXPECT_LT(summary.iterations, 1000);
   EXPECT_LE(residual_norm(a, b, x), 100 * kRounding * length(x));
 }
@@ -290,7 +290,7 @@ TEST(SteihaugTest, ConvergedIsNeverFalse) {
       const auto a = random_spd(6, condition, seed);
       const auto b = randn({6}, seed + 50);
       const auto solver = within(1e20).tolerance(kLoose).max_iterations(400);
-      const auto [x, summary, snapshots, basis] = solver.solve({from_dense(a), b});
+      const auto [x, summary, snapshots, basis, in_rows] = solver.solve({from_dense(a), b});
       const bool met = residual_norm(a, b, x) <= 1.01 * kLoose * length(b);
       EXPECT_EQ(summary.termination == Termination::Converged, met)
           << to_string(summary.termination) << " at condition " << condition;
@@ -318,7 +318,7 @@ TEST(SteihaugTest, AProductThatIsNotFiniteKeepsTheLastSoundIterate) {
       if (++count == 4) product[1] = bad;
       return product;
     });
-    const auto [x, summary, snapshots, basis] = within(1e6).solve({spoiled, b});
+    const auto [x, summary, snapshots, basis, in_rows] = within(1e6).solve({spoiled, b});
     EXPECT_EQ(summary.termination, Termination::NonFinite);
     EXPECT_EQ(summary.iterations, 3);
     EXPECT_LT(relative_error(x, krylov_minimiser(a, b, 3)), kPath);
@@ -337,7 +337,7 @@ TEST(SteihaugTest, AResidualThatIsNotFiniteIsSaidToBe) {
   const LinearOperator identity("spoiled", 4, b.options(), [&](const Tensor& v) {
     return ++count == 2 ? v * std::nan("") : v.clone();
   });
-  const auto [x, summary, snapshots, basis] = within(1e6).solve({identity, b});
+  const auto [x, summary, snapshots, basis, in_rows] = within(1e6).solve({identity, b});
   EXPECT_EQ(summary.termination, Termination::NonFinite) << to_string(summary.termination);
   EXPECT_LT(relative_error(x, b), kRounding);
 }

@@ -17,7 +17,7 @@ Step choose(const Tensor& x, const Tensor& g) {
   const auto matrix = from_dense(torch::eye(g.numel(), g.options()));
   const Solution solution{x, {}};
   return KLConstrained(kC).choose(
-      {1, g, matrix, solution, {}, [](const Tensor& v) { return v.clone(); }});
+      {1, g, matrix, solution, {}, [](const Tensor& v) { return v.clone(); }, unasked_model()});
 }
 
 TEST(KLConstrainedTest, TheStepIsNaturalDescentOfTheAskedDivergence) {

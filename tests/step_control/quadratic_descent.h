@@ -5,6 +5,7 @@
 #include <natgrad/solvers/krylov_subspace.h>
 #include <natgrad/step_control/step_rule.h>
 
+#include "support/dense_model.h"
 #include "support/oracles.h"
 
 namespace natgrad::testing {
@@ -13,7 +14,8 @@ namespace natgrad::testing {
 struct QuadraticDescent final : TrialLosses {
   Tensor C, minimum, theta;
   double least = 0, lambda = 0, rate = 1;
-  Tensor previous = {};
+  double centre = 0;  ///< μ: solutions are centred on μ times the last
+  Tensor previous = {}, memory = {};
 
   QuadraticDescent(Tensor curvature, Tensor at_least, Tensor start)
       : C(std::move(curvature)), minimum(std::move(at_least)), theta(std::move(start)) {}
@@ -36,12 +38,15 @@ struct QuadraticDescent final : TrialLosses {
     const auto g = gradient(theta);
     const auto A = C + lambda * torch::eye(g.numel(), g.options());
     const auto matrix = from_dense(A);
-    Solution solution{-torch::linalg_solve(A, g), {}};
+    const auto b = centre > 0 && previous.defined() ? lambda * centre * previous - g : -g;
+    Solution solution{torch::linalg_solve(A, b), {}};
     if (rule.needs_basis()) {
       solution.basis = std::make_shared<KrylovBasis>(krylov_basis(matrix, -g, 4, previous));
     }
     const auto at_rate = [this](const Tensor& v) { return rate * v; };
-    return rule.choose({loss(theta), g, matrix, solution, previous, at_rate, this});
+    const DenseModel model(C, g);
+    return rule.choose({loss(theta), g, matrix, solution, previous, at_rate, model, nullptr, this,
+                        centre, 1, memory});
   }
 
   /// Takes that step.
@@ -49,6 +54,7 @@ struct QuadraticDescent final : TrialLosses {
     const auto chosen = choose(rule);
     theta = theta + chosen.displacement;
     previous = chosen.kept;
+    memory = chosen.memory;
     return chosen;
   }
 };

@@ -28,7 +28,8 @@ struct Case {
       return A.mv(v);
     });
     const Solution solution{d, {}};
-    return rule.choose({1, g, matrix, solution, p, [this](const Tensor& v) { return rate * v; }});
+    const auto at_rate = [this](const Tensor& v) { return rate * v; };
+    return rule.choose({1, g, matrix, solution, p, at_rate, unasked_model()});
   }
 
   Case to_float() const {

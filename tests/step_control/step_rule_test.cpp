@@ -1,6 +1,7 @@
 // What every step rule must satisfy. A new rule is a line of `rule_cases`.
 
 #include <natgrad/step_control/adaptive_rate.h>
+#include <natgrad/step_control/held_out_rate.h>
 #include <natgrad/step_control/inverse_time.h>
 #include <natgrad/step_control/kl_constrained.h>
 #include <natgrad/step_control/learning_rate.h>
@@ -21,6 +22,13 @@ struct RuleCase {
   std::string name;               // what its text begins with
   std::vector<AnyRule> settings;  // all different
   std::vector<std::function<void()>> invalid;
+  double centre = 0;  // μ of the solutions that it is made for
+
+  QuadraticDescent descent() const {
+    auto made = six_parameters();
+    made.centre = centre;
+    return made;
+  }
 };
 
 void PrintTo(const RuleCase& rule, std::ostream* out) { *out << rule.name; }
@@ -35,6 +43,12 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 std::vector<RuleCase> rule_cases() {
   return {
       {"LearningRate", settings(LearningRate()), {}},
+      {"HeldOutRate",
+       settings(HeldOutRate(), HeldOutRate().largest(0.2)),
+       {[] { HeldOutRate().largest(0).clone(); }, [] { HeldOutRate().largest(-1).clone(); },
+        [] { HeldOutRate().largest(kNan).clone(); },
+        [] { HeldOutRate().largest(HUGE_VAL).clone(); }},
+       0.95},
       {"InverseTime",
        settings(InverseTime(), InverseTime(0.6)),
        {[] { InverseTime(0); }, [] { InverseTime(-1); }, [] { InverseTime{kNan}; },
@@ -76,7 +90,7 @@ struct StepRules : ::testing::TestWithParam<RuleCase> {};
 TEST_P(StepRules, DescendFromTheStart) {
   for (const auto& setting : GetParam().settings) {
     const auto rule = setting->clone();
-    auto descent = six_parameters();
+    auto descent = GetParam().descent();
     const auto gradient = descent.gradient(descent.theta);
     const auto step = descent.choose(*rule);
     EXPECT_TRUE(step.found);
@@ -88,7 +102,7 @@ TEST_P(StepRules, DescendFromTheStart) {
 TEST_P(StepRules, StepsAreOfTheParametersShapeAndDtype) {
   for (const auto& setting : GetParam().settings) {
     const auto rule = setting->clone();
-    auto descent = six_parameters();
+    auto descent = GetParam().descent();
     for (auto* tensor : {&descent.C, &descent.minimum, &descent.theta}) {
       *tensor = tensor->to(torch::kFloat);
     }
@@ -106,7 +120,7 @@ TEST_P(StepRules, StepsAreOfTheParametersShapeAndDtype) {
 TEST_P(StepRules, HalfTheLearningRateIsHalfTheStep) {
   for (const auto& setting : GetParam().settings) {
     if (setting->needs_trials()) continue;  // such a rule looks for its own length
-    auto whole = six_parameters(), half = six_parameters();
+    auto whole = GetParam().descent(), half = GetParam().descent();
     half.rate = 0.5;
     const auto step = whole.choose(*setting->clone()).displacement;
     EXPECT_TRUE(identical(half.choose(*setting->clone()).displacement, 0.5 * step))
@@ -117,7 +131,7 @@ TEST_P(StepRules, HalfTheLearningRateIsHalfTheStep) {
 TEST_P(StepRules, ACloneTakesTheSameStepsAndLeavesTheOriginalAlone) {
   for (const auto& setting : GetParam().settings) {
     const auto rule = setting->clone();
-    auto descent = six_parameters();
+    auto descent = GetParam().descent();
     for (int k = 0; k < 3; ++k) {
       const auto before = rule->state();
       const auto clones = descent.choose(*rule->clone());
@@ -131,7 +145,7 @@ TEST_P(StepRules, ACloneTakesTheSameStepsAndLeavesTheOriginalAlone) {
 TEST_P(StepRules, AStateContinuesToTheBit) {
   for (const auto& setting : GetParam().settings) {
     const auto rule = setting->clone();
-    auto descent = six_parameters();
+    auto descent = GetParam().descent();
     for (int k = 0; k < 4; ++k) {
       const auto fresh = setting->clone();
       fresh->set_state(rule->state());
@@ -145,6 +159,7 @@ TEST_P(StepRules, AStateContinuesToTheBit) {
 
 TEST_P(StepRules, RefuseAStateOfAnotherLengthOrOneThatIsNoNumber) {
   const auto rule = GetParam().settings.front()->clone();
+  GetParam().descent().step(*rule);
   auto longer = rule->state(), wrong = longer;
   longer.push_back(1);
   expect_error([&] { rule->set_state(longer); }, GetParam().name);
@@ -157,7 +172,7 @@ TEST_P(StepRules, TextIsThatOfTheSettings) {
   for (const auto& setting : GetParam().settings) {
     EXPECT_EQ(setting->describe().rfind(GetParam().name + "(", 0), 0) << setting->describe();
     const auto rule = setting->clone();
-    auto descent = six_parameters();
+    auto descent = GetParam().descent();
     descent.step(*rule);
     EXPECT_EQ(rule->describe(), setting->describe());
     for (const auto& other : GetParam().settings) {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <vector>
 
+#include "support/dense_model.h"
 #include "support/oracles.h"
 
 namespace natgrad::testing {
@@ -52,7 +53,8 @@ struct SyntheticStep {
   Tensor gradient = gradient_at_start();
 
   StepProblem problem() {
-    return {trials.start(), gradient, matrix, solution, {}, at_rate, &trials};
+    return {trials.start(), gradient,        matrix,  solution, {},
+            at_rate,        unasked_model(), nullptr, &trials};
   }
   double loss_at(const Tensor& d) const { return h(theta + d).item<double>(); }
 

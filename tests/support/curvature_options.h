@@ -13,6 +13,7 @@
 #include <natgrad/curvature/metric.h>
 #include <natgrad/curvature/monte_carlo_fisher.h>
 #include <natgrad/curvature/score_rows.h>
+#include <natgrad/curvature/score_rows_or_fisher.h>
 #include <natgrad/curvature/tonga.h>
 
 #include <memory>
@@ -49,6 +50,7 @@ inline std::vector<CurvatureOption> curvature_options() {
       {"EmpiricalFisherCentred", of(EmpiricalFisher().moment(Moment::Centred))},
       {"EmpiricalFisherUniform", of(EmpiricalFisher().weights(FisherWeights::Uniform))},
       {"ScoreRows", of(ScoreRows())},
+      {"ScoreRowsOrFisher", of(ScoreRowsOrFisher())},
       {"Tonga", of(Tonga())},
       {"TongaOfRankTwo", of(Tonga().rank(2)), true, false, of(Tonga())},
       {"Hessian", of(Hessian()), false},

@@ -10,10 +10,10 @@ namespace natgrad {
 /// pass; else `FisherOrGaussNewton()`. `StepSummary::curvature` says which, and why.
 ///
 /// Rows do not fit: several terms, a loss of the user's own, negative weights, penalties; examples
-/// of several observations (the pixels of an autoencoder), of which one row sees too little;
-/// examples that depend on each other (batch normalisation in training mode); parameters outside
-/// the layers that natgrad knows; and rows of other than linear layers (convolutions, time steps)
-/// where they are more than 2²⁵ numbers.
+/// of several observations (the pixels of an autoencoder), of which one row sees too little; a
+/// family of several outputs without a `fisher_solve`; examples that depend on each other (batch
+/// normalisation in training mode); parameters outside the layers that natgrad knows; and rows of
+/// other than linear layers (convolutions, time steps) where they are more than 2²⁵ numbers.
 class NATGRAD_EXPORT ScoreRowsOrFisher final : public Curvature {
  public:
   CurvatureAt at(const LossGraph& graph) const override;
