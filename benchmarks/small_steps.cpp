@@ -1,7 +1,7 @@
 // What a step on a small network costs beside the autograd calls that it makes. By rows, the
 // default: the coefficients of the loss, the gradient in z, and one pass to the layers' outputs. By
-// products, with the exact matrix: those two, ∇h, Jᵀu as a function of u, one Jᵀ for the noise, and a
-// J v and a Jᵀu for each product. One process, one thread; both are timed in turn.
+// products, with the exact matrix: those two, ∇h, Jᵀu as a function of u, one Jᵀ for the noise, and
+// a J v and a Jᵀu for each product. One process, one thread; both are timed in turn.
 
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>

@@ -12,7 +12,8 @@ CurvatureAt ScoreRowsOrFisher::at(const LossGraph& graph) const {
   const auto examples = ScoredExamples::if_cheap(graph);
   if (const auto* scored = std::get_if<Scored>(&examples)) return at_examples(*scored);
   auto exact = FisherOrGaussNewton().at(graph);
-  exact.choice = fmt::format("the exact matrix; no score rows: {}", std::get<Unfit>(examples).reason);
+  exact.choice =
+      fmt::format("the exact matrix; no score rows: {}", std::get<Unfit>(examples).reason);
   return exact;
 }
 

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "graph/loss_graph_state.h"
+#include "graph/term_score.h"
 #include "libtorch/plain_arithmetic.h"
 
 namespace natgrad::detail {
@@ -34,7 +35,7 @@ std::string why_no_score_rows(const LossGraph& graph) {
 /// What is pulled back, one row an example.
 struct ScoredExamples::Seed {
   OutputGradients gradients;  // √s q
-  Tensor weights, lengths;
+  Tensor weights, targets;
 };
 
 ScoredExamples::Seed ScoredExamples::seed_of(const LossGraph& graph) {
@@ -46,8 +47,7 @@ ScoredExamples::Seed ScoredExamples::seed_of(const LossGraph& graph) {
   const PlainArithmetic plain;
   const auto& term = graph.terms().front();
   const auto& s = term.weights;
-  const auto gradient = term.gradient.detach();
-  const auto score = torch::where(s.ne(0).expand_as(gradient), -gradient / s, 0);
+  const auto score = score_of(term);
   const auto [q, c] = term.likelihood->score_factor(score);
   // One observation, and one weight, an example.
   const auto examples = score.size(0);
@@ -59,12 +59,12 @@ ScoredExamples::ScoredExamples(const LossGraph& graph) : ScoredExamples(seed_of(
 
 ScoredExamples::ScoredExamples(Seed seed, const LossGraph& graph)
     : weights_(std::move(seed.weights)),
-      lengths_(std::move(seed.lengths)),
+      targets_(std::move(seed.targets)),
       rows_(seed.gradients, graph) {}
 
 ScoredExamples::ScoredExamples(Seed seed, Capture captured, const LossGraph& graph)
     : weights_(std::move(seed.weights)),
-      lengths_(std::move(seed.lengths)),
+      targets_(std::move(seed.targets)),
       rows_(seed.gradients, std::move(captured), graph) {}
 
 std::variant<Scored, Unfit> ScoredExamples::if_cheap(const LossGraph& graph) {
@@ -118,7 +118,7 @@ LinearOperator matrix_of(std::shared_ptr<const ScoredExamples> examples) {
 CurvatureAt at_examples(std::shared_ptr<const ScoredExamples> examples) {
   CurvatureAt at(
       matrix_of(examples), [examples](const at::Generator&) { return examples->noise(); },
-      examples->lengths());
+      examples->targets());
   at.choice = "score rows";
   return at;
 }

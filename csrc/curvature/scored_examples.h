@@ -22,7 +22,7 @@ struct Unfit {
   std::string reason;
 };
 
-/// R and c of `score_rows`: RᵀR = Σ sᵢ JᵢᵀQᵢJᵢ and ∇h = -Rᵀc, penalties apart.
+/// R and t of `score_rows`: RᵀR = Σ sᵢ JᵢᵀQᵢJᵢ and ∇h = -Rᵀt, penalties apart.
 class ScoredExamples {
  public:
   /// Throws as `score_rows` does.
@@ -31,8 +31,8 @@ class ScoredExamples {
   static std::variant<Scored, Unfit> if_cheap(const LossGraph& graph);
 
   const CapturedRows& rows() const { return rows_; }
-  /// cᵢ = √(sᵢ gᵢᵀF_R⁻gᵢ), [N]; signed where one output makes an observation.
-  const torch::Tensor& lengths() const { return lengths_; }
+  /// tᵢ = √(sᵢ gᵢᵀF_R⁻gᵢ), [N]; signed where one output makes an observation.
+  const torch::Tensor& targets() const { return targets_; }
   /// Σ sᵢ‖Rᵢ‖²/Σ sᵢ, which is tr(RRᵀ)/N for equal weights; 0-d.
   torch::Tensor noise() const;
 
@@ -42,14 +42,14 @@ class ScoredExamples {
   ScoredExamples(Seed seed, Capture captured, const LossGraph& graph);
   static Seed seed_of(const LossGraph& graph);
 
-  torch::Tensor weights_, lengths_;
+  torch::Tensor weights_, targets_;
   CapturedRows rows_;
 };
 
 /// RᵀR, which knows its root.
 LinearOperator matrix_of(std::shared_ptr<const ScoredExamples> examples);
 
-/// That, its noise and c.
+/// That, its noise and t.
 CurvatureAt at_examples(std::shared_ptr<const ScoredExamples> examples);
 
 }  // namespace natgrad::detail

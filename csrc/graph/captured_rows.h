@@ -24,8 +24,8 @@ std::string why_rows_are_dear(const Capture& captured, const ParameterLayout& pa
 /// pass for all examples that captures the layers' inputs a and output gradients δ. With one row an
 /// example a linear layer needs no more than these,
 ///
-///     R v = Σ δ·(W a + b) for v = (W, b),  Rᵀu = (Σ uᵢ δᵢ aᵢᵀ, Σ uᵢ δᵢ),  RRᵀ = (A Aᵀ + 1) ∘ (Δ
-///     Δᵀ)
+///     R v = Σ δ·(W a + b) for v = (W, b),  Rᵀu = (Σ uᵢ δᵢ aᵢᵀ, Σ uᵢ δᵢ),
+///     RRᵀ = (A Aᵀ + 1) ∘ (Δ Δᵀ)
 ///
 /// (Goodfellow 2015), and no row is formed. Of other layers (convolutions, several rows an example,
 /// weights that are used several times) each example's gradient is formed from the same pass, N

@@ -1,8 +1,7 @@
 #include "graph/kept_examples.h"
 
 #include <algorithm>
-#include <typeindex>
-#include <unordered_map>
+#include <optional>
 
 #include "libtorch/edges.h"
 #include "libtorch/nodes.h"
@@ -20,7 +19,8 @@ enum class Rows {
   Leading       ///< kept where dimension 0 is as long in the result
 };
 
-Rows rows_of_name(const Node& node) {
+/// By name. Of the ops that penalties are made of (`elementwise_ops`) some change the shape.
+Rows rows_of(const Node& node) {
   static const OpNames elementwise = {
       "Add",  "Sub",      "Mul",        "Div",          "Neg",       "Pow",         "Abs",
       "Sqrt", "Exp",      "Log",        "Log1P",        "Relu",      "Tanh",        "Sigmoid",
@@ -29,17 +29,9 @@ Rows rows_of_name(const Node& node) {
       "Rsub", "ClampMax", "LogSigmoid", "NativeDropout"};
   static const OpNames leading = {"View",      "UnsafeView",           "ReshapeAlias",
                                   "AvgPool2D", "MaxPool2DWithIndices", "AdaptiveAvgPool2D"};
-  const auto op = op_name(node);
+  const auto& op = op_name(node);
   if (elementwise.contains(op)) return Rows::Elementwise;
   return leading.contains(op) ? Rows::Leading : Rows::Unknown;
-}
-
-/// By type: a node's name is dear to make.
-Rows rows_of(const Node& node) {
-  thread_local std::unordered_map<std::type_index, Rows> known;
-  const auto [place, is_new] = known.try_emplace(typeid(node), Rows::Unknown);
-  if (is_new) place->second = rows_of_name(node);
-  return place->second;
 }
 
 bool is_leaf(const Node& node) { return node.next_edges().empty(); }

@@ -19,8 +19,8 @@ struct WeightFactors {
 WeightFactors weight_factors(const Layer& layer, const torch::Tensor& delta,
                              torch::IntArrayRef weight_shape);
 
-/// Σ δ over positions for each row, of a Scale Σ δ ∘ a, [M, numbers in b].
-torch::Tensor bias_rows(const Layer& layer, const torch::Tensor& delta,
+/// Σ δ over positions for each row, of a Scale Σ δ ∘ a, [M, numbers in b], given δ.
+torch::Tensor bias_rows(const Layer& layer, const torch::Tensor& gradient,
                         torch::IntArrayRef bias_shape);
 
 }  // namespace natgrad::detail

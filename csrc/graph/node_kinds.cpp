@@ -24,7 +24,7 @@ int64_t size_of_inputs(const Node& node) {
 }  // namespace
 
 bool is_selection(const Node& node) {
-  const auto op = op_name(node);
+  const auto& op = op_name(node);
   return view_ops().contains(op) || gather_ops().contains(op);
 }
 
@@ -34,13 +34,13 @@ bool is_linear_by_kind(const Node& node) {
   const auto& op = op_name(node);
   if (linear.contains(op) || view_ops().contains(op)) return true;
   const auto& edges = node.next_edges();
-  const auto given = std::count_if(edges.begin(), edges.end(),
-                                   [](const auto& edge) { return edge.is_valid(); });
+  const auto given =
+      std::count_if(edges.begin(), edges.end(), [](const auto& edge) { return edge.is_valid(); });
   return bilinear.contains(op) && given == 1 && edges[0].is_valid();
 }
 
 bool is_part_of_a_penalty(Node& node) {
-  const auto op = op_name(node);
+  const auto& op = op_name(node);
   return (elementwise_ops().contains(op) || reduction_ops().contains(op) ||
           view_ops().contains(op)) &&
          size_of_result(node) <= size_of_inputs(node);

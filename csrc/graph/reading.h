@@ -22,8 +22,9 @@ struct Reading {
   } penalties;
 };
 
-/// Reads the loss (see walk.h), or says why it cannot be read. One differentiable run of the engine
-/// from the loss to its terms; one more checks that it is linear in them, at a random probe.
+/// Reads the loss (see walk.h), or says why it cannot be read. One run of the engine from the loss
+/// to its terms. Where the kinds of the ops do not tell that the loss is linear in them, that run
+/// is differentiable, and one more checks it, at a random probe: only then is `generator` called.
 Readable<Reading> read_loss(const torch::Tensor& loss, const std::vector<torch::Tensor>& parameters,
                             const std::function<at::Generator()>& generator);
 

@@ -190,8 +190,7 @@ Tensor normalised_input(Node& node) {
       return normalised_by_group(node);
     default: {
       const auto& norm = as<generated::NativeLayerNormBackward0>(node);
-      return (saved(norm.input_, node) - saved(norm.result1_, node)) *
-             saved(norm.result2_, node);
+      return (saved(norm.input_, node) - saved(norm.result1_, node)) * saved(norm.result2_, node);
     }
   }
 }

@@ -4,16 +4,14 @@
 
 #include <torch/torch.h>
 
-#include <limits>
+#include "likelihoods/longest_score.h"
 
 namespace natgrad::detail {
 
 /// v/d for v in the range of diag(d), d ≥ 0. Where d has underflowed v is zero, and 0/0 is none:
 /// d counts as the smallest normal number at least.
 inline torch::Tensor divided(const torch::Tensor& v, const torch::Tensor& d) {
-  const double smallest = d.scalar_type() == torch::kDouble ? std::numeric_limits<double>::min()
-                                                            : std::numeric_limits<float>::min();
-  return v / d.clamp_min(smallest);
+  return v / d.clamp_min(smallest_normal(d));
 }
 
 }  // namespace natgrad::detail

@@ -26,6 +26,17 @@ inline std::vector<int64_t> targets_of_pair(const torch::Tensor& z) {
   return shape;
 }
 
+/// `Likelihood::output_change`, per observation, of a mean that moves by `shift` and a log σ that
+/// grows by `growth`, with e = (y - μ)/σ from the mean's score.
+inline Likelihood::OutputChange change_of_gaussian(const torch::Tensor& score_of_mean,
+                                                   const torch::Tensor& shift,
+                                                   const torch::Tensor& growth,
+                                                   const torch::Tensor& sigma) {
+  const auto e = score_of_mean * sigma;
+  const auto after = (e - shift / sigma) * torch::exp(-growth);
+  return {growth + 0.5 * (after.square() - e.square()), growth.abs()};
+}
+
 /// mean + standard_deviation · noise.
 inline torch::Tensor sample_gaussian(const torch::Tensor& mean,
                                      const torch::Tensor& standard_deviation,

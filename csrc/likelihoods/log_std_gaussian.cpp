@@ -48,14 +48,12 @@ Tensor LogStdGaussian::fisher_solve(const Tensor& v) const {
   return join_outputs(divided(p, torch::exp(-2 * split_outputs(outputs()).second)), 0.5 * q);
 }
 
-// With e = (y - μ)/σ, from the first score.
 std::optional<Likelihood::OutputChange> LogStdGaussian::output_change(const Tensor& score,
                                                                       const Tensor& d) const {
-  const auto sigma = standard_deviation().detach();
-  const auto e = split_outputs(score).first * sigma;
   const auto [shift, growth] = split_outputs(d);
-  const auto after = (e - shift / sigma) * torch::exp(-growth);
-  return OutputChange{align(growth + 0.5 * (after.square() - e.square())), align(growth.abs())};
+  const auto change =
+      change_of_gaussian(split_outputs(score).first, shift, growth, standard_deviation().detach());
+  return OutputChange{align(change.loss), align(change.reach)};
 }
 
 void LogStdGaussian::check_targets(const Tensor& y) const {

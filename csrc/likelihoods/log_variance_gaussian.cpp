@@ -50,15 +50,12 @@ Tensor LogVarianceGaussian::fisher_solve(const Tensor& v) const {
   return join_outputs(divided(p, torch::exp(-split_outputs(outputs()).second)), 2 * q);
 }
 
-// As of LogStdGaussian, with log σ = v/2.
-std::optional<Likelihood::OutputChange> LogVarianceGaussian::output_change(
-    const Tensor& score, const Tensor& d) const {
-  const auto sigma = standard_deviation().detach();
-  const auto e = split_outputs(score).first * sigma;
-  const auto [shift, change] = split_outputs(d);
-  const auto growth = 0.5 * change;
-  const auto after = (e - shift / sigma) * torch::exp(-growth);
-  return OutputChange{align(growth + 0.5 * (after.square() - e.square())), align(growth.abs())};
+std::optional<Likelihood::OutputChange> LogVarianceGaussian::output_change(const Tensor& score,
+                                                                           const Tensor& d) const {
+  const auto [shift, growth] = split_outputs(d);
+  const auto change = change_of_gaussian(split_outputs(score).first, shift, 0.5 * growth,
+                                         standard_deviation().detach());
+  return OutputChange{align(change.loss), align(change.reach)};
 }
 
 void LogVarianceGaussian::check_targets(const Tensor& y) const {

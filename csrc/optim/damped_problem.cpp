@@ -30,19 +30,22 @@ DampedProblem damped_problem_by_rows(const Evaluator& h, const RowForm& rows,
   const double lambda = damping.lambda(), mu = damping.centre();
   const auto& layout = h.parameters();
   const auto& root = *rows.root;
-  DampedProblem problem{{C + lambda, {}}, LeastSquares{rows.root, layout.size(), rows.targets, lambda},
-                        previous, previous.defined() ? root.multiply(previous) : Tensor()};
-  auto& [_, size, targets, shift, centre, centre_product] = *problem.rows;
-  if (previous.defined() && mu > 0) {
-    centre = mu * previous;
-    centre_product = mu * problem.previous_in_rows;
-  }
+  DampedProblem problem{{C + lambda, {}},
+                        LeastSquares{rows.root, layout.size(), rows.targets, lambda},
+                        previous,
+                        previous.defined() ? root.multiply(previous) : Tensor()};
+  auto& rows_problem = *problem.rows;
+  const bool is_centred = previous.defined() && mu > 0;
   if (const auto& w = h.weight_decay(); w.defined()) {
-    const auto theta = layout.values();
     const double decay = w.item<double>();
-    shift = lambda + decay;
-    centre = (centre.defined() ? lambda * centre - decay * theta : -decay * theta).div_(shift);
-    centre_product = root.multiply(centre);
+    rows_problem.shift = lambda + decay;
+    auto centre = -decay * layout.values();
+    if (is_centred) centre.add_(previous, lambda * mu);
+    rows_problem.centre = centre.div_(rows_problem.shift);
+    rows_problem.centre_product = root.multiply(rows_problem.centre);
+  } else if (is_centred) {
+    rows_problem.centre = mu * previous;
+    rows_problem.centre_product = mu * problem.previous_in_rows;
   }
   return problem;
 }

@@ -13,7 +13,8 @@ using torch::Tensor;
 
 namespace {
 
-// Where the Gram matrix costs less than as many products, a solver takes it, and it is there.
+// ‖Rᵀt‖ is told by RRᵀ, which a solver most often forms anyway, where it costs no more than so many
+// products: few, for the solvers that do not.
 constexpr double kPairsForNorm = 6;
 // Where the examples' gradients cancel to less than that, tᵀRRᵀt is rounding: in float32 it leaves
 // a per mille of the norm in doubt then.

@@ -107,7 +107,7 @@ class Evaluator {
   mutable std::optional<CurvatureAt> curvature_;
   torch::Tensor loss_, faulty_loss_, weight_decay_;
   mutable torch::Tensor mean_gradient_;
-  double sum_ = 0;               // of the chunks' losses
+  double sum_ = 0;  // of the chunks' losses
 };
 
 }  // namespace natgrad::detail

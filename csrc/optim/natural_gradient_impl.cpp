@@ -47,8 +47,8 @@ LinearOperator precondition(Preconditioner& preconditioner, const StepData& data
   return preconditioner.at(graph, shift);
 }
 
-/// Solves by the rows where they suffice; at once where the matrix knows its inverse, and nothing but the solution is asked for;
-/// else by the solver.
+/// Solves by the rows where they suffice; at once where the matrix knows its inverse, and nothing
+/// but the solution is asked for; else by the solver.
 Solution solve(const NaturalGradientOptions& options, const DampedProblem& problem) {
   if (problem.rows) return options.solver().solve_by_rows(*problem.rows);
   const auto& system = problem.system;
@@ -235,10 +235,9 @@ DampedProblem NaturalGradient::Impl::problem_of(const StepData& data, const Line
                                                 const Learned& learned) const {
   const auto& damping = *learned.damping;
   const auto rows = takes_rows(data, learned) ? data.h().rows() : std::nullopt;
-  const bool goes_on = damping.centre() > 0 || system_.warm_start() > 0 ||
-                       learned.step_rule->keeps_displacement();
-  const Tensor previous =
-      goes_on ? state_.last_step.delta(data.h().parameters()) : Tensor();
+  const bool goes_on =
+      damping.centre() > 0 || system_.warm_start() > 0 || learned.step_rule->keeps_displacement();
+  const Tensor previous = goes_on ? state_.last_step.delta(data.h().parameters()) : Tensor();
   if (rows && system_.solver().solves_by_rows(*rows->root)) {
     return damped_problem_by_rows(data.h(), *rows, C, damping, previous);
   }
@@ -274,17 +273,26 @@ Step NaturalGradient::Impl::choose_step(Learned& learned, const Evaluator& h,
   const auto& layout = h.parameters();
   const auto model = model_of(h, problem, C, solution);
   const Tensor g = rule.needs_gradient() ? h.gradient() : Tensor();
-  return rule.choose({h.value(), g, problem.system.matrix, solution, problem.previous,
-                      [&](const Tensor& v) { return at_rates(h.trainable(), v, rate); }, *model,
-                      outputs_of(h), trials, centre, rate,
-                      rule.keeps_memory() ? state_.last_step.memory(layout) : Tensor()});
+  return rule.choose({.loss = h.value(),
+                      .gradient = g,
+                      .matrix = problem.system.matrix,
+                      .solution = solution,
+                      .previous = problem.previous,
+                      .at_rate = [&](const Tensor& v) { return at_rates(h.trainable(), v, rate); },
+                      .model = *model,
+                      .outputs = outputs_of(h),
+                      .trials = trials,
+                      .centre = centre,
+                      .rate = rate,
+                      .memory = rule.keeps_memory() ? state_.last_step.memory(layout) : Tensor()});
 }
 
 void NaturalGradient::Impl::accept(const Step& step, const ParameterLayout& layout,
                                    Learned learned) {
   const Tensor before = layout.values();
   move_parameters(layout, step.displacement);
-  state_ = {std::move(learned), LastStep(layout, before, step.kept, step.memory), state_.accepted_steps + 1};
+  state_ = {std::move(learned), LastStep(layout, before, step.kept, step.memory),
+            state_.accepted_steps + 1};
 }
 
 /// A damping that judges steps is told. After trials that were no better nothing goes on from the

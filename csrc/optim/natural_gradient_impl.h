@@ -6,8 +6,8 @@
 #include "optim/closure_trials.h"
 #include "optim/damped_problem.h"
 #include "optim/last_step.h"
-#include "optim/quadratic_models.h"
 #include "optim/learned.h"
+#include "optim/quadratic_models.h"
 #include "optim/step_data.h"
 
 #include <optional>

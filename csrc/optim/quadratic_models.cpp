@@ -18,9 +18,7 @@ double dot_of(const Tensor& a, const Tensor& b) { return a.dot(b).item<double>()
 
 double ModelByProducts::slope(const Tensor& v) const { return dot_of(h_.gradient(), v); }
 
-double ModelByProducts::curvature(const Tensor& v) const {
-  return C_.inner({v}).item<double>();
-}
+double ModelByProducts::curvature(const Tensor& v) const { return C_.inner({v}).item<double>(); }
 
 void ModelByRows::learn(const Tensor& v, const Tensor& product) {
   if (v.defined()) products_.emplace_back(v, product);

@@ -66,9 +66,9 @@ std::string ratio_text(const std::optional<double>& ratio) {
 }
 
 std::string shortening_text(double shortening) {
-  return shortening < 1 ? fmt::format(" (shortened to {:.2g} of it: outputs moved too far)",
-                                      shortening)
-                        : "";
+  return shortening < 1
+             ? fmt::format(" (shortened to {:.2g} of it: outputs moved too far)", shortening)
+             : "";
 }
 
 }  // namespace
@@ -114,8 +114,7 @@ std::string StepSummary::outcome_text() const {
   return fmt::format(
       "{}, {}, {}{}, |step| {:.3g}{}, {} iterations ({}){}{}", start, gradient,
       damping_text(lambda, radius), ratio_text(ratio), step_norm, shortening_text(shortening),
-      solver.iterations,
-      to_string(solver.termination),
+      solver.iterations, to_string(solver.termination),
       negative_weights > 0 ? fmt::format(", {} negative weights", negative_weights) : "",
       curvature.empty() ? "" : ", " + curvature);
 }

@@ -13,24 +13,24 @@ using torch::Tensor;
 
 namespace {
 
-// lr whose multiples lr is.
+// The default lr: with it α is taken as it is.
 constexpr double kUnitRate = 0.1;
 // P: what noise-dominated training wants, and after how many steps it is half of that.
 constexpr double kProduct = 2, kRampSteps = 30;
 // Steps before anything is learnt: networks of ReLU are led astray by long early steps.
 constexpr double kLearningStart = 50;
-// log P moves by at most 6/(t + 60) a step. Beyond a factor of 15 steps kick sets that are fitted out
-// of their minimum again.
+// log P moves by at most 6/(t + 60) a step. Beyond a factor of 15 steps kick sets that are fitted
+// out of their minimum again.
 constexpr double kGain = 6, kGainDelay = 60, kLargestGrowth = 15;
 // Weights of the running means: of the recent steps, of many, and of the iterates.
-// θ̄ changes slowly: it is looked at every so many steps, which costs a product R v.
-constexpr double kIterateInterval = 4;
 constexpr double kRecentWeight = 0.1, kLongMemory = 20, kIterateMemory = 2.5;
+// θ̄ changes slowly: it is looked at every fourth step, which costs a product R v.
+constexpr double kIterateInterval = 4;
 // A step is too long where the held-out batch says that it has made things worse by more than the
 // next step promises.
 constexpr double kWorsening = 1.1, kShorteningPower = 3, kShorteningGain = 0.1;
-// Beyond this the step is one not to go on from: it is forgotten. (At 1.1 small batches, whose noise
-// alone gets there, lose their memory.)
+// Beyond this what the next step goes on from is scaled down to it. (At 1.1 small batches, whose
+// noise alone gets there, lose their memory.)
 constexpr double kHarmful = 2;
 // P grows the slower, the shorter θ̄ - θ is beside what a batch promises: then noise decides.
 constexpr double kNoiseShare = 0.1;
@@ -39,6 +39,7 @@ constexpr double kShare = 0.45, kNoShare = 1.05, kShareWidth = 0.15;
 // From which share of δ_prev still being wanted P grows, and to what factor less one.
 constexpr double kAgreement = 0.75, kBoost = 8;
 constexpr double kTiny = 1e-30;
+constexpr size_t kStateSize = 12;
 // When the outputs are looked at: in the first steps, from time to time, and where the last look,
 // in proportion to the square of the step, says that half of the harm may be done.
 constexpr double kWatchedSteps = 20, kLookInterval = 25, kAlarm = 0.5;
@@ -62,9 +63,8 @@ Step HeldOutRate::choose(const StepProblem& problem) {
   if (worse > kHarmful) step.kept = x * std::sqrt(kHarmful / worse);
   keep_outputs_near(problem, step);
   const double weight = 1 / (1 + steps_ / kIterateMemory);
-  step.memory = problem.memory.defined()
-                    ? (problem.memory * (1 - weight)).sub_(step.displacement)
-                    : -step.displacement;
+  step.memory = problem.memory.defined() ? (problem.memory * (1 - weight)).sub_(step.displacement)
+                                         : -step.displacement;
   return step;
 }
 
@@ -128,8 +128,7 @@ void HeldOutRate::grow() {
   const double size = std::max(std::abs(average_.wanted) + average_.curvature, kTiny);
   const double gain = (average_.wanted - share * average_.curvature) / size;
   const double noise = kNoiseShare * std::max(long_.promise, kTiny);
-  const double share_of_signal =
-      gain < 0 ? average_.curvature / (average_.curvature + noise) : 1;
+  const double share_of_signal = gain < 0 ? average_.curvature / (average_.curvature + noise) : 1;
   const double change = -kGain * share_of_signal * gain / (steps_ + kGainDelay);
   log_growth_ = std::clamp(log_growth_ + change, 0., std::log(kLargestGrowth));
 }
@@ -140,28 +139,31 @@ double HeldOutRate::Means::worsening() const {
 
 std::vector<double> HeldOutRate::state() const {
   if (steps_ == 0) return {};
-  return {steps_,          log_growth_,     recent_.wanted,      recent_.curvature,
-          recent_.promise, long_.wanted,    long_.curvature,     long_.promise,
-          average_.wanted, average_.curvature, looked_at_, rise_per_square_};
+  return {steps_,          log_growth_,        recent_.wanted,  recent_.curvature,
+          recent_.promise, long_.wanted,       long_.curvature, long_.promise,
+          average_.wanted, average_.curvature, looked_at_,      rise_per_square_};
 }
 
 void HeldOutRate::set_state(const std::vector<double>& state) {
   *this = HeldOutRate().largest(largest_);
   if (state.empty()) return;
-  TORCH_CHECK(state.size() == 12 && state[0] >= 1,
-              "natgrad: HeldOutRate's state is 12 numbers, of which the first counts the steps, or "
+  TORCH_CHECK(state.size() == kStateSize && state[0] >= 1, "natgrad: HeldOutRate's state is ",
+              kStateSize,
+              " numbers, of which the first counts the steps, or "
               "none before the first step, but got ",
               state, ".");
   steps_ = state[0];
   log_growth_ = state[1];
-  recent_ = {state[2], state[3], state[4]};
-  long_ = {state[5], state[6], state[7]};
-  average_ = {state[8], state[9], 0};
+  recent_ = {{state[2], state[3]}, state[4]};
+  long_ = {{state[5], state[6]}, state[7]};
+  average_ = {state[8], state[9]};
   looked_at_ = state[10];
   rise_per_square_ = state[11];
 }
 
-std::string HeldOutRate::describe() const { return fmt::format("HeldOutRate(largest={})", largest_); }
+std::string HeldOutRate::describe() const {
+  return fmt::format("HeldOutRate(largest={})", largest_);
+}
 
 std::unique_ptr<StepRule> HeldOutRate::clone() const {
   TORCH_CHECK(largest_ > 0 && std::isfinite(largest_),

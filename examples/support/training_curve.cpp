@@ -12,8 +12,8 @@ namespace {
 
 std::string natural_gradient_details(const TrainingRecord& record) {
   if (record.natural_steps == 0) return "";
-  const double iterations = static_cast<double>(record.cg_iterations) / record.natural_steps;
-  auto details = fmt::format("  lambda {:<8.3g}  CG {:4.1f}", record.lambda, iterations);
+  const double iterations = static_cast<double>(record.iterations) / record.natural_steps;
+  auto details = fmt::format("  lambda {:<8.3g}  iterations {:4.1f}", record.lambda, iterations);
   if (record.refused_steps > 0) details += fmt::format("  refused {}", record.refused_steps);
   return details;
 }
@@ -22,7 +22,7 @@ std::string natural_gradient_details(const TrainingRecord& record) {
 
 void TrainingRecord::add(const natgrad::StepSummary& summary) {
   lambda = summary.lambda;
-  cg_iterations += summary.solver.iterations;
+  iterations += summary.solver.iterations;
   natural_steps += 1;
   refused_steps += summary.outcome != natgrad::StepOutcome::Accepted;
 }

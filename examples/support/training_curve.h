@@ -20,8 +20,8 @@ struct TrainingRecord {
   double seconds = 0;                // of training so far, evaluation excluded
 
   // What only the natural gradient has to tell, since the record before.
-  double lambda = kUnknown;   // of the last step
-  int64_t cg_iterations = 0;  // in all steps
+  double lambda = kUnknown;  // of the last step
+  int64_t iterations = 0;    // in all steps
   int64_t natural_steps = 0;
   int64_t refused_steps = 0;
 
@@ -37,8 +37,8 @@ struct TrainingCurve {
   double worst_loss() const;
 };
 
-/// "epoch    3  loss 0.0123    accuracy  97.8%  lambda 0.0131  CG 10.0  0.21 s", where `share` is
-/// "accuracy".
+/// "epoch    3  loss 0.0123    accuracy  97.8%  lambda 0.0131  iterations 10.0  0.21 s", where
+/// `share` is "accuracy".
 void print_progress(const TrainingRecord& record, const std::string& share);
 
 }  // namespace examples

@@ -42,8 +42,8 @@
 #include <natgrad/step_control/kl_constrained.h>
 #include <natgrad/step_control/learning_rate.h>
 #include <natgrad/step_control/line_search.h>
-#include <natgrad/step_control/quadratic_model_step.h>
 #include <natgrad/step_control/quadratic_model.h>
+#include <natgrad/step_control/quadratic_model_step.h>
 #include <natgrad/step_control/step_rule.h>
 #include <natgrad/step_control/subspace_minimisation.h>
 #include <natgrad/step_control/trial_losses.h>

@@ -159,7 +159,7 @@ TEST_P(ScoreRowsOfClasses, AreTheRootAndTheGradient) {
   EXPECT_LT(relative_error(rows.squared_norms(), R.square().sum(1)), kRounding);
   const auto u = randn({kExamples}, 92);
   EXPECT_LT(relative_error(rows.multiply_transposed(u), R.t().mv(u)), kRounding);
-  EXPECT_LT(relative_error(-rows.multiply_transposed(examples.lengths()),
+  EXPECT_LT(relative_error(-rows.multiply_transposed(examples.targets()),
                            gradient_of(loss, network.parameters)),
             kRounding);
 }
@@ -218,7 +218,7 @@ TEST_P(ScoreRowsOfOneOutput, AreTheFisherMatrix) {
   const LossGraph graph(loss, network.parameters);
   EXPECT_LT(relative_error(dense(score_rows(graph)), dense(fisher(graph))), kRounding);
   const detail::ScoredExamples examples(graph);
-  EXPECT_LT(relative_error(-examples.rows().multiply_transposed(examples.lengths()),
+  EXPECT_LT(relative_error(-examples.rows().multiply_transposed(examples.targets()),
                            gradient_of(loss, network.parameters)),
             kRounding);
 }
@@ -296,7 +296,7 @@ TEST_P(ScoreFactorOfSeveralOutputs, AreTheRowsOfALoss) {
   const auto z = leaf * 1;
   const auto loss = GetParam().loss(z);
   const detail::ScoredExamples examples(LossGraph(loss, {leaf}));
-  EXPECT_LT(relative_error(-examples.rows().multiply_transposed(examples.lengths()),
+  EXPECT_LT(relative_error(-examples.rows().multiply_transposed(examples.targets()),
                            gradient_of(loss, {leaf})),
             kRounding);
   const auto& likelihood = *GetParam().likelihood;
@@ -335,7 +335,7 @@ TEST(ScoreRowsTest, SaturatedLogitsKeepTheGradientToTheLastDigits) {
         const auto loss = F::cross_entropy(x.mm(W) + shift, torch::tensor({0, 1, 2}));
         const detail::ScoredExamples examples(LossGraph(loss, {W}));
         const auto expected = gradient_of(loss, {W});
-        const auto gradient = -examples.rows().multiply_transposed(examples.lengths());
+        const auto gradient = -examples.rows().multiply_transposed(examples.targets());
         // What is smaller is lost in LibTorch's own 1 - p.
         const double lost = dtype == torch::kFloat ? 1e-7 : 1e-15;
         EXPECT_LT((gradient - expected).abs().max().template item<double>(),

@@ -239,7 +239,8 @@ TEST(SavedContract, NormalisationsKeepWhatTheirGainsMultiply) {
   const auto mean = randn({6}, 30), variance = randn({6}, 31).square() + 1;
   const auto check = [](Op op, const Tensor& with_gains, const Tensor& without, double rounding) {
     ASSERT_EQ(op_of(node_of(with_gains)), op) << node_of(with_gains).name() << mend("nodes.cpp");
-    EXPECT_LT((normalised_input(node_of(with_gains)) - without).abs().max().item<double>(), rounding)
+    EXPECT_LT((normalised_input(node_of(with_gains)) - without).abs().max().item<double>(),
+              rounding)
         << kSaved;
   };
   constexpr double kRounding = 1e-13;  // a few operations in double

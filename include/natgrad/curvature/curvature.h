@@ -47,7 +47,7 @@ class NATGRAD_EXPORT Curvature {
   /// Whether C cannot be formed without the loss's terms. One that says no takes any loss; its
   /// noise may still ask how many examples there are.
   virtual bool needs_terms() const { return true; }
-  /// Whether it may answer with `targets`, which tell ∇h.
+  /// Whether it may answer with `targets`, which tell ∇h: then C is evaluated before ∇h.
   virtual bool tells_gradient() const { return false; }
   /// Whether the Hessian of the loss's penalties is to be added to C.
   virtual bool needs_penalties() const { return true; }

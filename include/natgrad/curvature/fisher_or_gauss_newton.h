@@ -5,7 +5,7 @@
 
 namespace natgrad {
 
-/// The optimizer's default: the Fisher matrix where the distribution of all outputs is known, which
+/// The Fisher matrix where the distribution of all outputs is known, which
 /// is positive semi-definite for every family, and the Gauss-Newton matrix for a loss of the user's
 /// own. The Fisher matrix takes the loss's weights, or 1/N if some of them are negative, as in a
 /// policy gradient. For softmax, Bernoulli and Gaussian outputs the two are one (Martens, section

@@ -11,10 +11,10 @@ namespace natgrad {
 /// How the quadratic model is kept where it can be trusted. A damping is told outcomes and answers
 /// numbers; it never sees the network. The optimizer solves
 ///
-///     (C + λD) δ = -∇h + λ c D δ_prev,  ‖δ‖ ≤ Δ,   θ ← θ + r α δ,
+///     (C + λD) δ = -∇h + λ μ D δ_prev,  ‖δ‖ ≤ Δ,   θ ← θ + r α δ,
 ///
-/// with λ = `lambda()`, c = `centre()`, Δ = `radius()` and r = `rate()`: δ is the minimiser of
-/// M(δ) + ½λ‖δ - c δ_prev‖²_D in the region. D is the identity unless the optimizer is given
+/// with λ = `lambda()`, μ = `centre()`, Δ = `radius()` and r = `rate()`: δ is the minimiser of
+/// M(δ) + ½λ‖δ - μ δ_prev‖²_D in the region. D is the identity unless the optimizer is given
 /// another (`NaturalGradientOptions::damping_matrix`).
 class NATGRAD_EXPORT Damping {
  public:

@@ -13,7 +13,7 @@ namespace natgrad {
 ///     F_R = diag(1/σ², 2),  B = diag(1/σ, √2).
 ///
 /// -∇²log r is not F_R: its determinant -2(y - μ)²/σ⁴ is negative unless y = μ, so that the
-/// Gauss-Newton matrix is indefinite; the default curvature takes the Fisher matrix.
+/// Gauss-Newton matrix is indefinite; the default curvature takes score rows or the Fisher matrix.
 class NATGRAD_EXPORT LogStdGaussian final : public Likelihood {
  public:
   explicit LogStdGaussian(torch::Tensor outputs);

@@ -80,8 +80,9 @@ class NATGRAD_EXPORT NaturalGradientOptions
   NaturalGradientOptions& preconditioner(const Preconditioner& preconditioner);
   /// Null if there is none.
   const Preconditioner* preconditioner() const { return preconditioner_.get(); }
-  /// `HeldOutRate()` (the default, without an `lr`), `LearningRate()`, `InverseTime(c)`, `AdaptiveRate()`, `KLConstrained(c)`,
-  /// `QuadraticModelStep()`, `LineSearch()`, `SubspaceMinimisation()`.
+  /// `HeldOutRate()` (the default, without an `lr`), `LearningRate()`, `InverseTime(c)`,
+  /// `AdaptiveRate()`, `KLConstrained(c)`, `QuadraticModelStep()`, `LineSearch()`,
+  /// `SubspaceMinimisation()`.
   NaturalGradientOptions& step_rule(const StepRule& rule);
   const StepRule& step_rule() const { return *step_rule_; }
 

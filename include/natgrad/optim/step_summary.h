@@ -51,9 +51,9 @@ struct NATGRAD_EXPORT StepSummary {
   /// Which matrix the default curvature took, and why: "score rows", or "the exact matrix; no score
   /// rows: the loss has 2 terms". Empty where there was nothing to choose.
   std::string curvature = {};
-  /// The share of the parameters, in [0, 1], that lie in linear and convolutional layers found in
-  /// the graph, where something looked for layers (Kronecker factors, gradients of single examples,
-  /// the choice of the dual): the last time that it did.
+  /// The share of the parameters, in [0, 1], that lie in layers (linear ones, convolutions,
+  /// normalisations) found in the graph, where something looked for layers (Kronecker factors,
+  /// gradients of single examples, the choice of the dual): the last time that it did.
   std::optional<double> layer_coverage = std::nullopt;
   /// What is slower or coarser than it could be, a sentence each: Kronecker factors that are a
   /// diagonal where no layer was recognised, which names the ops that stand there (a scripted

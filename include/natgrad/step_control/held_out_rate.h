@@ -28,14 +28,15 @@ namespace natgrad {
 ///   x = (n - D d)/(|n| + d), and grows where x < 0, the slower the smaller d/p is. D = 0.45 for
 ///   short steps (w below 0.9), 0 from 1.05 on.
 ///
-/// So that it cannot run away where the model is far off (saturated outputs, counts in the thousands
-/// from a zero bias, inputs in the thousands), the outputs' own moves J(αδ) are looked at in the first
-/// 20 steps, then with every 25th and whenever a longer step could do harm: if one is above a unit,
-/// and the losses that rise at z + J(αδ) rise by 1/4 on average, α and δ are divided by the largest
-/// move (`OutputMove`).
+/// So that it cannot run away where the model is far off (saturated outputs, counts in the
+/// thousands from a zero bias, inputs in the thousands), the outputs' own moves J(αδ) are looked at
+/// in the first 20 steps, then with every 25th and whenever a longer step could do harm: if one is
+/// above a unit, and the losses that rise at z + J(αδ) rise by 1/4 on average, α and δ are divided
+/// by the largest move (`OutputMove`).
 ///
-/// All are running means. P = 2t/(t + 30) in the first steps, and 30 at most. Costs two products R v, or two half
-/// products with C, a step; θ̄ - θ is kept with the optimizer's state.
+/// All are running means. P = 2t/(t + 30) in the first steps, and 30 at most. Costs a product R v,
+/// or half a product with C, a step, and one more every fourth; θ̄ - θ is kept with the optimizer's
+/// state.
 ///
 /// `lr` multiplies α, in units of its default 0.1. Without a centre (other dampings, μ = 0) the
 /// step is r α δ with the fixed rate α = lr, as of `LearningRate`.
@@ -48,7 +49,8 @@ class NATGRAD_EXPORT HeldOutRate final : public StepRule {
   Step choose(const StepProblem& problem) override;
   bool needs_gradient() const override { return false; }
   bool keeps_memory() const override { return true; }
-  /// The number of steps, the running means and log P; empty before the first step.
+  /// The number of steps, the growth of P as a logarithm, the running means, and the last look at
+  /// the outputs; empty before the first step.
   std::vector<double> state() const override;
   void set_state(const std::vector<double>& state) override;
   std::string describe() const override;
@@ -56,8 +58,11 @@ class NATGRAD_EXPORT HeldOutRate final : public StepRule {
 
  private:
   /// n, d and p, as above.
-  struct Means {
-    double wanted = 0, curvature = 0, promise = 0;
+  struct Along {
+    double wanted = 0, curvature = 0;
+  };
+  struct Means : Along {
+    double promise = 0;
     double worsening() const;  // w
   };
   void observe(const StepProblem& problem);
@@ -68,7 +73,7 @@ class NATGRAD_EXPORT HeldOutRate final : public StepRule {
 
   double steps_ = 0;
   Means recent_, long_;  // of δ_prev
-  Means average_;        // of θ̄ - θ
+  Along average_;        // of θ̄ - θ
   double log_growth_ = 0;
   double looked_at_ = 0;        // the step at which outputs were last looked at
   double rise_per_square_ = 0;  // what was seen then, over the squared length of the step

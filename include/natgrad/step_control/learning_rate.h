@@ -6,7 +6,7 @@
 namespace natgrad {
 
 /// θ ← θ + r α δ with the learning rate α of each parameter's group, which LibTorch's schedulers
-/// drive, and the damping's r: the default. α = 1 is the full step to the model's minimum; with a
+/// drive, and the damping's r. α = 1 is the full step to the model's minimum; with a
 /// tight solve and no damping, α = ε is the natural gradient descent θ ← θ - ε F⁻¹∇h itself
 /// (Martens, eq. 6).
 class NATGRAD_EXPORT LearningRate final : public StepRule {

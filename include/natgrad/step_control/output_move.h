@@ -1,10 +1,12 @@
 #pragma once
 
+#include <natgrad/export.h>
+
 namespace natgrad {
 
 /// What a displacement v of the parameters does to the outputs z, by their linearisation J v, on
 /// the step's batch.
-struct OutputMove {
+struct NATGRAD_EXPORT OutputMove {
   /// The largest move of an output, in units in which its family's F_R is no longer what it was
   /// (`Likelihood::output_change`); 0 where F_R does not depend on z.
   double reach = 0;

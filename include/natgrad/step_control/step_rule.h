@@ -18,12 +18,12 @@ namespace natgrad {
 /// What a step is chosen from: the quadratic model M(δ) = h + gᵀδ + ½ δᵀCδ, and what the solver
 /// made of it.
 struct NATGRAD_EXPORT StepProblem {
-  double loss;                    ///< h(θ), as it is minimised
+  double loss;  ///< h(θ), as it is minimised
   /// g = ∇h, [P]; may be undefined for a rule that does not need it.
   const torch::Tensor& gradient;
-  const LinearOperator& matrix;   ///< C + λD, with what is added for damping
-  const Solution& solution;       ///< δ
-  torch::Tensor previous;         ///< what the last step kept, [P]; undefined if there is none
+  const LinearOperator& matrix;  ///< C + λD, with what is added for damping
+  const Solution& solution;      ///< δ
+  torch::Tensor previous;        ///< what the last step kept, [P]; undefined if there is none
   /// v ↦ r α v: the learning rate of each parameter's group, times the damping's own.
   std::function<torch::Tensor(const torch::Tensor& v)> at_rate;
   const QuadraticModel& model;  ///< M without damping
@@ -49,9 +49,9 @@ struct NATGRAD_EXPORT Step {
   /// h(θ + displacement), where it was measured. For a rule that needs trials and leaves it out the
   /// optimizer measures it; a step that rises is rejected.
   std::optional<double> loss = std::nullopt;
-  bool found = true;  ///< false: trials were made, and none was good enough
+  bool found = true;          ///< false: trials were made, and none was good enough
   torch::Tensor memory = {};  ///< the next step's `memory`, [P], if the rule keeps one
-  double shortening = 1;  ///< by how much less it goes than it would, for the outputs' sake
+  double shortening = 1;      ///< by how much less it goes than it would, for the outputs' sake
 };
 
 /// How far to go along the solution of the damped system, or where to in what the solver has seen
@@ -66,7 +66,8 @@ class NATGRAD_EXPORT StepRule {
 
   /// Whether it evaluates trial points: `step` then needs a closure.
   virtual bool needs_trials() const { return false; }
-  /// Whether it looks at `gradient`, or at `matrix`.
+  /// Whether it looks at `gradient`, or multiplies by `matrix`. Of a rule that says no the step may
+  /// be found without either.
   virtual bool needs_gradient() const { return true; }
   /// What it needs from the solver, apart from a solution.
   virtual bool needs_basis() const { return false; }
