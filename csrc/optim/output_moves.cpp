@@ -32,8 +32,9 @@ OutputMove output_move(const LossGraph& graph, const Tensor& v) {
   const auto moves = graph.multiply_jacobian(v);
   for (const auto& term : graph.terms()) {
     if (!is_measured(term)) continue;
-    const auto change = term.likelihood->output_change(score_of(term), moves[term.output].detach());
     const auto weights = term.weights.expand_as(term.gradient).abs();
+    if (weights.sum().item<double>() == 0) continue;  // all of its examples are ignored
+    const auto change = term.likelihood->output_change(score_of(term), moves[term.output].detach());
     const auto rise = (weights * change->loss.clamp_min(0)).sum() / weights.sum();
     all.reach = std::max(all.reach, change->reach.max().item<double>());
     all.rise += rise.item<double>();

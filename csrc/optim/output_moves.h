@@ -7,7 +7,8 @@
 
 namespace natgrad::detail {
 
-/// Of the displacement v, [P]: one product J v, and with the first a backward pass; nothing for a loss that cannot be read.
+/// Of the displacement v, [P]: one product J v, and with the first a backward pass; nothing for a
+/// loss that cannot be read.
 OutputMove output_move(const LossGraph& graph, const torch::Tensor& v);
 
 }  // namespace natgrad::detail
