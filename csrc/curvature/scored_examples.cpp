@@ -44,15 +44,18 @@ ScoredExamples::Seed ScoredExamples::seed_of(const LossGraph& graph) {
               "natgrad: ScoreRows() takes one row an example, the gradient of its "
               "one observation, but ",
               reason, ". Take natgrad::FisherOrGaussNewton().");
-  const PlainArithmetic plain;
+  const torch::NoGradGuard no_grad;
   const auto& term = graph.terms().front();
-  const auto& s = term.weights;
   const auto score = score_of(term);
   const auto [q, c] = term.likelihood->score_factor(score);
+  const PlainArithmetic plain;
   // One observation, and one weight, an example.
   const auto examples = score.size(0);
-  const auto weights = s.expand_as(score).reshape({examples, -1}).select(1, 0);
-  return {{output_edges(graph), {s.sqrt() * q}}, weights, weights.sqrt() * c.reshape({examples})};
+  const auto dtype = graph.parameters().options().dtype();
+  const auto& s = term.weights;
+  const auto weights = s.expand_as(score).reshape({examples, -1}).select(1, 0).to(dtype);
+  const auto targets = weights.sqrt() * c.reshape({examples}).to(dtype);
+  return {{output_edges(graph), {s.sqrt() * q}}, weights, targets};
 }
 
 ScoredExamples::ScoredExamples(const LossGraph& graph) : ScoredExamples(seed_of(graph), graph) {}

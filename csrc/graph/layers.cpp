@@ -97,6 +97,10 @@ std::optional<Layer> read_normalisation(Node& node, size_t parameter, const Use&
                                         const Tensor& value) {
   const bool is_gain = use.at.input == 1, is_bias = use.at.input == 2;
   if (!is_gain && !is_bias) return std::nullopt;
+  const auto dims = shape_of_result(node).size();
+  if (op_of(node) == Op::LayerNorm && static_cast<size_t>(value.dim()) >= dims) {
+    return std::nullopt;  // all examples at once
+  }
   const auto a = normalised_input(node);
   if (!a.defined()) return std::nullopt;
   auto layer = layer_of(is_gain ? Layer::Kind::Scale : Layer::Kind::Bias, node);

@@ -38,6 +38,7 @@ Op op_of(const Node& node) {
       {typeid(generated::AbsBackward0), Op::Abs},
       {typeid(generated::AddBackward0), Op::Add},
       {typeid(generated::AddmmBackward0), Op::Addmm},
+      {typeid(generated::CudnnBatchNormBackward0), Op::BatchNorm},
       {typeid(generated::NativeBatchNormBackward0), Op::BatchNorm},
       {typeid(generated::NativeGroupNormBackward0), Op::GroupNorm},
       {typeid(generated::NativeLayerNormBackward0), Op::LayerNorm},
@@ -163,11 +164,20 @@ Tensor normalised_by_channel(const Tensor& x, const Tensor& mean, const Tensor& 
   return (x - mean.view(shape)) * scale.view(shape);
 }
 
-Tensor normalised_by_statistics(Node& node) {
-  const auto& norm = as<generated::NativeBatchNormBackward0>(node);
+template <class BatchNorm>
+Tensor normalised_by_statistics(Node& node, const BatchNorm& norm, double epsilon) {
   const auto mean = saved(norm.running_mean_, node), variance = saved(norm.running_var_, node);
   if (norm.training || !mean.defined() || !variance.defined()) return {};
-  return normalised_by_channel(saved(norm.input_, node), mean, (variance + norm.eps).rsqrt());
+  return normalised_by_channel(saved(norm.input_, node), mean, (variance + epsilon).rsqrt());
+}
+
+Tensor normalised_by_statistics(Node& node) {
+  if (is<generated::CudnnBatchNormBackward0>(node)) {
+    const auto& norm = as<generated::CudnnBatchNormBackward0>(node);
+    return normalised_by_statistics(node, norm, norm.epsilon);
+  }
+  const auto& norm = as<generated::NativeBatchNormBackward0>(node);
+  return normalised_by_statistics(node, norm, norm.eps);
 }
 
 Tensor normalised_by_group(Node& node) {

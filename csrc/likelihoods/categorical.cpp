@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "libtorch/plain_arithmetic.h"
 #include "likelihoods/divided.h"
 #include "likelihoods/longest_score.h"
 
@@ -85,7 +86,7 @@ Tensor Categorical::factor_multiply(const Tensor& r) const {
 Tensor Categorical::fisher_solve(const Tensor& v) const { return divided(v, probabilities().p); }
 
 Likelihood::ScoreFactor Categorical::score_factor(const Tensor& score) const {
-  const torch::NoGradGuard no_grad;
+  const PlainArithmetic plain;
   // Scores sum to zero: the largest is minus the others' sum, which keeps the digits of 1 - p_y.
   const auto observed = score.argmax(dim_, /*keepdim=*/true);
   const auto others = score.scatter(dim_, observed, 0).sum(dim_, /*keepdim=*/true);

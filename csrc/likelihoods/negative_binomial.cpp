@@ -53,13 +53,16 @@ Tensor NegativeBinomial::fisher_solve(const Tensor& v) const {
   return divided(v, failures_ * torch::sigmoid(outputs()));
 }
 
-// With y = (score + r σ(z))/σ(-z): (y + r) (softplus(z + d) - softplus(z)) - y d.
+// With y = (score + r σ(z))/σ(-z) and s = softplus(z + d) - softplus(z): y (s - d) + r s, where
+// s - d = log(1 + σ(-z) (e⁻ᵈ - 1)) has a factor σ(-z).
 std::optional<Likelihood::OutputChange> NegativeBinomial::output_change(const Tensor& score,
                                                                         const Tensor& d) const {
   const auto z = outputs().detach();
-  const auto y = score * (1 + z.exp()) + failures_ * z.exp();
-  const auto bent = log_sigma(-z) - log_sigma(-(z + d));
-  return OutputChange{(y + failures_) * bent - y * d, d.abs()};
+  const auto s = log_sigma(-z) - log_sigma(-(z + d));
+  const auto sigma = torch::sigmoid(-z), fall = torch::expm1(-d);
+  const auto by_sigma = torch::where(sigma > 0, torch::log1p(sigma * fall) / sigma, fall);
+  const auto of_targets = (score + failures_ * torch::sigmoid(z)) * by_sigma;
+  return OutputChange{of_targets + failures_ * s, d.abs()};
 }
 
 Tensor NegativeBinomial::sample(std::optional<at::Generator> generator) const {

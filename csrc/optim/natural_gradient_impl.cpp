@@ -108,7 +108,13 @@ bool is_better(const Step& step, TrialLosses* trials, const StepRule& rule, Step
 /// What displacements do to the outputs, if that can be told.
 std::function<OutputMove(const Tensor&)> outputs_of(const Evaluator& h) {
   if (h.batch().chunks() > 1) return nullptr;
-  return [&h](const Tensor& v) { return output_move(h.graph(), v); };
+  return [&h](const Tensor& v) -> OutputMove {
+    try {
+      return output_move(h.graph(), v);
+    } catch (const c10::NotImplementedError&) {
+      return {};  // some op cannot be differentiated twice, which rows do not need
+    }
+  };
 }
 
 /// M, by the rows if the problem was solved by them, with the products that are known.
@@ -217,6 +223,7 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   auto trials = trials_of(data);
   auto* const tried = trials ? &*trials : nullptr;
   const auto step = choose_step(learned, h, C, problem, solution, tried);
+  h.graph().verify();
   if (damping.needs_ratio()) measure_ratio(step, h.gradient(), C, *trials, report);
   if (!is_better(step, tried, *learned.step_rule, report)) {
     if (trials) trials->check();

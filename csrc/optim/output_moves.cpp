@@ -31,12 +31,16 @@ OutputMove output_move(const LossGraph& graph, const Tensor& v) {
   const auto moves = graph.multiply_jacobian(v);
   for (const auto& term : graph.terms()) {
     if (!has_family(term)) continue;
+    const auto weights = term.weights.expand_as(term.gradient).abs();
+    const double total = weights.sum().item<double>();
+    if (total == 0) continue;  // all of its examples are ignored
     const auto change = term.likelihood->output_change(score_of(term), moves[term.output].detach());
     if (!change) continue;
-    const auto weights = term.weights.expand_as(term.gradient).abs();
-    const auto rise = (weights * change->loss.clamp_min(0)).sum() / weights.sum();
-    all.reach = std::max(all.reach, change->reach.max().item<double>());
-    all.rise += rise.item<double>();
+    const auto counts = weights.ne(0);
+    const auto rises = torch::where(counts, weights * change->loss.clamp_min(0), 0);
+    all.rise += rises.sum().item<double>() / total;
+    const double reach = torch::where(counts, change->reach, 0).max().item<double>();
+    if (!(reach <= all.reach)) all.reach = reach;  // also if it is not a number
   }
   return all;
 }

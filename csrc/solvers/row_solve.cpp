@@ -30,17 +30,21 @@ Tensor pulled_back(const Root& root, const Tensor& u, at::ScalarType dtype) {
   return root.multiply_transposed((u / scale).to(dtype)).mul_(scale);
 }
 
-/// x = x₀ + Rᵀu and R x = t - σu, with what is known of the solve.
+/// x = x₀ + Rᵀu, with what is known of the solve; `product`: RRᵀu.
 Solution solution_of(const LeastSquares& problem, const Tensor& right, const Tensor& u,
-                     SolverSummary summary) {
+                     const Tensor& product, SolverSummary summary) {
   Solution solution;
   const auto dtype = problem.targets.scalar_type();
   solution.x = pulled_back(*problem.root, u, dtype);
-  if (problem.centre.defined()) solution.x.add_(problem.centre);
-  solution.product_in_rows = torch::sub(problem.targets, u, problem.shift).to(dtype);
+  solution.product_in_rows = product.to(dtype);
+  if (problem.centre.defined()) {
+    solution.x.add_(problem.centre);
+    solution.product_in_rows = solution.product_in_rows + problem.centre_product;
+  }
   summary.right_hand_side = norm_in_double(right);
-  // φ(x) - φ(x₀) = -½ (t - R x₀)ᵀ RRᵀu, with RRᵀu = t - R x₀ - σu.
-  summary.quadratic = -0.5 * right.dot(torch::sub(right, u, problem.shift)).item<double>();
+  summary.residual = norm_in_double(torch::sub(right - product, u, problem.shift));
+  // φ(x) - φ(x₀) = -½ (t - R x₀)ᵀ RRᵀu.
+  summary.quadratic = -0.5 * right.dot(product).item<double>();
   solution.summary = summary;
   return solution;
 }
@@ -55,18 +59,18 @@ Solution no_solution(const LeastSquares& problem, Termination termination) {
 
 Solution solve_in(at::ScalarType dtype, const LeastSquares& problem) {
   const auto right = initial_residual(problem).to(dtype);
-  const auto gram = problem.root->gram().to(dtype, /*non_blocking=*/false, /*copy=*/true);
-  gram.diagonal().add_(problem.shift);
+  const auto gram = problem.root->gram().to(dtype);
+  const auto matrix = gram.clone();
+  matrix.diagonal().add_(problem.shift);
   // Symmetric: transposed it lies in memory as LAPACK takes it. Its LU factors are made no slower
   // than LibTorch's Cholesky factor, which is copied to a triangle first, and need one call.
-  const auto [u, info] = torch::linalg_solve_ex(gram.mT(), right);
+  const auto [u, info] = torch::linalg_solve_ex(matrix.mT(), right);
   if (info.item<int64_t>() != 0) return no_solution(problem, Termination::Breakdown);
   SolverSummary summary;
   summary.iterations = summary.products = 1;
-  summary.residual = norm_in_double(right - gram.mv(u));
-  auto solution = solution_of(problem, right, u, summary);
+  auto solution = solution_of(problem, right, u, gram.mv(u), summary);
   const bool is_finite =
-      std::isfinite(summary.residual) && std::isfinite(norm_in_double(solution.x));
+      std::isfinite(solution.summary.residual) && std::isfinite(norm_in_double(solution.x));
   solution.summary.termination = is_finite ? Termination::Converged : Termination::NonFinite;
   return solution;
 }
@@ -99,7 +103,7 @@ Solution solve_by_row_products(const LeastSquares& problem, const ConjugateGradi
   };
   const LinearOperator gram("the Gram matrix of rows", root.rows, right.options(), multiply);
   const auto solved = solver.solve(gram + problem.shift, right);
-  return solution_of(problem, right, solved.x, solved.summary);
+  return solution_of(problem, right, solved.x, multiply(solved.x), solved.summary);
 }
 
 }  // namespace natgrad::detail

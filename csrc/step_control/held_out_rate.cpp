@@ -38,7 +38,9 @@ constexpr double kNoiseShare = 0.1;
 constexpr double kShare = 0.45, kNoShare = 1.05, kShareWidth = 0.15;
 // From which share of δ_prev still being wanted P grows, and to what factor less one.
 constexpr double kAgreement = 0.75, kBoost = 8;
-constexpr double kTiny = 1e-30;
+// w is never more than a promise of this share of |n| + d would make it: where steps cancel nearly
+// all that the next one promises, p may vanish.
+constexpr double kLeastPromise = 0.01;
 constexpr size_t kStateSize = 12;
 // When the outputs are looked at: in the first steps, from time to time, and where the last look,
 // in proportion to the square of the step, says that half of the harm may be done.
@@ -48,7 +50,7 @@ constexpr double kHarm = 0.25;
 
 double clip(double x) { return std::clamp(x, 0., 1.); }
 
-void follow(double& mean, double value, double weight) { mean += weight * (value - mean); }
+double ratio(double a, double b) { return b > 0 ? a / b : 0; }
 
 }  // namespace
 
@@ -76,7 +78,7 @@ void HeldOutRate::keep_outputs_near(const StepProblem& problem, Step& step) {
   if (!is_due) return;
   const auto move = problem.outputs(step.displacement);
   looked_at_ = steps_;
-  rise_per_square_ = move.rise / std::max(square, kTiny);
+  rise_per_square_ = ratio(move.rise, square);
   // Not a number, where outputs leave what can be computed, is harm too: then it stays where it is.
   if (move.reach <= 1 || move.rise <= kHarm) return;
   step.shortening = std::isfinite(move.reach) ? 1 / move.reach : 0;
@@ -84,27 +86,33 @@ void HeldOutRate::keep_outputs_near(const StepProblem& problem, Step& step) {
   step.kept = step.kept * step.shortening;
 }
 
+/// A batch whose numbers are not finite says nothing.
 void HeldOutRate::observe(const StepProblem& problem) {
   const auto& model = problem.model;
-  const double recent = std::max(kRecentWeight, 1 / steps_);
-  const double lasting = 1 / (1 + steps_ / kLongMemory);
-  double wanted = 0, curvature = 0;
-  if (problem.previous.defined()) {
-    wanted = -model.slope(problem.previous);
-    curvature = model.curvature(problem.previous);
-  }
-  const double promise = -model.slope(problem.solution.x) - problem.centre * wanted;
-  const auto follow_all = [&](Means& means, double weight) {
-    follow(means.wanted, wanted, weight);
-    follow(means.curvature, curvature, weight);
-    follow(means.promise, promise, weight);
+  const auto along = [&](const Tensor& v) -> Along {
+    return v.defined() ? Along{-model.slope(v), model.curvature(v)} : Along{};
   };
-  follow_all(recent_, recent);
-  follow_all(long_, lasting);
+  const auto step = along(problem.previous);
+  const double promise = -model.slope(problem.solution.x) - problem.centre * step.wanted;
+  const double lasting = 1 / (1 + steps_ / kLongMemory);
+  if (std::isfinite(step.wanted + step.curvature + promise)) {
+    recent_.follow({step, promise}, std::max(kRecentWeight, 1 / steps_));
+    long_.follow({step, promise}, lasting);
+  }
   if (!problem.memory.defined() || std::fmod(steps_, kIterateInterval) != 0) return;
-  const double weight = 1 - std::pow(1 - lasting, kIterateInterval);
-  follow(average_.wanted, -model.slope(problem.memory), weight);
-  follow(average_.curvature, model.curvature(problem.memory), weight);
+  const auto iterates = along(problem.memory);
+  if (!std::isfinite(iterates.wanted + iterates.curvature)) return;
+  average_.follow(iterates, 1 - std::pow(1 - lasting, kIterateInterval));
+}
+
+void HeldOutRate::Along::follow(const Along& now, double weight) {
+  wanted += weight * (now.wanted - wanted);
+  curvature += weight * (now.curvature - curvature);
+}
+
+void HeldOutRate::Means::follow(const Means& now, double weight) {
+  Along::follow(now, weight);
+  promise += weight * (now.promise - promise);
 }
 
 /// P, after it has been adapted.
@@ -112,7 +120,7 @@ double HeldOutRate::product() {
   const bool learns = steps_ > kLearningStart;
   if (learns) grow();
   const double agreement =
-      clip((recent_.wanted / std::max(recent_.curvature, kTiny) - kAgreement) / (1 - kAgreement));
+      clip((ratio(recent_.wanted, recent_.curvature) - kAgreement) / (1 - kAgreement));
   const double boost = kBoost * agreement * agreement * (3 - 2 * agreement);
   const double growth = std::min(std::exp(log_growth_) * (1 + boost), kLargestGrowth);
   const double product = kProduct * steps_ / (steps_ + kRampSteps) * growth;
@@ -125,16 +133,17 @@ double HeldOutRate::product() {
 /// By whether θ̄ is better than θ.
 void HeldOutRate::grow() {
   const double share = kShare * clip((kNoShare - long_.worsening()) / kShareWidth);
-  const double size = std::max(std::abs(average_.wanted) + average_.curvature, kTiny);
-  const double gain = (average_.wanted - share * average_.curvature) / size;
-  const double noise = kNoiseShare * std::max(long_.promise, kTiny);
-  const double share_of_signal = gain < 0 ? average_.curvature / (average_.curvature + noise) : 1;
+  const auto& [wanted, curvature] = average_;
+  const double gain = ratio(wanted - share * curvature, std::abs(wanted) + curvature);
+  const double noise = kNoiseShare * std::max(long_.promise, 0.);
+  const double share_of_signal = gain < 0 ? ratio(curvature, curvature + noise) : 1;
   const double change = -kGain * share_of_signal * gain / (steps_ + kGainDelay);
   log_growth_ = std::clamp(log_growth_ + change, 0., std::log(kLargestGrowth));
 }
 
 double HeldOutRate::Means::worsening() const {
-  return (curvature - 2 * wanted) / std::max(promise, kTiny);
+  const double least = kLeastPromise * (std::abs(wanted) + curvature);
+  return ratio(curvature - 2 * wanted, std::max(promise, least));
 }
 
 std::vector<double> HeldOutRate::state() const {

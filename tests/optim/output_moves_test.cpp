@@ -69,6 +69,18 @@ TEST(OutputMovesTest, OfSeveralTermsIsTheLargestReachAndAllRises) {
   EXPECT_NEAR(both.rise, a.rise + b.rise, kRounding);
 }
 
+// All of a head's examples may be ignored on a batch.
+TEST(OutputMovesTest, ATermWithoutWeightRaisesNothing) {
+  const Moved moved;
+  const auto classes = F::cross_entropy(moved.z, labels());
+  const auto nobody = torch::full({kExamples}, -100, torch::kLong);
+  const auto ignored =
+      F::cross_entropy(0.5 * moved.z, nobody, F::CrossEntropyFuncOptions().reduction(torch::kSum));
+  const auto alone = moved.of(classes), both = moved.of(classes + ignored);
+  EXPECT_NEAR(both.rise, alone.rise, kRounding);
+  EXPECT_NEAR(both.reach, alone.reach, kRounding);
+}
+
 TEST(OutputMovesTest, WhereAMoveHasNoMeasureThereIsNone) {
   const Moved moved;
   for (const auto& loss : {F::mse_loss(moved.z, randn(moved.z.sizes(), 4)),

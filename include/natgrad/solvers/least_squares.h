@@ -10,7 +10,7 @@ namespace natgrad {
 /// A damped least-squares problem, min ½‖t - R x‖² + ½σ‖x - x₀‖², known by its rows. Its solution
 /// needs a system of as many unknowns as there are rows, and no division by σ:
 ///
-///     x = x₀ + Rᵀu,  (RRᵀ + σI) u = t - R x₀,  R x = t - σu.
+///     x = x₀ + Rᵀu,  (RRᵀ + σI) u = t - R x₀,  R x = R x₀ + RRᵀu.
 ///
 /// It is that of (RᵀR + σI) x = Rᵀt + σx₀: with ∇h = -Rᵀt, the damped step centred on x₀.
 struct NATGRAD_EXPORT LeastSquares {

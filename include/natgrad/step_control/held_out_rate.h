@@ -38,8 +38,11 @@ namespace natgrad {
 /// or half a product with C, a step, and one more every fourth; θ̄ - θ is kept with the optimizer's
 /// state.
 ///
-/// `lr` multiplies α, in units of its default 0.1. Without a centre (other dampings, μ = 0) the
-/// step is r α δ with the fixed rate α = lr, as of `LearningRate`.
+/// Of a batch in chunks the outputs are not looked at.
+///
+/// `lr` multiplies α, in units of its default 0.1; groups should have it alike, as n, d and p are
+/// of the step of all. Without a centre (other dampings, μ = 0) the step is r α δ with the fixed
+/// rate α = lr, as of `LearningRate`.
 class NATGRAD_EXPORT HeldOutRate final : public StepRule {
  public:
   /// α at most, > 0.
@@ -60,9 +63,11 @@ class NATGRAD_EXPORT HeldOutRate final : public StepRule {
   /// n, d and p, as above.
   struct Along {
     double wanted = 0, curvature = 0;
+    void follow(const Along& now, double weight);
   };
   struct Means : Along {
     double promise = 0;
+    void follow(const Means& now, double weight);
     double worsening() const;  // w
   };
   void observe(const StepProblem& problem);
