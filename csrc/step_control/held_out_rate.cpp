@@ -60,7 +60,7 @@ Step HeldOutRate::choose(const StepProblem& problem) {
   steps_ += 1;
   observe(problem);
   const double alpha = std::min(largest_, product() * (1 - problem.centre));
-  Step step{problem.at_rate(x).mul_(alpha / (kUnitRate * problem.rate)), x};
+  Step step{problem.at_rate(x) * (alpha / (kUnitRate * problem.rate)), x};
   const double worse = recent_.worsening();
   if (worse > kHarmful) step.kept = x * std::sqrt(kHarmful / worse);
   keep_outputs_near(problem, step);

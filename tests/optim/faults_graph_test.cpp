@@ -98,7 +98,15 @@ TEST(FaultsGraph, Row21CdistIsNamed) {
       [](Training& training) {
         training.optimizer->step(loss_of(-torch::cdist(training.outputs(94), randn({4, 4}, 1))));
       },
-      "cdist");
+      "cdist", NaturalGradientOptions().curvature(FisherOrGaussNewton()));
+}
+
+// Rows need no second derivative, and the watch over outputs does without it.
+TEST(FaultsGraph, Row21CdistTrainsByRows) {
+  Training training;
+  training.optimizer->step(loss_of(-torch::cdist(training.outputs(94), randn({4, 4}, 1))));
+  EXPECT_EQ(training.summary().outcome, StepOutcome::Accepted);
+  EXPECT_EQ(training.summary().curvature, "score rows");
 }
 #endif
 

@@ -31,16 +31,18 @@ class PlainHeldOutRate {
     batches_.push_back({batch, batch.descent - mu * batch.previous.wanted});
     const double worse = worsening(recent_weight);
     if (t > 50) adapt(t);
-    const double p = 2 * t / (t + 30) * std::exp(log_growth_) * (1 + boost());
+    const double p = 2 * t / (t + 30) * std::min(15., std::exp(log_growth_) * (1 + boost()));
     const double too_long = worse > 1.1 ? 1.1 / worse : 1;
     if (t > 50) log_growth_ = std::max(0., log_growth_ - 0.1 * (1 - too_long));  // from the next on
     shortened += too_long < 1;
-    return {std::min(largest, p * std::pow(too_long, 3) * (1 - mu)), std::sqrt(too_long)};
+    forgotten += worse > 2;
+    return {std::min(largest, p * std::pow(too_long, 3) * (1 - mu)),
+            worse > 2 ? std::sqrt(2 / worse) : 1};
   }
 
   double growth() const { return std::exp(log_growth_); }
   /// How many steps P was pulled down, and up, by θ̄ - θ, made shorter, and boosted.
-  int64_t shrunk = 0, grown = 0, shortened = 0, boosted = 0;
+  int64_t shrunk = 0, grown = 0, shortened = 0, boosted = 0, forgotten = 0;
 
  private:
   struct Seen {
@@ -67,14 +69,17 @@ class PlainHeldOutRate {
   double worsening(Weight weight) const {
     const double n = mean(weight, [](auto& s) { return &s.batch.previous.wanted; });
     const double d = mean(weight, [](auto& s) { return &s.batch.previous.curvature; });
-    return (d - 2 * n) / std::max(promise(weight), 1e-30);
+    return (d - 2 * n) / std::max(promise(weight), 0.01 * (std::abs(n) + d));
   }
   double promise(Weight weight) const {
     return mean(weight, [](auto& s) { return &s.promise; });
   }
   double of_average(double Along::*number) const {
-    return mean(lasting_weight, [number](auto& s) -> const double* {
-      return s.batch.has_average ? &(s.batch.average.*number) : nullptr;
+    // Of every fourth step, with the weight of four.
+    const auto weight = [](double t) { return 1 - std::pow(1 - lasting_weight(t), 4); };
+    int64_t k = static_cast<int64_t>(batches_.size());
+    return mean(+weight, [number, &k](auto& s) -> const double* {
+      return k-- % 4 == 0 && s.batch.has_average ? &(s.batch.average.*number) : nullptr;
     });
   }
 
@@ -92,7 +97,7 @@ class PlainHeldOutRate {
     double x = (n - D * d) / std::max(std::abs(n) + d, 1e-30);
     (x < 0 ? grown : shrunk) += 1;
     if (x < 0) x *= d / (d + 0.1 * std::max(promise(lasting_weight), 1e-30));
-    log_growth_ = std::clamp(log_growth_ - 6 * x / (t + 60), 0., std::log(30));
+    log_growth_ = std::clamp(log_growth_ - 6 * x / (t + 60), 0., std::log(15));
   }
 
   std::vector<Seen> batches_;
