@@ -14,6 +14,11 @@
 namespace natgrad {
 namespace {
 
+double largest_number_of(const torch::Tensor& t) {
+  return t.scalar_type() == torch::kDouble ? std::numeric_limits<double>::max()
+                                           : std::numeric_limits<float>::max();
+}
+
 using torch::Tensor;
 
 enum Stop : int {
@@ -150,7 +155,10 @@ class Recurrence {
     const Scalar pAp = scalars_.dot(p_, Ap);
     require_curvature(pAp);
     scalars_.count();
-    const Scalar alpha = scalars_.zero_once_stopped(rz_ / pAp);
+    const Scalar step = rz_ / pAp;
+    // So little curvature that x would leave the range of its numbers is as good as none.
+    scalars_.stop_if(step > largest_number_of(r_), kNoCurvature);
+    const Scalar alpha = scalars_.zero_once_stopped(step);
     scalars_.axpy(system_.x, alpha, p_);
     scalars_.axpy(r_, -alpha, Ap);
     quadratic_ = scalars_.while_running(quadratic_ - 0.5 * alpha * rz_, quadratic_);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "libtorch/plain_arithmetic.h"
 #include "linalg/norm.h"
@@ -88,7 +89,8 @@ Solution solve_by_gram_matrix(const LeastSquares& problem) {
   const PlainArithmetic plain;
   const double condition = 1 + problem.root->gram().trace().item<double>() / problem.shift;
   if (!std::isfinite(condition)) return no_solution(problem, Termination::NonFinite);
-  if (condition <= kConditionOfFloat) {
+  const bool is_in_range = problem.shift < std::numeric_limits<float>::max();
+  if (condition <= kConditionOfFloat && is_in_range) {
     const auto solution = solve_in(problem.targets.scalar_type(), problem);
     if (solution.summary.termination == Termination::Converged) return solution;
   }

@@ -175,6 +175,18 @@ TEST_P(ConjugateGradientTermination, NoCurvatureAtAllIsABreakdown) {
   }
 }
 
+// 1e42 = 1/1e-42 is no number of float32, in which 1e-42 still is one.
+TEST_P(ConjugateGradientTermination, AStepBeyondTheNumbersIsABreakdown) {
+  const auto b = torch::ones({4});
+  const auto tiny = torch::full({}, 1e-42);
+  ASSERT_GT(tiny.item<float>(), 0);
+  const LinearOperator a("tiny", 4, b.options(), [=](const Tensor& v) { return tiny * v; });
+  const auto solution = solver().solve(a, b);
+  EXPECT_EQ(solution.summary.termination, Termination::Breakdown)
+      << to_string(solution.summary.termination);
+  EXPECT_EQ(length(solution.x), 0);
+}
+
 /// Positive semidefinite of [20, 20] with eigenvalues 1, 2 and 3, and the zero five times.
 Tensor singular_matrix() {
   const auto eigenvalues = torch::cat(
