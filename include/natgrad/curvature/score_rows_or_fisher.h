@@ -6,8 +6,8 @@
 namespace natgrad {
 
 /// The optimizer's default: `ScoreRows()` where each example is one observation and has a row of
-/// its own that is cheap to form, which makes a step cost little more than a forward and a backward
-/// pass; else `FisherOrGaussNewton()`. `StepSummary::curvature` says which, and why.
+/// its own that is cheap to form, from one backward pass: two to four of Adam's steps at the usual
+/// sizes (README). Else `FisherOrGaussNewton()`. `StepSummary::curvature` says which, and why.
 ///
 /// Rows do not fit: several terms, a loss of the user's own, negative weights, penalties; examples
 /// of several observations (the pixels of an autoencoder), of which one row sees too little; a

@@ -16,10 +16,11 @@ namespace natgrad {
 ///
 ///     (C + λI) δ = -∇h + λ μ δ_prev,   θ ← θ + r α δ,
 ///
-/// where C is the batch's Fisher matrix if the distribution of its outputs is known, else its
-/// Gauss-Newton matrix (for softmax, Bernoulli and Gaussian outputs they are one), ∇h and C come
-/// from the same batch (section 11), and λ is that batch's own noise; μ → 1 and r → 0 slowly
-/// (proximal.h), so that the batches' noise is averaged away. Every part of it is an option, and
+/// where C has one row an example where each is one observation, and is the batch's Fisher or
+/// Gauss-Newton matrix else (score_rows_or_fisher.h), ∇h and C come from the same batch (section
+/// 11), and λ is that batch's own noise; μ → 1 slowly (proximal.h), so that the batches' noise is
+/// averaged away, and α is chosen by what each batch says of the steps before it, with r = 1
+/// (held_out_rate.h). Every part of it is an option, and
 /// `natgrad::presets` has sets of them that belong together (presets.h).
 ///
 ///     natgrad::NaturalGradient optimizer(model->parameters());
@@ -31,9 +32,10 @@ namespace natgrad {
 /// Which parameters require a gradient is read at each step: δ_prev is kept for those that took
 /// part in the step before, and zero for the others. A new group makes all of it zero.
 ///
-/// Cost of a step: one backward pass for ∇h, one for the noise, one differentiable one, and with
-/// each CG iteration about one forward and one backward pass. Memory: about ten vectors of [P]
-/// besides the graph.
+/// Cost of a step by rows: one backward pass, RRᵀ of [N, N] and its factors, and three products R v
+/// or Rᵀu. With the exact matrix: one backward pass for ∇h, one for the noise, one differentiable
+/// one, and with each CG iteration about one forward and one backward pass. Memory: three vectors
+/// of [P] between steps, some five to seven more within, besides the graph.
 ///
 /// Programmer errors throw `c10::Error`; numerical outcomes are values in `summary()`, and the
 /// first solve that fails or meets negative curvature is also a LibTorch warning. After an error,
