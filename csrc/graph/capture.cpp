@@ -29,6 +29,12 @@ OutputGradients scaled(OutputGradients u, const Tensor& scales) {
 
 }  // namespace
 
+void append(Capture& captured, Layer layer, Tensor delta, ExampleOrder order) {
+  captured.layers.push_back(std::move(layer));
+  captured.deltas.push_back(std::move(delta));
+  captured.orders.push_back(order);
+}
+
 void drop(std::vector<bool>& covers, const Layer& layer) {
   if (layer.weight) covers[*layer.weight] = false;
   if (layer.bias) covers[*layer.bias] = false;
@@ -41,9 +47,7 @@ Capture capture_in_order(Layers found, std::vector<Tensor> deltas, int64_t examp
   Capture captured{examples, {}, {}, {}, std::move(found.covers)};
   for (size_t k = 0; k < deltas.size(); ++k) {
     if (!deltas[k].defined()) continue;
-    captured.layers.push_back(std::move(found.layers[k]));
-    captured.deltas.push_back(std::move(deltas[k]));
-    captured.orders.push_back(ExampleOrder::Major);
+    append(captured, std::move(found.layers[k]), std::move(deltas[k]), ExampleOrder::Major);
   }
   return captured;
 }
@@ -61,9 +65,7 @@ Capture capture(Layers found, const std::vector<Tensor>& deltas, const OutputGra
     if (!order) {
       drop(captured.covers, found.layers[k]);
     } else if (deltas[k].defined()) {
-      captured.layers.push_back(std::move(found.layers[k]));
-      captured.deltas.push_back(deltas[k]);
-      captured.orders.push_back(*order);
+      append(captured, std::move(found.layers[k]), deltas[k], *order);
     }
   }
   return captured;

@@ -22,6 +22,9 @@ struct Capture {
   std::vector<bool> covers;  ///< by parameter: whether these layers are all that it takes part in
 };
 
+/// Adds a layer with its δ, whose rows belong to the examples in that order.
+void append(Capture& captured, Layer layer, torch::Tensor delta, ExampleOrder order);
+
 /// Takes the layer's parameters out of those that are covered.
 void drop(std::vector<bool>& covers, const Layer& layer);
 

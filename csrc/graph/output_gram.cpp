@@ -94,9 +94,7 @@ Capture capture_directions(const Directions& u, const LossGraph& graph) {
     }
     auto shape = shape_at(edges[k]).vec();
     shape.insert(shape.begin(), u.count);
-    captured.deltas.push_back(delta.reshape(shape));
-    captured.layers.push_back(std::move(found.layers[k]));
-    captured.orders.push_back(*order);
+    append(captured, std::move(found.layers[k]), delta.reshape(shape), *order);
   }
   return captured;
 }

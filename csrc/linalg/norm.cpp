@@ -22,4 +22,9 @@ double rounding_of(const torch::TensorOptions& options) {
                                            : std::numeric_limits<float>::epsilon();
 }
 
+double largest_number_of(const torch::TensorOptions& options) {
+  return options.dtype() == torch::kDouble ? std::numeric_limits<double>::max()
+                                           : std::numeric_limits<float>::max();
+}
+
 }  // namespace natgrad::detail

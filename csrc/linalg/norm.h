@@ -12,5 +12,7 @@ double norm_in_double(const torch::Tensor& v);
 
 /// The rounding ε of double or, for any other dtype, of float32.
 double rounding_of(const torch::TensorOptions& options);
+/// The largest number of double or, for any other dtype, of float32.
+double largest_number_of(const torch::TensorOptions& options);
 
 }  // namespace natgrad::detail

@@ -14,11 +14,6 @@
 namespace natgrad {
 namespace {
 
-double largest_number_of(const torch::Tensor& t) {
-  return t.scalar_type() == torch::kDouble ? std::numeric_limits<double>::max()
-                                           : std::numeric_limits<float>::max();
-}
-
 using torch::Tensor;
 
 enum Stop : int {
@@ -157,7 +152,7 @@ class Recurrence {
     scalars_.count();
     const Scalar step = rz_ / pAp;
     // So little curvature that x would leave the range of its numbers is as good as none.
-    scalars_.stop_if(step > largest_number_of(r_), kNoCurvature);
+    scalars_.stop_if(step > largest_number_of(r_.options()), kNoCurvature);
     const Scalar alpha = scalars_.zero_once_stopped(step);
     scalars_.axpy(system_.x, alpha, p_);
     scalars_.axpy(r_, -alpha, Ap);

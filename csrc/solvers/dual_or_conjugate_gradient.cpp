@@ -2,8 +2,8 @@
 #include <natgrad/solvers/dual_or_conjugate_gradient.h>
 
 #include <algorithm>
-#include <limits>
 
+#include "linalg/norm.h"
 #include "solvers/row_solve.h"
 
 namespace natgrad {
@@ -28,10 +28,8 @@ constexpr double kIterationsOfRows = 15;  // made to that tolerance on convoluti
 constexpr double kLeastTolerance = 1e-4;
 
 double tolerance_of_others(const LeastSquares& problem) {
-  const bool is_double = problem.targets.scalar_type() == torch::kDouble;
-  const double epsilon =
-      is_double ? std::numeric_limits<double>::epsilon() : std::numeric_limits<float>::epsilon();
-  return std::max(kToleranceOfOthers * detail::share_of_others(problem), kLeastRoundings * epsilon);
+  return std::max(kToleranceOfOthers * share_of_others(problem),
+                  kLeastRoundings * rounding_of(problem.targets.options()));
 }
 
 double gram_and_factors(const RootCosts& costs, double r) {

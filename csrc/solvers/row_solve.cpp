@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "libtorch/plain_arithmetic.h"
 #include "linalg/norm.h"
@@ -89,7 +88,7 @@ Solution solve_by_gram_matrix(const LeastSquares& problem) {
   const PlainArithmetic plain;
   const double condition = 1 + problem.root->gram().trace().item<double>() / problem.shift;
   if (!std::isfinite(condition)) return no_solution(problem, Termination::NonFinite);
-  const bool is_in_range = problem.shift < std::numeric_limits<float>::max();
+  const bool is_in_range = problem.shift < largest_number_of(problem.targets.options());
   if (condition <= kConditionOfFloat && is_in_range) {
     const auto solution = solve_in(problem.targets.scalar_type(), problem);
     if (solution.summary.termination == Termination::Converged) return solution;

@@ -154,13 +154,13 @@ std::vector<double> HeldOutRate::state() const {
 }
 
 void HeldOutRate::set_state(const std::vector<double>& state) {
-  *this = HeldOutRate().largest(largest_);
-  if (state.empty()) return;
-  TORCH_CHECK(state.size() == kStateSize && state[0] >= 1, "natgrad: HeldOutRate's state is ",
-              kStateSize,
+  TORCH_CHECK(state.empty() || (state.size() == kStateSize && state[0] >= 1),
+              "natgrad: HeldOutRate's state is ", kStateSize,
               " numbers, of which the first counts the steps, or "
               "none before the first step, but got ",
               state, ".");
+  *this = HeldOutRate().largest(largest_);
+  if (state.empty()) return;
   steps_ = state[0];
   log_growth_ = state[1];
   recent_ = {{state[2], state[3]}, state[4]};
