@@ -1,6 +1,7 @@
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/curvature/gauss_newton.h>
+#include <natgrad/curvature/gradient_rows.h>
 #include <natgrad/graph/loss_graph.h>
 
 namespace natgrad {
@@ -15,7 +16,9 @@ Fisher positive_fisher(const LossGraph& graph) {
 }  // namespace
 
 CurvatureAt FisherOrGaussNewton::at(const LossGraph& graph) const {
-  return has_fisher(graph) ? positive_fisher(graph).at(graph) : GaussNewton().at(graph);
+  if (has_fisher(graph)) return positive_fisher(graph).at(graph);
+  const bool is_found = !graph.substitutes().empty();  // of unknown convexity
+  return is_found ? GradientRows().at(graph) : GaussNewton().at(graph);
 }
 
 std::shared_ptr<const Curvature> FisherOrGaussNewton::clone() const {

@@ -8,12 +8,18 @@ namespace natgrad {
 
 using torch::Tensor;
 
+namespace {
+
+constexpr auto kScoreRows = "score rows";
+
+}  // namespace
+
 LinearOperator score_rows(const LossGraph& graph) {
-  return matrix_of(std::make_shared<const ScoredExamples>(graph));
+  return matrix_of(std::make_shared<const TargetedRows>(score_seed(graph), graph), kScoreRows);
 }
 
 CurvatureAt ScoreRows::at(const LossGraph& graph) const {
-  return at_examples(std::make_shared<const ScoredExamples>(graph));
+  return at_rows(std::make_shared<const TargetedRows>(score_seed(graph), graph), kScoreRows);
 }
 
 std::shared_ptr<const Curvature> ScoreRows::clone() const {

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
+#include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
+#include <natgrad/curvature/gradient_rows.h>
 #include <natgrad/curvature/score_rows_or_fisher.h>
 #include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
@@ -9,8 +11,9 @@
 namespace natgrad {
 
 CurvatureAt ScoreRowsOrFisher::at(const LossGraph& graph) const {
-  const auto examples = ScoredExamples::if_cheap(graph);
-  if (const auto* scored = std::get_if<Scored>(&examples)) return at_examples(*scored);
+  if (!has_fisher(graph)) return GradientRows().at(graph);
+  const auto examples = score_rows_if_cheap(graph);
+  if (const auto* scored = std::get_if<0>(&examples)) return at_rows(*scored, "score rows");
   auto exact = FisherOrGaussNewton().at(graph);
   exact.choice =
       fmt::format("the exact matrix; no score rows: {}", std::get<Unfit>(examples).reason);

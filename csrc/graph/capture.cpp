@@ -52,16 +52,21 @@ Capture capture_in_order(Layers found, std::vector<Tensor> deltas, int64_t examp
   return captured;
 }
 
+/// What is made of layers whose rows mix examples.
+enum class MixedRows { Dropped, InOrder };
+
 /// The layers whose order `probe` tells, gradients above them with the examples in dimension 0, of
 /// which `probed` arrives at the layers.
 Capture capture(Layers found, const std::vector<Tensor>& deltas, const OutputGradients& probe,
                 const std::vector<Tensor>& probed, int64_t examples,
-                const torch::TensorOptions& options) {
+                const torch::TensorOptions& options, MixedRows mixed = MixedRows::Dropped) {
   Capture captured{examples, {}, {}, {}, std::move(found.covers)};
   const auto scales = random_scales(examples, options);
   const auto rescaled = pull_back(scaled(probe, scales), outputs_of(found.layers));
   for (size_t k = 0; k < deltas.size(); ++k) {
-    const auto order = order_of(found.layers[k], probed[k], rescaled[k], scales);
+    auto order = order_of(found.layers[k], probed[k], rescaled[k], scales);
+    const bool is_by_row = mixed == MixedRows::InOrder && found.layers[k].batch == examples;
+    if (!order && is_by_row) order = ExampleOrder::Major;
     if (!order) {
       drop(captured.covers, found.layers[k]);
     } else if (deltas[k].defined()) {
@@ -110,14 +115,26 @@ OutputGradients topmost(const std::vector<Layer>& layers, const std::vector<Tens
 
 }  // namespace
 
-Capture capture_below(const OutputGradients& u, const LossGraph& graph) {
+namespace {
+
+Capture capture_below(const OutputGradients& u, const LossGraph& graph, MixedRows mixed) {
   auto found = layers_of(graph);
   auto deltas = pull_back(u, outputs_of(found.layers));
   if (keep_examples(network_census(graph), graph.examples())) {
     return capture_in_order(std::move(found), std::move(deltas), graph.examples());
   }
   return capture(std::move(found), deltas, u, deltas, graph.examples(),
-                 graph.parameters().options());
+                 graph.parameters().options(), mixed);
+}
+
+}  // namespace
+
+Capture capture_below(const OutputGradients& u, const LossGraph& graph) {
+  return capture_below(u, graph, MixedRows::Dropped);
+}
+
+Capture capture_shares_below(const OutputGradients& u, const LossGraph& graph) {
+  return capture_below(u, graph, MixedRows::InOrder);
 }
 
 Capture capture_below_unread_loss(const LossGraph& graph) {

@@ -31,6 +31,11 @@ void drop(std::vector<bool>& covers, const Layer& layer);
 /// Below the outputs of a loss that can be read, given ∂h/∂z.
 Capture capture_below(const OutputGradients& u, const LossGraph& graph);
 
+/// The same where the examples may be coupled: rows in dimension 0 whose order no probe tells,
+/// since each depends on all, count as the examples' all the same. An example's row is then what
+/// the gradient at its rows of the layers adds to ∇h.
+Capture capture_shares_below(const OutputGradients& u, const LossGraph& graph);
+
 /// Below any loss: the examples are what dimension 0 of the layers' outputs holds. Throws
 /// `c10::Error` with the way out where they are not all alike there or do not cover all parameters.
 Capture capture_below_unread_loss(const LossGraph& graph);

@@ -41,16 +41,29 @@ std::string why_rows_are_dear(const LossGraph& graph) {
   return uncovered(layers_of(graph).covers);
 }
 
-std::string why_rows_are_dear(const Capture& captured, const ParameterLayout& parameters) {
-  if (auto reason = uncovered(captured.covers); !reason.empty()) return reason;
+namespace {
+
+/// How many numbers of the rows are formed.
+int64_t numbers_formed(const Capture& captured, const ParameterLayout& parameters) {
   const auto plain = plain_parameters(captured);
   int64_t numbers = 0;
   for (size_t i = 0; i < plain.size(); ++i) {
     if (!plain[i]) numbers += captured.examples * parameters.tensors()[i].numel();
   }
-  if (numbers <= kMostNumbers) return {};
+  return numbers;
+}
+
+}  // namespace
+
+bool are_too_many(const Capture& captured, const ParameterLayout& parameters) {
+  return numbers_formed(captured, parameters) > kMostNumbers;
+}
+
+std::string why_rows_are_dear(const Capture& captured, const ParameterLayout& parameters) {
+  if (auto reason = uncovered(captured.covers); !reason.empty()) return reason;
+  if (!are_too_many(captured, parameters)) return {};
   return fmt::format("the gradients of {} single examples are {} numbers", captured.examples,
-                     numbers);
+                     numbers_formed(captured, parameters));
 }
 
 CapturedRows::CapturedRows(const OutputGradients& u, const LossGraph& graph)

@@ -20,6 +20,9 @@ std::string why_rows_are_dear(const LossGraph& graph);
 /// The same by what was captured: rows that mix examples, rows of too many numbers.
 std::string why_rows_are_dear(const Capture& captured, const ParameterLayout& parameters);
 
+/// Whether the rows, number by number where they are formed, are too many numbers to hold.
+bool are_too_many(const Capture& captured, const ParameterLayout& parameters);
+
 /// R of [N, P]: row i is Jᵢᵀuᵢ, what u at the outputs of example i pulls back to, from one backward
 /// pass for all examples that captures the layers' inputs a and output gradients δ. With one row an
 /// example a linear layer needs no more than these,

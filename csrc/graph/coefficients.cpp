@@ -17,7 +17,8 @@ using torch::Tensor;
 using torch::autograd::Edge;
 using torch::autograd::edge_list;
 
-Coefficients coefficients_of(const Tensor& loss, const edge_list& nodes, Pass pass) {
+Coefficients coefficients_of(const Tensor& loss, const LossParts& parts, Pass pass) {
+  const auto& nodes = parts.edges;
   const auto root = torch::autograd::impl::gradient_edge(loss);
   auto received = backward({root}, {torch::ones_like(loss)}, nodes, pass, Marks::Hold);
   for (size_t k = 0; k < nodes.size(); ++k) {
@@ -31,8 +32,7 @@ Coefficients coefficients_of(const Tensor& loss, const edge_list& nodes, Pass pa
     for (size_t j = 0; j < nodes.size(); ++j) {
       if (j <= k || !below[j]) lower[j] = Edge();
     }
-    const auto sent =
-        backward({nodes[k]}, {own[k].detach()}, lower, Pass::Differentiable, Marks::Hold);
+    const auto sent = backward({nodes[k]}, {own[k].detach()}, lower, pass, Marks::Hold);
     for (size_t j = k + 1; j < nodes.size(); ++j) {
       if (sent[j].defined()) own[j] = own[j] - sent[j];
     }
@@ -46,17 +46,18 @@ namespace {
 // two equal numbers: then to the rounding of float32, relative to them.
 constexpr double kSubtraction = 1e-4;
 
-/// ∂(probe · the coefficients of likelihood terms and penalties)/∂(each term's output).
+/// ∂(probe · the coefficients of the parts of that kind)/∂(each part).
 std::vector<Tensor> derivatives_of(const std::vector<Tensor>& coefficients,
-                                   const std::vector<Tensor>& probes, const edge_list& nodes) {
+                                   const std::vector<Tensor>& probes, const LossParts& parts,
+                                   PartKind kind) {
   edge_list roots;
   std::vector<Tensor> cotangents;
-  for (size_t k = 0; k < nodes.size(); ++k) {
-    if (outputs_mark(nodes[k]) || !coefficients[k].requires_grad()) continue;
+  for (size_t k = 0; k < parts.edges.size(); ++k) {
+    if (parts.kinds[k] != kind || !coefficients[k].requires_grad()) continue;
     roots.push_back(torch::autograd::impl::gradient_edge(coefficients[k]));
     cotangents.push_back(probes[k]);
   }
-  return backward(roots, cotangents, nodes, Pass::Plain, Marks::Hold);
+  return backward(roots, cotangents, parts.edges, Pass::Plain, Marks::Hold);
 }
 
 double largest_entry(const Tensor& t) {
@@ -66,39 +67,60 @@ double largest_entry(const Tensor& t) {
 void reject_nonlinear(const torch::autograd::Node& node) {
   NATGRAD_CHECK_READABLE(
       false, "natgrad: the loss is not linear in its part at ", node.name(),
-      " (as in a focal loss, the logarithm of a loss, a product of losses, or a learned weight of "
-      "a loss), so its curvature is not that of the likelihood there. Write the loss as a function "
-      "of natgrad::outputs(z) if it is convex in z, and its Hessian in z is taken by autograd; if "
-      "it "
-      "is not, name the distribution, natgrad::outputs(natgrad::Categorical(z)). A parameter s "
-      "that "
-      "weighs the loss is such an output too, natgrad::outputs(s).");
+      " (as in a focal loss, the logarithm of a loss, or a product of losses), so its curvature is "
+      "not that of the likelihood there. Write the loss as a function of natgrad::outputs(z), and "
+      "its Hessian in z is taken by autograd; if it is not convex in z, name the distribution, "
+      "natgrad::outputs(natgrad::Categorical(z)).");
 }
 
-}  // namespace
+/// Whether that a coefficient of `kind` depends on such a part makes the loss nonlinear in it.
+bool excludes(PartKind kind, PartKind other) { return kind == other || other == PartKind::Outputs; }
 
-void check_linearity(const edge_list& nodes, const Coefficients& coefficients,
-                     at::Generator generator) {
-  const auto depends = [](const Tensor& c) { return c.requires_grad(); };
-  if (std::none_of(coefficients.own.begin(), coefficients.own.end(), depends)) return;
-  std::vector<Tensor> probes;
-  for (const auto& c : coefficients.own) {
-    probes.push_back(random_normal(c.sizes(), c.options(), generator));
-  }
-  const auto derivatives = derivatives_of(coefficients.own, probes, nodes);
+void add_nonlinear(std::vector<bool>& nonlinear, const LossParts& parts,
+                   const Coefficients& coefficients, const std::vector<Tensor>& probes,
+                   PartKind kind) {
+  const auto derivatives = derivatives_of(coefficients.own, probes, parts, kind);
   if (std::none_of(derivatives.begin(), derivatives.end(),
                    [](const Tensor& d) { return largest_entry(d) > 0; })) {
     return;
   }
   bool nested = false;
-  for (size_t k = 0; k < nodes.size(); ++k) {
+  for (size_t k = 0; k < parts.edges.size(); ++k) {
     nested = nested || !coefficients.own[k].is_same(coefficients.received[k]);
   }
-  const auto before_subtraction = derivatives_of(coefficients.received, probes, nodes);
-  for (size_t k = 0; k < nodes.size(); ++k) {
+  const auto before_subtraction = derivatives_of(coefficients.received, probes, parts, kind);
+  for (size_t k = 0; k < parts.edges.size(); ++k) {
     const double rounding = nested ? kSubtraction * largest_entry(before_subtraction[k]) : 0;
-    if (largest_entry(derivatives[k]) > rounding) reject_nonlinear(*nodes[k].function);
+    const bool depends = largest_entry(derivatives[k]) > rounding;
+    if (depends && excludes(kind, parts.kinds[k])) nonlinear[k] = true;
   }
+}
+
+}  // namespace
+
+std::vector<size_t> nonlinear_parts(const LossParts& parts, const Coefficients& coefficients,
+                                    at::Generator generator) {
+  const auto depends = [](const Tensor& c) { return c.requires_grad(); };
+  if (std::none_of(coefficients.own.begin(), coefficients.own.end(), depends)) return {};
+  std::vector<Tensor> probes;
+  for (const auto& c : coefficients.own) {
+    probes.push_back(random_normal(c.sizes(), c.options(), generator));
+  }
+  std::vector<bool> nonlinear(parts.edges.size());
+  for (const auto kind : {PartKind::Term, PartKind::Penalty}) {
+    add_nonlinear(nonlinear, parts, coefficients, probes, kind);
+  }
+  std::vector<size_t> found;
+  for (size_t k = 0; k < nonlinear.size(); ++k) {
+    if (nonlinear[k]) found.push_back(k);
+  }
+  return found;
+}
+
+void check_linearity(const LossParts& parts, const Coefficients& coefficients,
+                     at::Generator generator) {
+  const auto found = nonlinear_parts(parts, coefficients, std::move(generator));
+  if (!found.empty()) reject_nonlinear(*parts.edges[found.front()].function);
 }
 
 }  // namespace natgrad::detail

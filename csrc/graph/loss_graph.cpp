@@ -17,10 +17,12 @@ using torch::Tensor;
 
 namespace detail {
 
-LossGraphState::LossGraphState(Tensor loss, std::vector<Tensor> parameters, RandomStreams streams)
+LossGraphState::LossGraphState(Tensor loss, std::vector<Tensor> parameters, RandomStreams streams,
+                               Unread unread)
     : loss((check_loss(loss), std::move(loss))),
       parameters(std::move(parameters)),
       streams(streams),
+      unread(unread),
       below_loss({torch::autograd::impl::gradient_edge(this->loss)}) {}
 
 LossGraphState& state_of(const LossGraph& graph) { return *graph.state_; }
@@ -28,9 +30,13 @@ LossGraphState& state_of(const LossGraph& graph) { return *graph.state_; }
 namespace {
 
 const Readable<Reading>& readable(LossGraphState& state) {
-  if (!state.reading) {
-    state.reading = read_loss(state.loss, state.parameters.tensors(),
-                              [&] { return state.streams.generator(Purpose::Linearity); });
+  if (state.reading) return *state.reading;
+  const auto generator = [&] { return state.streams.generator(Purpose::Linearity); };
+  const auto& parameters = state.parameters.tensors();
+  state.reading = read_loss(state.loss, parameters, generator);
+  if (!is_read(*state.reading) && state.unread == Unread::Substitute) {
+    const auto refusal = std::get<Refusal>(*state.reading);
+    state.reading = read_substitute(state.loss, parameters, generator, refusal);
   }
   return *state.reading;
 }
@@ -38,6 +44,10 @@ const Readable<Reading>& readable(LossGraphState& state) {
 const Reading& reading_of(const LossGraph& graph) { return value_of(readable(state_of(graph))); }
 
 }  // namespace
+
+Tensor loss_of(const LossGraph& graph) { return state_of(graph).loss.detach(); }
+
+bool has_loss_hessian(const LossGraph& graph) { return reading_of(graph).has_hessian; }
 
 torch::autograd::Edge root_edge(const LossGraph& graph) { return loss_census(graph).roots.front(); }
 
@@ -78,8 +88,8 @@ const SecondDerivative& penalty_hessian_of(const LossGraph& graph) {
 }  // namespace detail
 
 LossGraph::LossGraph(const Tensor& loss, std::vector<Tensor> parameters, RandomStreams streams,
-                     Terms terms)
-    : state_(std::make_shared<LossGraphState>(loss, std::move(parameters), streams)) {
+                     Terms terms, Unread unread)
+    : state_(std::make_shared<LossGraphState>(loss, std::move(parameters), streams, unread)) {
   check_hooks(state_->below_loss.nodes);
   keep_retain_grad_out(state_->below_loss.nodes);
   if (terms == Terms::Required) reading_of(*this);
@@ -101,6 +111,7 @@ at::Generator LossGraph::generator(Purpose purpose) const {
   return state_->streams.generator(purpose);
 }
 bool LossGraph::is_readable() const { return is_read(readable(*state_)); }
+const std::string& LossGraph::substitutes() const { return reading_of(*this).substitutes; }
 const std::vector<LossTerm>& LossGraph::terms() const { return reading_of(*this).terms; }
 size_t LossGraph::outputs() const { return reading_of(*this).outputs.size(); }
 bool LossGraph::has_penalties() const { return !reading_of(*this).penalties.edges.empty(); }

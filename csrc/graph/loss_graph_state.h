@@ -19,11 +19,13 @@ namespace natgrad::detail {
 /// What the copies of a LossGraph share; what is optional or a pointer is filled
 /// when first asked for.
 struct LossGraphState {
-  LossGraphState(torch::Tensor loss, std::vector<torch::Tensor> parameters, RandomStreams streams);
+  LossGraphState(torch::Tensor loss, std::vector<torch::Tensor> parameters, RandomStreams streams,
+                 Unread unread);
 
   torch::Tensor loss;
   ParameterLayout parameters;
   RandomStreams streams;
+  Unread unread;
   Census below_loss;
   std::optional<Readable<Reading>> reading;
   torch::Tensor gradient;  // undefined until then
@@ -37,6 +39,10 @@ struct LossGraphState {
 /// Within the library a LossGraph also tells what needs LibTorch's autograd to be named. Below
 /// the first two all throw where the loss cannot be read, and are made on first use and then kept.
 
+/// The loss's value.
+torch::Tensor loss_of(const LossGraph& graph);
+/// Whether `multiply_loss_hessian` knows the loss's Hessian in z.
+bool has_loss_hessian(const LossGraph& graph);
 /// Where a gradient of the loss enters its graph.
 torch::autograd::Edge root_edge(const LossGraph& graph);
 /// What one walk below the loss met.

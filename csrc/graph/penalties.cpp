@@ -53,7 +53,7 @@ std::vector<const Node*> way_to_a_parameter(const Node* node, const BelowMap& be
 
 }  // namespace
 
-edge_list find_penalties(UpperGraph upper,
+edge_list find_penalties(UpperGraph upper, const std::function<bool(Node&)>& is_penalty_part,
                          const std::function<void(const std::vector<const Node*>&)>& reject) {
   std::sort(upper.nodes.begin(), upper.nodes.end(),
             [](const Node* a, const Node* b) { return is_lower(*a, *b); });
@@ -61,7 +61,7 @@ edge_list find_penalties(UpperGraph upper,
   edge_list penalties;
   std::for_each(upper.nodes.rbegin(), upper.nodes.rend(), [&](Node* node) {
     const Below& at_node = below.at(node);
-    if (at_node.only_parameters() && !is_part_of_a_penalty(*node)) {
+    if (at_node.only_parameters() && !is_penalty_part(*node)) {
       reject(way_to_a_parameter(node, below));
     }
     if (!at_node.term) return;

@@ -18,10 +18,10 @@ struct UpperGraph {
 };
 
 /// The edges at which the loss meets what depends on parameters alone, on no term: its penalties.
-/// `reject` is called with the first node, from above, that is no part of a penalty, and a way
-/// from there to a parameter.
+/// `reject` is called with the first node, from above, that is no part of a penalty as
+/// `is_penalty_part` tells, and a way from there to a parameter.
 torch::autograd::edge_list find_penalties(
-    UpperGraph upper,
+    UpperGraph upper, const std::function<bool(torch::autograd::Node&)>& is_penalty_part,
     const std::function<void(const std::vector<const torch::autograd::Node*>&)>& reject);
 
 }  // namespace natgrad::detail

@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "graph/backward.h"
 #include "graph/coefficients.h"
@@ -54,14 +55,16 @@ void merge(Reading& reading, LossTerm added, const Edge& argument) {
   reading.arguments.push_back(argument);
 }
 
+void add_outputs(Reading& reading, const Edge& z, std::shared_ptr<const Likelihood> distribution,
+                 const Tensor& gradient) {
+  const auto* mark = outputs_mark(z);
+  if (mark && mark->distribution) check_mark(reading, *mark);
+  reading.terms.push_back(
+      {index_of(z, reading.outputs), std::move(distribution), Tensor(), gradient});
+  reading.arguments.push_back(z);
+}
+
 void add_term(Reading& reading, const Edge& node, const Tensor& coefficient) {
-  if (auto* mark = outputs_mark(node)) {
-    if (mark->distribution) check_mark(reading, *mark);
-    reading.terms.push_back(
-        {index_of(node, reading.outputs), mark->distribution, Tensor(), coefficient});
-    reading.arguments.push_back(node);
-    return;
-  }
   auto term = read_term(*node.function, coefficient);
   if (!term.gradient.defined()) {
     term.argument = term.outputs;
@@ -76,11 +79,18 @@ void add_term(Reading& reading, const Edge& node, const Tensor& coefficient) {
 Reading read_parts(const LossParts& parts, const Coefficients& coefficients) {
   Reading reading;
   for (size_t k = 0; k < parts.edges.size(); ++k) {
-    if (parts.is_penalty[k]) {
-      reading.penalties.edges.push_back(parts.edges[k]);
-      reading.penalties.coefficients.push_back(coefficients.own[k].detach());
-    } else {
-      add_term(reading, parts.edges[k], coefficients.own[k]);
+    const auto& edge = parts.edges[k];
+    const auto& c = coefficients.own[k];
+    switch (parts.kinds[k]) {
+      case PartKind::Term:
+        add_term(reading, edge, c);
+        break;
+      case PartKind::Outputs:
+        add_outputs(reading, edge, parts.distributions[k], c);
+        break;
+      case PartKind::Penalty:
+        reading.penalties.edges.push_back(edge);
+        reading.penalties.coefficients.push_back(c.detach());
     }
   }
   return reading;
@@ -94,10 +104,81 @@ Readable<Reading> read_loss(const Tensor& loss, const std::vector<Tensor>& param
   return as_readable([&] {
     const auto parts = find_parts(loss, parameters);
     const auto pass = parts.is_linear_by_kind ? Pass::Plain : Pass::Differentiable;
-    const auto coefficients = coefficients_of(loss, parts.edges, pass);
-    if (!parts.is_linear_by_kind) check_linearity(parts.edges, coefficients, generator());
+    const auto coefficients = coefficients_of(loss, parts, pass);
+    if (!parts.is_linear_by_kind) check_linearity(parts, coefficients, generator());
     return read_parts(parts, coefficients);
   });
+}
+
+namespace {
+
+/// Coefficients that can be differentiated, unless some op of the loss cannot.
+std::pair<Coefficients, Pass> coefficients_if_differentiable(const Tensor& loss,
+                                                             const LossParts& parts) {
+  try {
+    return {coefficients_of(loss, parts, Pass::Differentiable), Pass::Differentiable};
+  } catch (const c10::NotImplementedError&) {
+    return {coefficients_of(loss, parts, Pass::Plain), Pass::Plain};
+  }
+}
+
+/// The terms among the parts in which the loss is not linear: all, where that is some output, or
+/// where nothing can be known.
+std::vector<const torch::autograd::Node*> terms_to_pass(const LossParts& parts,
+                                                        const std::vector<size_t>& nonlinear,
+                                                        bool is_known) {
+  const bool all = !is_known || std::any_of(nonlinear.begin(), nonlinear.end(), [&](size_t k) {
+    return parts.kinds[k] == PartKind::Outputs;
+  });
+  std::vector<const torch::autograd::Node*> passed;
+  for (size_t k = 0; k < parts.edges.size(); ++k) {
+    const bool is_nonlinear = std::find(nonlinear.begin(), nonlinear.end(), k) != nonlinear.end();
+    if (parts.kinds[k] == PartKind::Term && (all || is_nonlinear)) {
+      passed.push_back(parts.edges[k].function.get());
+    }
+  }
+  return passed;
+}
+
+/// Lower outputs hold what upper ones send through the network: their gradients are then no
+/// function of z alone.
+bool is_nested(const LossParts& parts, const Coefficients& coefficients) {
+  for (size_t k = 0; k < parts.edges.size(); ++k) {
+    const bool is_own = parts.kinds[k] == PartKind::Outputs;
+    if (is_own && !coefficients.own[k].is_same(coefficients.received[k])) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Readable<Reading> read_substitute(const Tensor& loss, const std::vector<Tensor>& parameters,
+                                  const std::function<at::Generator()>& generator,
+                                  const Refusal& refusal) {
+  const torch::AutoGradMode enable_grad(true);
+  const auto reading = as_readable([&] {
+    Substitution substitution;
+    while (true) {
+      const auto parts = find_substitute_parts(loss, parameters, substitution);
+      const auto [coefficients, pass] = coefficients_if_differentiable(loss, parts);
+      const bool is_known = pass == Pass::Differentiable || parts.is_linear_by_kind;
+      const auto nonlinear =
+          is_known ? nonlinear_parts(parts, coefficients, generator()) : std::vector<size_t>();
+      const auto passed = terms_to_pass(parts, nonlinear, is_known);
+      if (passed.empty()) {
+        // Outputs may be nonlinear in one another; a penalty may not.
+        for (const auto k : nonlinear) {
+          NATGRAD_CHECK_READABLE(parts.kinds[k] != PartKind::Penalty, refusal.reason);
+        }
+        auto read = read_parts(parts, coefficients);
+        read.substitutes = refusal.reason;
+        read.has_hessian = is_known && !is_nested(parts, coefficients);
+        return read;
+      }
+      substitution.nonlinear.insert(passed.begin(), passed.end());
+    }
+  });
+  return is_read(reading) ? reading : refusal;
 }
 
 std::vector<Tensor> multiply_loss_hessian(const Reading& reading, const std::vector<Tensor>& v) {
@@ -121,10 +202,10 @@ std::vector<Tensor> multiply_loss_hessian(const Reading& reading, const std::vec
     own_cotangents.push_back(v[term.output]);
   }
   if (own_roots.empty()) return product;
-  for (size_t k = 0; k < reading.outputs.size(); ++k) {
-    if (!outputs_mark(reading.outputs[k])) continue;
-    own_outputs.push_back(reading.outputs[k]);
-    own_indices.push_back(k);
+  for (const auto& term : reading.terms) {
+    if (!term.is_own()) continue;
+    own_outputs.push_back(reading.outputs[term.output]);
+    own_indices.push_back(term.output);
   }
   const auto own = backward(own_roots, own_cotangents, own_outputs, Pass::Plain, Marks::Hold);
   for (size_t i = 0; i < own.size(); ++i) add(own_indices[i], own[i]);
@@ -136,11 +217,10 @@ Readable<bool> has_finite_outputs(const Tensor& loss, const std::vector<Tensor>&
     const auto parts = find_parts(loss, parameters);
     for (size_t k = 0; k < parts.edges.size(); ++k) {
       const auto& node = parts.edges[k];
-      if (parts.is_penalty[k]) continue;
-      const auto* mark = outputs_mark(node);
-      if (mark && !mark->distribution) continue;
+      const bool is_term = parts.kinds[k] == PartKind::Term;
       const auto likelihood =
-          mark ? mark->distribution : read_term(*node.function, zeros_at(node)).likelihood;
+          is_term ? read_term(*node.function, zeros_at(node)).likelihood : parts.distributions[k];
+      if (!likelihood) continue;
       const auto& z = likelihood->outputs();
       if (z.isfinite().any().item<bool>()) return true;
     }

@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/edge.h>
 
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "detail.h"
@@ -16,6 +17,11 @@ struct Reading {
   torch::autograd::edge_list outputs;  ///< z; terms with the same z share one
   std::vector<LossTerm> terms;
   torch::autograd::edge_list arguments;  ///< by term: z's edge, or a leaf that stands for z
+  /// Why the loss cannot be read, where it is taken as a function of outputs that the user did not
+  /// mark (see `Substitution`); else empty.
+  std::string substitutes = {};
+  /// Whether the terms' gradients are differentiable, so that the loss has a Hessian in z.
+  bool has_hessian = true;
   struct {
     torch::autograd::edge_list edges;  ///< where they join the loss
     std::vector<torch::Tensor> coefficients;
@@ -28,7 +34,14 @@ struct Reading {
 Readable<Reading> read_loss(const torch::Tensor& loss, const std::vector<torch::Tensor>& parameters,
                             const std::function<at::Generator()>& generator);
 
-/// As `LossGraph::multiply_loss_hessian`.
+/// The reading of a loss that was refused, as a function of outputs that it finds by itself; or the
+/// same refusal, where there are none.
+Readable<Reading> read_substitute(const torch::Tensor& loss,
+                                  const std::vector<torch::Tensor>& parameters,
+                                  const std::function<at::Generator()>& generator,
+                                  const Refusal& refusal);
+
+/// As `LossGraph::multiply_loss_hessian`. Throws why, where there is none.
 std::vector<torch::Tensor> multiply_loss_hessian(const Reading& reading,
                                                  const std::vector<torch::Tensor>& v);
 

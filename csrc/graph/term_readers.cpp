@@ -255,6 +255,25 @@ TermReading read_term(Node& node, const Tensor& coefficient) {
   return reading;
 }
 
+std::optional<NamedOutputs> named_outputs(Node& node) {
+  const torch::NoGradGuard no_grad;
+  const auto op = op_of(node);
+  if (op == Op::Softmax) {
+    const auto [p, dim] = saved_softmax(node);
+    return NamedOutputs{node.next_edge(0), std::make_shared<Categorical>(p.log(), dim)};
+  }
+  if (op == Op::Sigmoid) {
+    return NamedOutputs{node.next_edge(0), std::make_shared<Bernoulli>(saved_result(node).logit())};
+  }
+  if (!is_likelihood_node(node)) return std::nullopt;
+  const auto term = read_term(node, zeros_at(result_of(node)));
+  const auto* likelihood = term.likelihood.get();
+  const bool is_named = dynamic_cast<const Categorical*>(likelihood) != nullptr ||
+                        dynamic_cast<const Bernoulli*>(likelihood) != nullptr;
+  if (!is_named) return std::nullopt;
+  return NamedOutputs{term.outputs, term.likelihood};
+}
+
 std::string readable_losses() {
   std::vector<std::string> losses;
   for (const auto& reader : readers()) losses.push_back(reader.loss);

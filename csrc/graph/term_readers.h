@@ -6,6 +6,7 @@
 #include <torch/csrc/autograd/function.h>
 
 #include <memory>
+#include <optional>
 
 namespace natgrad::detail {
 
@@ -40,6 +41,15 @@ bool is_likelihood_node(torch::autograd::Node& node);
 /// Throws `c10::Error` if the loss broadcast its arguments, if its targets require a gradient where
 /// they cannot, if outputs were changed in place since, or if the graph was freed.
 TermReading read_term(torch::autograd::Node& node, const torch::Tensor& coefficient);
+
+/// Outputs that parameterise a distribution.
+struct NamedOutputs {
+  torch::autograd::Edge outputs;
+  std::shared_ptr<const Likelihood> likelihood;
+};
+
+/// What a softmax or a sigmoid takes, where the node is one or a loss that holds one; else nothing.
+std::optional<NamedOutputs> named_outputs(torch::autograd::Node& node);
 
 /// The names of the losses above, for messages.
 std::string readable_losses();

@@ -10,12 +10,15 @@
 #include "graph/unreadable.h"
 
 #include <algorithm>
+#include <functional>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "graph/depth_first.h"
 #include "graph/node_kinds.h"
 #include "graph/penalties.h"
+#include "libtorch/nodes.h"
 #include "libtorch/ways_out.h"
 
 namespace natgrad::detail {
@@ -105,12 +108,10 @@ void check_loss(const Tensor& loss) {
 
 namespace {
 
-/// Whether parameters alone lie below the node, under nothing but parts of a penalty: as in
-/// mse_loss(w, w0), the distance from a start.
-bool is_penalty_written_as_a_loss(Node& loss, const NodeSet& parameters) {
-  bool penalty = is_likelihood_node(loss);
-  if (!penalty) return false;
-  depth_first(&loss, [&](Node& node, Node*) {
+/// Whether elementwise functions and reductions of parameters are all that lies below the node.
+bool is_penalty(Node& top, const NodeSet& parameters) {
+  bool penalty = true;
+  depth_first(&top, [&](Node& node, Node*) {
     const bool parameter = parameters.contains(&node);
     penalty = penalty && (parameter || node.next_edges().empty() || is_part_of_a_penalty(node));
     return penalty && !parameter;
@@ -118,16 +119,51 @@ bool is_penalty_written_as_a_loss(Node& loss, const NodeSet& parameters) {
   return penalty;
 }
 
+/// Whether parameters alone lie below the node, under nothing but parts of a penalty: as in
+/// mse_loss(w, w0), the distance from a start.
+bool is_penalty_written_as_a_loss(Node& loss, const NodeSet& parameters) {
+  return is_likelihood_node(loss) && is_penalty(loss, parameters);
+}
+
+struct Part {
+  Edge edge;
+  PartKind kind;
+  std::shared_ptr<const Likelihood> distribution = nullptr;
+};
+
 /// What the walk from the loss down meets.
 struct Walk {
-  std::vector<Edge> terms;
-  UpperGraph upper;
+  std::vector<Part> parts;
+  UpperGraph upper;  ///< `terms`: the nodes at which it stopped
   Origins from;
 };
 
 enum class LossesOfParameters { AreTerms, ArePenalties };
 
-Walk walk_down(const Edge& top, const NodeSet& parameters, LossesOfParameters reading) {
+/// The term or marked outputs or penalty at the node, if it is one.
+std::optional<Part> recognised_part(Node& node, const NodeSet& parameters,
+                                    LossesOfParameters reading) {
+  const bool is_part = is_readable(node) && reaches_parameter(node, parameters) &&
+                       !(reading == LossesOfParameters::ArePenalties &&
+                         is_penalty_written_as_a_loss(node, parameters));
+  if (!is_part) return std::nullopt;
+  check_not_empty(node);
+  const auto edge = result_of(node);
+  if (is_penalty_mark(node)) return Part{edge, PartKind::Penalty};
+  if (!is_outputs_mark(node)) return Part{edge, PartKind::Term};
+  return Part{edge, PartKind::Outputs, outputs_mark(edge)->distribution};
+}
+
+/// Outputs that a softmax and a log_softmax take are one part.
+void add(std::vector<Part>& parts, Part added) {
+  const bool is_known = std::any_of(parts.begin(), parts.end(),
+                                    [&](const Part& part) { return part.edge == added.edge; });
+  if (!is_known) parts.push_back(std::move(added));
+}
+
+/// `part_at` answers whether the node is where a path ends, and what it is then.
+Walk walk_down(const Edge& top, const NodeSet& parameters,
+               const std::function<std::optional<Part>(Node&)>& part_at) {
   Walk walk;
   depth_first(top.function.get(), [&](Node& node, Node* above) {
     walk.from[&node] = above;
@@ -135,58 +171,143 @@ Walk walk_down(const Edge& top, const NodeSet& parameters, LossesOfParameters re
       walk.upper.parameters.insert(&node);
       return false;
     }
-    const bool is_term = is_readable(node) && reaches_parameter(node, parameters) &&
-                         !(reading == LossesOfParameters::ArePenalties &&
-                           is_penalty_written_as_a_loss(node, parameters));
-    if (is_term) {
-      check_not_empty(node);
-      walk.terms.push_back(result_of(node));
+    auto part = part_at(node);
+    if (part) {
       walk.upper.terms.insert(&node);
+      add(walk.parts, std::move(*part));
     } else {
       walk.upper.nodes.push_back(&node);
-      check_has_reader(node, [&] { return reaches_parameter(node, parameters); });
     }
-    return !is_term;
+    return !part;
   });
   return walk;
+}
+
+NodeSet nodes_of(const std::vector<Tensor>& parameters) {
+  NodeSet nodes;
+  for (const auto& edge : edges_of(parameters)) {
+    if (edge.is_valid()) nodes.insert(edge.function.get());
+  }
+  return nodes;
+}
+
+Walk walk_down(const Edge& top, const NodeSet& parameters, LossesOfParameters reading) {
+  return walk_down(top, parameters, [&](Node& node) {
+    auto part = recognised_part(node, parameters, reading);
+    if (!part) check_has_reader(node, [&] { return reaches_parameter(node, parameters); });
+    return part;
+  });
+}
+
+/// The walk's parts and penalties, sorted. `is_penalty_part`: of a node below which there are
+/// parameters alone.
+LossParts parts_of(Walk walk, const std::function<bool(Node&)>& is_penalty_part) {
+  auto& parts = walk.parts;
+  const auto stops = parts.size();
+  if (!walk.upper.parameters.empty()) {
+    const auto reject = [&](const std::vector<const Node*>& way) {
+      reject_path(path_along(way, walk.from));
+    };
+    if (parts.empty()) reject({*walk.upper.parameters.begin()});
+    for (auto& penalty : find_penalties(walk.upper, is_penalty_part, reject)) {
+      parts.push_back({std::move(penalty), PartKind::Penalty});
+    }
+  }
+  NATGRAD_CHECK_READABLE(
+      !parts.empty(),
+      "natgrad: the loss does not depend on any parameter that requires a gradient. Was the "
+      "optimizer given the parameters of this model, and is the forward pass free of detach()?");
+  std::stable_sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) {
+    return is_lower(*b.edge.function, *a.edge.function);
+  });
+  // Of several parts one may lie below another.
+  const auto& above = walk.upper.nodes;
+  LossParts sorted;
+  sorted.is_linear_by_kind = parts.size() == 1 && stops == 1 &&
+                             std::all_of(above.begin(), above.end(),
+                                         [](const Node* node) { return is_linear_by_kind(*node); });
+  for (auto& [edge, kind, distribution] : parts) {
+    sorted.edges.push_back(std::move(edge));
+    sorted.kinds.push_back(kind);
+    sorted.distributions.push_back(std::move(distribution));
+  }
+  return sorted;
 }
 
 }  // namespace
 
 LossParts find_parts(const Tensor& loss, const std::vector<Tensor>& parameters) {
-  NodeSet parameter_nodes;
-  for (const auto& edge : edges_of(parameters)) {
-    if (edge.is_valid()) parameter_nodes.insert(edge.function.get());
-  }
+  const auto nodes = nodes_of(parameters);
   const Edge top = torch::autograd::impl::gradient_edge(loss);
-  auto walk = walk_down(top, parameter_nodes, LossesOfParameters::ArePenalties);
+  auto walk = walk_down(top, nodes, LossesOfParameters::ArePenalties);
   // Parameters that are the outputs themselves, as in a table of logits.
-  if (walk.terms.empty()) walk = walk_down(top, parameter_nodes, LossesOfParameters::AreTerms);
-  const auto reject = [&](const std::vector<const Node*>& way) {
-    reject_path(path_along(way, walk.from));
+  if (walk.parts.empty()) walk = walk_down(top, nodes, LossesOfParameters::AreTerms);
+  return parts_of(std::move(walk), is_part_of_a_penalty);
+}
+
+namespace {
+
+/// Whether parameters alone lie below the node, and nothing that the batch brings.
+bool is_of_parameters_alone(Node& top, const NodeSet& parameters) {
+  bool alone = true;
+  depth_first(&top, [&](Node& node, Node*) {
+    if (parameters.contains(&node)) return false;
+    const auto& edges = node.next_edges();
+    alone = alone && !edges.empty() &&
+            std::all_of(edges.begin(), edges.end(), [](const Edge& e) { return e.is_valid(); });
+    return alone;
+  });
+  return alone;
+}
+
+/// Whether the op takes a parameter as it is, or a view or cast of it, and is no part of a penalty.
+bool has_own_parameters(Node& node, const NodeSet& parameters) {
+  const auto takes = [&](const Edge& edge) {
+    Node* below = edge.function.get();
+    while (below && !parameters.contains(below) && below->num_outputs() == 1 &&
+           (is_selection(*below) || is_cast(*below))) {
+      below = below->next_edge(0).function.get();
+    }
+    return below && parameters.contains(below);
   };
-  auto edges = walk.terms;
-  if (!walk.upper.parameters.empty()) {
-    if (edges.empty()) reject({*walk.upper.parameters.begin()});
-    for (auto& penalty : find_penalties(walk.upper, reject)) edges.push_back(std::move(penalty));
+  const auto& edges = node.next_edges();
+  return !is_selection(node) && std::any_of(edges.begin(), edges.end(), takes) &&
+         !is_penalty(node, parameters) && !is_of_parameters_alone(node, parameters);
+}
+
+Walk walk_down(const Edge& top, const NodeSet& parameters, const Substitution& substitution) {
+  return walk_down(top, parameters, [&](Node& node) -> std::optional<Part> {
+    if (!substitution.nonlinear.contains(&node)) {
+      auto part = recognised_part(node, parameters, LossesOfParameters::ArePenalties);
+      if (part) return part;
+    }
+    if (substitution.names_distributions && reaches_parameter(node, parameters)) {
+      if (auto named = named_outputs(node)) {
+        return Part{named->outputs, PartKind::Outputs, std::move(named->likelihood)};
+      }
+    }
+    if (!has_own_parameters(node, parameters)) return std::nullopt;
+    return Part{result_of(node), PartKind::Outputs};
+  });
+}
+
+bool is_unnamed(const Part& part) { return part.kind == PartKind::Outputs && !part.distribution; }
+
+}  // namespace
+
+LossParts find_substitute_parts(const Tensor& loss, const std::vector<Tensor>& parameters,
+                                Substitution substitution) {
+  const auto nodes = nodes_of(parameters);
+  const Edge top = torch::autograd::impl::gradient_edge(loss);
+  auto walk = walk_down(top, nodes, substitution);
+  if (substitution.names_distributions &&
+      std::any_of(walk.parts.begin(), walk.parts.end(), is_unnamed)) {
+    substitution.names_distributions = false;
+    walk = walk_down(top, nodes, substitution);
   }
-  NATGRAD_CHECK_READABLE(
-      !edges.empty(),
-      "natgrad: the loss does not depend on any parameter that requires a gradient. Was the "
-      "optimizer given the parameters of this model, and is the forward pass free of detach()?");
-  std::stable_sort(edges.begin(), edges.end(),
-                   [](const Edge& a, const Edge& b) { return is_lower(*b.function, *a.function); });
-  // Of several parts one may lie below another.
-  const auto& above = walk.upper.nodes;
-  const bool is_linear = edges.size() == 1 && walk.terms.size() == 1 &&
-                         std::all_of(above.begin(), above.end(),
-                                     [](const Node* node) { return is_linear_by_kind(*node); });
-  LossParts parts{std::move(edges), {}, is_linear};
-  for (const auto& edge : parts.edges) {
-    const bool is_term = walk.upper.terms.contains(edge.function.get());
-    parts.is_penalty.push_back(!is_term || is_penalty_mark(*edge.function));
-  }
-  return parts;
+  return parts_of(std::move(walk), [&](Node& node) {
+    return is_part_of_a_penalty(node) || is_of_parameters_alone(node, nodes);
+  });
 }
 
 std::vector<bool> reached_from(const Edge& edge, const std::vector<Edge>& nodes) {

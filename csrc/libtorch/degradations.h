@@ -13,6 +13,7 @@ namespace natgrad::detail {
 /// something. Nothing throws then, so it has to be said.
 enum class Degradation {
   UnreadLayers,  ///< parameters under ops that are no layer that natgrad knows
+  UnreadLoss,    ///< a loss that natgrad cannot read, and takes as a function of outputs it found
   NoFunctorch,   ///< built without nlohmann-json, on which functorch's headers depend
 };
 

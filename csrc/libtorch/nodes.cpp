@@ -44,7 +44,10 @@ Op op_of(const Node& node) {
       {typeid(generated::NativeLayerNormBackward0), Op::LayerNorm},
       {typeid(generated::BinaryCrossEntropyBackward0), Op::BinaryCrossEntropy},
       {typeid(generated::BinaryCrossEntropyWithLogitsBackward0), Op::BinaryCrossEntropyWithLogits},
+      {typeid(generated::ClampBackward1), Op::Clamp},
+      {typeid(generated::ClampMinBackward0), Op::ClampMin},
       {typeid(generated::ConvolutionBackward0), Op::Convolution},
+      {typeid(generated::DivBackward0), Op::Div},
       {typeid(generated::ExpBackward0), Op::Exp},
       {typeid(generated::HuberLossBackward0), Op::HuberLoss},
       {typeid(generated::LogBackward0), Op::Log},
@@ -54,6 +57,7 @@ Op op_of(const Node& node) {
       {typeid(generated::MseLossBackward0), Op::MseLoss},
       {typeid(generated::MulBackward0), Op::Mul},
       {typeid(generated::NegBackward0), Op::Neg},
+      {typeid(generated::PowBackward0), Op::Pow},
       {typeid(generated::SigmoidBackward0), Op::Sigmoid},
       {typeid(generated::SmoothL1LossBackward0), Op::SmoothL1Loss},
       {typeid(generated::SoftmaxBackward0), Op::Softmax},
@@ -121,6 +125,24 @@ Tensor saved_input(Node& node) {
 double alpha_of(const Node& node) {
   return op_of(node) == Op::Add ? as<generated::AddBackward0>(node).alpha.toDouble()
                                 : as<generated::SubBackward0>(node).alpha.toDouble();
+}
+
+double exponent_of_pow(const Node& node) {
+  return as<generated::PowBackward0>(node).exponent.toDouble();
+}
+
+std::optional<double> least_of_clamp(const Node& node) {
+  if (op_of(node) == Op::ClampMin) return as<generated::ClampMinBackward0>(node).min.toDouble();
+  const auto& least = as<generated::ClampBackward1>(node).min;
+  return least ? std::optional(least->toDouble()) : std::nullopt;
+}
+
+std::pair<Tensor, Tensor> saved_factors(Node& node) {
+  const auto factors = [&node](const auto& product) {
+    return std::pair(saved(product.self_, node), saved(product.other_, node));
+  };
+  return op_of(node) == Op::Mul ? factors(as<generated::MulBackward0>(node))
+                                : factors(as<generated::DivBackward0>(node));
 }
 
 // ---- Layers ----

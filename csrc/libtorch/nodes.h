@@ -6,6 +6,7 @@
 #include <torch/types.h>
 
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace natgrad::detail {
@@ -19,7 +20,10 @@ enum class Op {
   BatchNorm,
   BinaryCrossEntropy,
   BinaryCrossEntropyWithLogits,
+  Clamp,
+  ClampMin,
   Convolution,
+  Div,
   Exp,
   GroupNorm,
   HuberLoss,
@@ -31,6 +35,7 @@ enum class Op {
   MseLoss,
   Mul,
   Neg,
+  Pow,  ///< with a number as exponent
   Sigmoid,
   SmoothL1Loss,
   Softmax,
@@ -66,6 +71,13 @@ torch::Tensor saved_input(torch::autograd::Node& node);
 
 /// α of Add and Sub, input 0 ± α · input 1.
 double alpha_of(const torch::autograd::Node& node);
+
+/// Its exponent.
+double exponent_of_pow(const torch::autograd::Node& node);
+/// The number below which Clamp and ClampMin raise their input; none where it is no number.
+std::optional<double> least_of_clamp(const torch::autograd::Node& node);
+/// What Mul and Div were given, in order; undefined where the other one needs no gradient.
+std::pair<torch::Tensor, torch::Tensor> saved_factors(torch::autograd::Node& node);
 
 /// The numbers of Addmm, β · input 0 + α · (input 1)(input 2).
 struct AddmmScales {

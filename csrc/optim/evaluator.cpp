@@ -74,7 +74,8 @@ void Evaluator::add_gradient(int64_t chunk, const Tensor& loss) {
 LossGraph Evaluator::graph_of(int64_t chunk, const Tensor& loss, Terms terms) const {
   const RandomStreams streams(system_.seed(),
                               stream_ + (static_cast<uint64_t>(chunk) << kChunkBits));
-  return LossGraph(system_.maximize() ? -loss : loss, trainable_.parameters, streams, terms);
+  return LossGraph(system_.maximize() ? -loss : loss, trainable_.parameters, streams, terms,
+                   system_.unread());
 }
 
 const LossGraph& Evaluator::graph() const {

@@ -1,4 +1,5 @@
 #include "optim/natural_gradient_impl.h"
+#include <fmt/format.h>
 #include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
 #include "graph/reading.h"
@@ -36,6 +37,18 @@ StepSummary not_finite(const Tensor& loss) {
 /// How many of the loss's weights are negative, where the curvature is made of its terms.
 int64_t negative_weights(const Curvature& curvature, const LossGraph& graph) {
   return curvature.needs_terms() ? graph.negative_weights() : 0;
+}
+
+/// A loss that cannot be read is said to be none; `taken` names what it is taken for.
+void report_unread(const Curvature& curvature, const LossGraph& graph, const std::string& taken) {
+  if (!curvature.needs_terms()) return;
+  const auto& reason = graph.substitutes();
+  report_degradation(
+      Degradation::UnreadLoss,
+      reason.empty() ? ""
+                     : fmt::format("the loss is taken as a function of outputs found in its "
+                                   "graph ({}), which trains but knows less of it. The reason: {}",
+                                   taken.empty() ? curvature.describe() : taken, reason));
 }
 
 /// That of C + λD, with weight decay in C, after it has learnt from this batch.
@@ -198,6 +211,7 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   if (report.gradient_norm == 0) return ended(StepOutcome::ZeroGradient);
   const LinearOperator C = h_of_curvature.matrix();
   report.curvature = h_of_curvature.choice();
+  report_unread(system_.curvature(), h_of_curvature.graph(), report.curvature);
 
   // (C + λD) δ = -∇h + λ μ D δ_prev, with what damping and preconditioner learn from this batch.
   auto learned = state_.learned;

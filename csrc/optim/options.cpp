@@ -57,17 +57,18 @@ std::string NaturalGradientOptions::describe_system() const {
   };
   return fmt::format(
       "{}, {}, {}, damping_matrix={}, preconditioner={}, {}, warm_start={}, curvature_chunks={}, "
-      "seed={}, maximize={}, fill_grad={}",
+      "seed={}, maximize={}, fill_grad={}, unread={}",
       curvature_->describe(), solver_->describe(), damping_->describe(),
       described(damping_matrix_.get(), "identity"), described(preconditioner_.get(), "none"),
-      step_rule_->describe(), warm_start_, curvature_chunks_, seed_, maximize_, fill_grad_);
+      step_rule_->describe(), warm_start_, curvature_chunks_, seed_, maximize_, fill_grad_,
+      unread_ == Unread::Throw ? "throw" : "substitute");
 }
 
 bool NaturalGradientOptions::same_system(const NaturalGradientOptions& other) const {
   const auto parts = [](const NaturalGradientOptions& o) {
     return std::tie(o.curvature_, o.solver_, o.damping_, o.damping_matrix_, o.preconditioner_,
                     o.step_rule_, o.warm_start_, o.curvature_chunks_, o.seed_, o.maximize_,
-                    o.fill_grad_);
+                    o.fill_grad_, o.unread_);
   };
   return module_ == other.module_ &&
          (parts(*this) == parts(other) || describe_system() == other.describe_system());

@@ -12,6 +12,7 @@
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/curvature/gradient_noise.h>
+#include <natgrad/curvature/gradient_rows.h>
 #include <natgrad/curvature/hessian.h>
 #include <natgrad/curvature/marquardt_diagonal.h>
 #include <natgrad/curvature/metric.h>

@@ -47,6 +47,8 @@ struct ClassLoss {
   Tensor weights, targets;
 };
 
+detail::TargetedRows scored(const LossGraph& graph) { return {detail::score_seed(graph), graph}; }
+
 Tensor indicators(const Tensor& y) { return F::one_hot(y, kOutputs).to(torch::kDouble); }
 
 std::vector<ClassLoss> class_losses() {
@@ -151,7 +153,7 @@ TEST_P(ScoreRowsOfClasses, LieBelowTheFisherMatrix) {
 }
 
 TEST_P(ScoreRowsOfClasses, AreTheRootAndTheGradient) {
-  const detail::ScoredExamples examples(graph);
+  const auto examples = scored(graph);
   const auto& rows = examples.rows();
   const auto R = matrix_of([&](const Tensor& v) { return rows.multiply(v); }, J.size(1));
   EXPECT_LT(relative_error(R.t().mm(R), sum_of(q_of)), kRounding);
@@ -217,7 +219,7 @@ TEST_P(ScoreRowsOfOneOutput, AreTheFisherMatrix) {
   const auto loss = GetParam().loss(network.forward().select(1, 2));
   const LossGraph graph(loss, network.parameters);
   EXPECT_LT(relative_error(dense(score_rows(graph)), dense(fisher(graph))), kRounding);
-  const detail::ScoredExamples examples(graph);
+  const auto examples = scored(graph);
   EXPECT_LT(relative_error(-examples.rows().multiply_transposed(examples.targets()),
                            gradient_of(loss, network.parameters)),
             kRounding);
@@ -295,7 +297,7 @@ TEST_P(ScoreFactorOfSeveralOutputs, AreTheRowsOfALoss) {
   const auto leaf = GetParam().likelihood->outputs().clone().requires_grad_();
   const auto z = leaf * 1;
   const auto loss = GetParam().loss(z);
-  const detail::ScoredExamples examples(LossGraph(loss, {leaf}));
+  const auto examples = scored(LossGraph(loss, {leaf}));
   EXPECT_LT(relative_error(-examples.rows().multiply_transposed(examples.targets()),
                            gradient_of(loss, {leaf})),
             kRounding);
@@ -333,7 +335,7 @@ TEST(ScoreRowsTest, SaturatedLogitsKeepTheGradientToTheLastDigits) {
         const auto x = torch::eye(3, torch::dtype(dtype));
         const auto shift = sign * margin * torch::eye(3, torch::dtype(dtype));
         const auto loss = F::cross_entropy(x.mm(W) + shift, torch::tensor({0, 1, 2}));
-        const detail::ScoredExamples examples(LossGraph(loss, {W}));
+        const auto examples = scored(LossGraph(loss, {W}));
         const auto expected = gradient_of(loss, {W});
         const auto gradient = -examples.rows().multiply_transposed(examples.targets());
         // What is smaller is lost in LibTorch's own 1 - p.

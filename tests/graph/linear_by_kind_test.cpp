@@ -90,9 +90,9 @@ TEST_P(LinearByKind, IsSeenAndTheProbeAgrees) {
   const Case of(GetParam());
   const auto parts = of.parts();
   ASSERT_TRUE(parts.is_linear_by_kind);
-  const auto plain = detail::coefficients_of(of.loss, parts.edges, detail::Pass::Plain);
-  const auto probed = detail::coefficients_of(of.loss, parts.edges);
-  EXPECT_NO_THROW(detail::check_linearity(parts.edges, probed, seeded(3)));
+  const auto plain = detail::coefficients_of(of.loss, parts, detail::Pass::Plain);
+  const auto probed = detail::coefficients_of(of.loss, parts);
+  EXPECT_NO_THROW(detail::check_linearity(parts, probed, seeded(3)));
   EXPECT_TRUE(identical(plain.received.at(0).detach(), probed.received.at(0).detach()));
 }
 

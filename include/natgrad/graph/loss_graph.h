@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace natgrad {
@@ -22,6 +23,12 @@ LossGraphState& state_of(const LossGraph& graph);
 enum class Terms {
   Required,  ///< at once: a loss that cannot be read throws
   WhenAsked  ///< when something asks for them: until then any loss will do
+};
+
+/// What becomes of a loss that cannot be read.
+enum class Unread {
+  Throw,      ///< it is refused, with the reason and what to write instead
+  Substitute  ///< it is taken as a function of outputs of the network that the user did not mark
 };
 
 /// One term of the loss, as its graph tells it.
@@ -61,8 +68,13 @@ class NATGRAD_EXPORT LossGraph {
   /// A parameter that is frozen or takes no part counts as constant: its gradient, and its rows of
   /// every curvature, are zero. `streams`: where the random probes come from; a generator stands
   /// for those of its seed.
+  ///
+  /// With `Unread::Substitute` a loss that cannot be read has terms of its own all the same: z is
+  /// what goes into its softmax or sigmoid, with that distribution, or else the results of the
+  /// first ops below it that have parameters. `substitutes` then tells the reason.
   LossGraph(const torch::Tensor& loss, std::vector<torch::Tensor> parameters,
-            RandomStreams streams = RandomStreams(), Terms terms = Terms::Required);
+            RandomStreams streams = RandomStreams(), Terms terms = Terms::Required,
+            Unread unread = Unread::Throw);
 
   LossGraph(const torch::Tensor& loss, std::vector<torch::Tensor> parameters, Terms terms)
       : LossGraph(loss, std::move(parameters), RandomStreams(), terms) {}
@@ -71,6 +83,8 @@ class NATGRAD_EXPORT LossGraph {
   /// `generator` throws the reason. Itself it throws what is no property of the loss, such as a
   /// graph that has been freed or memory that has run out.
   bool is_readable() const;
+  /// Why the loss cannot be read, where its terms are substitutes; empty where they were read.
+  const std::string& substitutes() const;
   const std::vector<LossTerm>& terms() const;
   /// How many outputs z the terms have; terms with the same z share one.
   size_t outputs() const;

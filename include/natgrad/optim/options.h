@@ -4,6 +4,7 @@
 #include <natgrad/curvature/score_rows_or_fisher.h>
 #include <natgrad/damping/proximal.h>
 #include <natgrad/export.h>
+#include <natgrad/graph/loss_graph.h>
 #include <natgrad/preconditioners/preconditioner.h>
 #include <natgrad/solvers/dual_or_conjugate_gradient.h>
 #include <natgrad/step_control/held_out_rate.h>
@@ -48,6 +49,10 @@ class NATGRAD_EXPORT NaturalGradientOptions
   /// centre of its own; Martens & Sutskever (2012, section 20.9) take 0.95. A Krylov subspace takes
   /// δ_prev in if it is not 0.
   TORCH_ARG(double, warm_start) = 0;
+  /// What becomes of a loss that cannot be read: it is taken as a function of outputs that natgrad
+  /// finds by itself, with `GradientRows()` where their distribution is not known (said once, with
+  /// what would be better), or refused, `Unread::Throw`.
+  TORCH_ARG(Unread, unread) = Unread::Substitute;
   /// How many chunks of a batch the curvature takes, from the first; 0: all. See `Batch`.
   TORCH_ARG(int64_t, curvature_chunks) = 0;
   /// Of the random probes; two optimizers with the same seed, loss and start take the same steps.

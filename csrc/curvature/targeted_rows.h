@@ -1,0 +1,45 @@
+#pragma once
+
+#include "detail.h"
+
+#include <natgrad/curvature/curvature.h>
+
+#include <memory>
+#include <string>
+
+#include "graph/captured_rows.h"
+
+namespace natgrad::detail {
+
+/// What is pulled back to one row an example.
+struct RowSeed {
+  OutputGradients gradients;  ///< at the outputs of example i: Rᵢ = Jᵢᵀ of it
+  torch::Tensor weights;      ///< s, [N]: what the examples count in the loss
+  torch::Tensor targets;      ///< t, [N], with ∇h = -Rᵀt, penalties apart
+};
+
+/// R and t of one row an example: C = RᵀR and ∇h = -Rᵀt, penalties apart.
+class TargetedRows {
+ public:
+  /// Throws `c10::Error` as `CapturedRows` does.
+  TargetedRows(RowSeed seed, const LossGraph& graph);
+  /// Of what was captured below the seed's gradients.
+  TargetedRows(RowSeed seed, Capture captured, const LossGraph& graph);
+
+  const CapturedRows& rows() const { return rows_; }
+  const torch::Tensor& targets() const { return targets_; }
+  /// Σ sᵢ‖Rᵢ‖²/Σ sᵢ, which is tr(RRᵀ)/N for equal weights; 0-d.
+  torch::Tensor noise() const;
+
+ private:
+  torch::Tensor weights_, targets_;
+  CapturedRows rows_;
+};
+
+/// RᵀR, which knows its root.
+LinearOperator matrix_of(std::shared_ptr<const TargetedRows> rows, std::string name);
+
+/// That, its noise and t.
+CurvatureAt at_rows(std::shared_ptr<const TargetedRows> rows, std::string name);
+
+}  // namespace natgrad::detail
