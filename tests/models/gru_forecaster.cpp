@@ -19,7 +19,7 @@ struct GruForecaster : torch::nn::Module {
 }  // namespace
 
 Model gru_forecaster() {
-  constexpr int64_t kTimes = 16;
+  constexpr int64_t kTimes = 10;
   const auto time = torch::arange(kTimes + 1);
   const auto frequencies = 0.3 + torch::rand({kExamples, 1});
   const auto phases = 6.28 * torch::rand({kExamples, 1});

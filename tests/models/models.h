@@ -9,10 +9,9 @@ inline Tensor rows(const Tensor& data, int64_t batch) {
   return data.narrow(0, batch % kBatches * kBatch, kBatch);
 }
 
-Model bayesian_personalized_ranking();
 Model bce_by_hand();
-Model conv_net();
 Model contrastive();
+Model conv_net();
 Model cosine_siamese();
 Model cox_survival();
 Model cross_entropy_by_hand();
@@ -35,6 +34,7 @@ Model mixture_density();
 Model mlp_classifier();
 Model multi_task();
 Model neural_field();
+Model pairwise_ranking();
 Model physics_informed();
 Model poisson_counts();
 Model ppo();

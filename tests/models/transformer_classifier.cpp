@@ -5,7 +5,7 @@
 namespace zoo {
 namespace {
 
-constexpr int64_t kWidth = 32, kTokens = 10;
+constexpr int64_t kWidth = 16, kTokens = 8;
 
 struct TransformerClassifier : torch::nn::Module {
   TransformerClassifier()
@@ -14,7 +14,7 @@ struct TransformerClassifier : torch::nn::Module {
         block(register_module(
             "block",
             torch::nn::TransformerEncoderLayer(
-                torch::nn::TransformerEncoderLayerOptions(kWidth, 4).dim_feedforward(64).dropout(
+                torch::nn::TransformerEncoderLayerOptions(kWidth, 2).dim_feedforward(32).dropout(
                     0.1)))),
         head(register_module("head", torch::nn::Linear(kWidth, 4))) {}
 

@@ -6,7 +6,7 @@
 #include <torch/torch.h>
 
 #include <functional>
-#include <memory>
+#include <ostream>
 #include <vector>
 
 namespace zoo {
@@ -28,14 +28,18 @@ struct Model {
 /// call; the default generator is left as it was.
 double full_loss(const Model& model);
 
+/// A published method that fits the model, beside the default.
+enum class Preset { HessianFree, Kfac, KrylovSubspaceDescent, NaturalGradient };
+
 struct Expectation {
-  double goal;                             ///< the full loss after `kSteps` steps is at most this
+  double goal;  ///< the full loss after `kSteps` steps from seed 0 is at most this
+  Preset preset;
   bool one_observation;                    ///< each example is one: a step by score rows fits
   std::vector<const char*> warnings = {};  ///< a part of each warning that may be given
 };
 
-/// Steps after which the goals hold. They are what the best of Adam's seven rates (1e-4 to 1e-1)
-/// reaches in as many, less a tenth of its way from the start: the mean of seeds 0 to 2.
+/// Steps after which the goals hold, which are what the best of Adam's seven rates (1e-4 to 1e-1)
+/// reaches in as many, less a tenth of its way from the start (`benchmarks/model_zoo --seeds 1`).
 inline constexpr int64_t kSteps = 40;
 
 struct Entry {
@@ -46,6 +50,8 @@ struct Entry {
   /// Data, start and whatever the loss draws follow from the seed.
   Model start(uint64_t seed) const;
 };
+
+std::ostream& operator<<(std::ostream& stream, const Entry& entry);
 
 const std::vector<Entry>& zoo();
 

@@ -20,7 +20,7 @@ struct Preferences : torch::nn::Module {
 
 }  // namespace
 
-Model bayesian_personalized_ranking() {
+Model pairwise_ranking() {
   constexpr int64_t kUsers = 30, kItems = 20;
   const auto users = torch::randint(kUsers, {kExamples});
   const auto tastes = torch::randn({kUsers, 3}).mm(torch::randn({3, kItems})).index({users});
