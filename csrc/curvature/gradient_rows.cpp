@@ -2,6 +2,7 @@
 #include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -94,7 +95,7 @@ detail::RowSeed seed_of(const LossGraph& graph, const std::vector<Tensor>& g,
   std::vector<Tensor> scaled;
   for (const auto& one : g) scaled.push_back(one * by_example(scales, one));
   const auto targets = torch::where(scales > 0, -1 / scales, 0).to(dtype);
-  return {{detail::output_edges(graph), std::move(scaled)}, torch::ones_like(targets), targets};
+  return {{{detail::output_edges(graph), std::move(scaled)}}, torch::ones_like(targets), targets};
 }
 
 CurvatureAt by_products(const LossGraph& graph, const std::vector<Tensor>& g,
@@ -120,13 +121,23 @@ CurvatureAt GradientRows::at(const LossGraph& graph) const {
   const double weight = weight_of_square(graph, static_cast<double>(groups.rbegin()->first));
   if (groups.size() > 1) return by_products(graph, g, groups, weight);
   auto seed = seed_of(graph, g, scales_of(groups.begin()->second, weight));
-  auto captured = detail::capture_shares_below(seed.gradients, graph);
+  auto captured = detail::capture_shares_below(seed.gradients.front(), graph);
   if (detail::are_too_many(captured, graph.parameters())) {
     return by_products(graph, g, groups, weight);
   }
   return detail::at_rows(
       std::make_shared<const detail::TargetedRows>(std::move(seed), std::move(captured), graph),
       kGradientRows);
+}
+
+bool is_convex_along_gradient(const LossGraph& graph) {
+  const torch::NoGradGuard no_grad;
+  const auto g = gradients_at_outputs(graph);
+  const auto groups = examples_of(g, hessian_along(graph, g));
+  return std::all_of(groups.begin(), groups.end(), [](const auto& group) {
+    const auto& [count, examples] = group;
+    return examples.squares.eq(0).logical_or(examples.curvatures > 0).all().template item<bool>();
+  });
 }
 
 std::shared_ptr<const Curvature> GradientRows::clone() const {

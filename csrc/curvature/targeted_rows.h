@@ -11,14 +11,14 @@
 
 namespace natgrad::detail {
 
-/// What is pulled back to one row an example.
+/// What is pulled back to one row an example, or to one for each of its observations: slots·N.
 struct RowSeed {
-  OutputGradients gradients;  ///< at the outputs of example i: Rᵢ = Jᵢᵀ of it
-  torch::Tensor weights;      ///< s, [N]: what the examples count in the loss
-  torch::Tensor targets;      ///< t, [N], with ∇h = -Rᵀt, penalties apart
+  GradientSlots gradients;  ///< at the outputs of example i, by slot: a row is Jᵢᵀ of it
+  torch::Tensor weights;    ///< s, [slots·N]: what the examples count in the loss
+  torch::Tensor targets;    ///< t, [slots·N], with ∇h = -Rᵀt, penalties apart
 };
 
-/// R and t of one row an example: C = RᵀR and ∇h = -Rᵀt, penalties apart.
+/// R and t of one row an observation: C = RᵀR and ∇h = -Rᵀt, penalties apart.
 class TargetedRows {
  public:
   /// Throws `c10::Error` as `CapturedRows` does.
@@ -28,11 +28,12 @@ class TargetedRows {
 
   const CapturedRows& rows() const { return rows_; }
   const torch::Tensor& targets() const { return targets_; }
-  /// Σ sᵢ‖Rᵢ‖²/Σ sᵢ, which is tr(RRᵀ)/N for equal weights; 0-d.
+  /// Σ sᵢ‖Rᵢ‖²/Σ sᵢ over examples, which is tr(RRᵀ)/N for equal weights; 0-d.
   torch::Tensor noise() const;
 
  private:
   torch::Tensor weights_, targets_;
+  double slots_;
   CapturedRows rows_;
 };
 

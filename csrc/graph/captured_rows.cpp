@@ -9,6 +9,7 @@
 #include "graph/coupled_examples.h"
 #include "graph/loss_graph_state.h"
 #include "graph/pull_back_examples.h"
+#include "graph/stacked_captures.h"
 #include "libtorch/plain_arithmetic.h"
 
 namespace natgrad::detail {
@@ -27,9 +28,19 @@ std::string uncovered(const std::vector<bool>& covers) {
                      first - covers.begin());
 }
 
-Capture capture_independent(const OutputGradients& u, const LossGraph& graph) {
+Capture capture_independent(const GradientSlots& u, const LossGraph& graph) {
   check_examples_are_independent(network_census(graph));
-  return capture_below(u, graph);
+  return capture_slots(u, graph);
+}
+
+/// The rows of a parameter that no layer covers.
+Tensor rows_by_passes(const GradientSlots& slots, const LossGraph& graph, const Tensor& parameter) {
+  std::vector<Tensor> rows;
+  for (const auto& u : slots) {
+    rows.push_back(
+        pull_back_examples(u, network_census(graph).columns(), graph.examples(), {parameter}));
+  }
+  return torch::cat(rows);
 }
 
 }  // namespace
@@ -66,11 +77,17 @@ std::string why_rows_are_dear(const Capture& captured, const ParameterLayout& pa
                      numbers_formed(captured, parameters));
 }
 
-CapturedRows::CapturedRows(const OutputGradients& u, const LossGraph& graph)
+Capture capture_slots(const GradientSlots& u, const LossGraph& graph) {
+  std::vector<Capture> captures;
+  for (const auto& slot : u) captures.push_back(capture_below(slot, graph));
+  return stack(std::move(captures));
+}
+
+CapturedRows::CapturedRows(const GradientSlots& u, const LossGraph& graph)
     : CapturedRows(u, capture_independent(u, graph), graph) {}
 
-CapturedRows::CapturedRows(const OutputGradients& u, Capture captured, const LossGraph& graph)
-    : parameters_(graph.parameters()), rows_(graph.examples()) {
+CapturedRows::CapturedRows(const GradientSlots& u, Capture captured, const LossGraph& graph)
+    : parameters_(graph.parameters()), rows_(captured.examples) {
   const torch::NoGradGuard no_grad;
   const auto plain = plain_parameters(captured);
   const auto dtype = parameters_.options().dtype();
@@ -87,8 +104,7 @@ CapturedRows::CapturedRows(const OutputGradients& u, Capture captured, const Los
   for (size_t i = 0; i < plain.size(); ++i) {
     const auto value = parameters_.tensors()[i].detach();
     if (!captured.covers[i]) {
-      const auto columns = network_census(graph).columns();
-      explicit_.push_back({i, pull_back_examples(u, columns, rows_, {parameters_.tensors()[i]})});
+      explicit_.push_back({i, rows_by_passes(u, graph, parameters_.tensors()[i])});
     } else if (!plain[i] && takes_part(captured, i)) {
       explicit_.push_back({i, rows_of_layers(captured, captured.deltas, i, value)});
     }

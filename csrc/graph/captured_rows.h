@@ -20,12 +20,16 @@ std::string why_rows_are_dear(const LossGraph& graph);
 /// The same by what was captured: rows that mix examples, rows of too many numbers.
 std::string why_rows_are_dear(const Capture& captured, const ParameterLayout& parameters);
 
+/// What is captured below each slot, one after the other.
+Capture capture_slots(const GradientSlots& u, const LossGraph& graph);
+
 /// Whether the rows, number by number where they are formed, are too many numbers to hold.
 bool are_too_many(const Capture& captured, const ParameterLayout& parameters);
 
 /// R of [N, P]: row i is Jᵢᵀuᵢ, what u at the outputs of example i pulls back to, from one backward
-/// pass for all examples that captures the layers' inputs a and output gradients δ. With one row an
-/// example a linear layer needs no more than these,
+/// pass (of several slots u: one each, their rows one slot after the other) for all examples that
+/// captures the layers' inputs a and output gradients δ. With one row an example a linear layer
+/// needs no more than these,
 ///
 ///     R v = Σ δ·(W a + b) for v = (W, b),  Rᵀu = (Σ uᵢ δᵢ aᵢᵀ, Σ uᵢ δᵢ),
 ///     RRᵀ = (A Aᵀ + 1) ∘ (Δ Δᵀ)
@@ -39,9 +43,9 @@ bool are_too_many(const Capture& captured, const ParameterLayout& parameters);
 class CapturedRows {
  public:
   /// Throws `c10::Error` as `per_example_gradients` does.
-  CapturedRows(const OutputGradients& u, const LossGraph& graph);
+  CapturedRows(const GradientSlots& u, const LossGraph& graph);
   /// Of what was captured below u.
-  CapturedRows(const OutputGradients& u, Capture captured, const LossGraph& graph);
+  CapturedRows(const GradientSlots& u, Capture captured, const LossGraph& graph);
 
   int64_t rows() const { return rows_; }
   const ParameterLayout& parameters() const { return parameters_; }

@@ -107,7 +107,7 @@ std::vector<size_t> nonlinear_parts(const LossParts& parts, const Coefficients& 
     probes.push_back(random_normal(c.sizes(), c.options(), generator));
   }
   std::vector<bool> nonlinear(parts.edges.size());
-  for (const auto kind : {PartKind::Term, PartKind::Penalty}) {
+  for (const auto kind : {PartKind::Term, PartKind::Linear, PartKind::Penalty}) {
     add_nonlinear(nonlinear, parts, coefficients, probes, kind);
   }
   std::vector<size_t> found;

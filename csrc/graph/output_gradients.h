@@ -12,6 +12,9 @@ struct OutputGradients {
   std::vector<torch::Tensor> values;
 };
 
+/// Several of them, of the same examples: each is pulled back on its own.
+using GradientSlots = std::vector<OutputGradients>;
+
 /// ∂h/∂z of a loss that can be read, for every output. Throws `c10::Error` if an output's dimension
 /// 0 does not hold the examples.
 OutputGradients output_gradients(const LossGraph& graph);

@@ -11,6 +11,7 @@
 #include "graph/mark_nodes.h"
 #include "graph/term_readers.h"
 #include "graph/walk.h"
+#include "libtorch/nodes.h"
 
 namespace natgrad::detail {
 namespace {
@@ -76,6 +77,42 @@ void add_term(Reading& reading, const Edge& node, const Tensor& coefficient) {
         term.argument);
 }
 
+/// b of c·A(z) + b·z.
+void add_linear(Reading& reading, const Edge& z, const Tensor& b) {
+  for (auto& term : reading.terms) {
+    if (reading.outputs[term.output] != z || term.is_own()) continue;
+    term.gradient = term.gradient + b.detach();
+    return;
+  }
+  NATGRAD_CHECK_READABLE(false, "natgrad: the loss is linear in outputs that no term of it has.");
+}
+
+// What the rounding of float32 leaves of a sum of probabilities and targets that cancel.
+constexpr double kCancelled = 1e-4;
+
+/// log Σ exp(z) is the normaliser of a softmax only if what is taken from it are targets, whose sum
+/// is its weight.
+void check_targets(const Reading& reading, const Edge& z, const torch::autograd::Node& node) {
+  const auto dim = dimensions_of(node).dims.front();
+  for (const auto& term : reading.terms) {
+    if (reading.outputs[term.output] != z || term.is_own()) continue;
+    const auto rest = term.gradient.detach().sum(dim).abs().max();
+    const auto size = term.gradient.detach().abs().sum(dim).max();
+    NATGRAD_CHECK_READABLE(
+        (rest <= kCancelled * size).item<bool>(),
+        "natgrad: the loss holds logsumexp(z) without targets that belong to it, as "
+        "logsumexp(z, 1) - z.gather(1, y) has them.");
+  }
+}
+
+void check_targets(const Reading& reading, const LossParts& parts) {
+  for (size_t k = 0; k < parts.edges.size(); ++k) {
+    auto& node = *parts.edges[k].function;
+    if (parts.kinds[k] != PartKind::Term || op_of(node) != Op::Logsumexp) continue;
+    check_targets(reading, node.next_edge(0), node);
+  }
+}
+
 Reading read_parts(const LossParts& parts, const Coefficients& coefficients) {
   Reading reading;
   for (size_t k = 0; k < parts.edges.size(); ++k) {
@@ -84,6 +121,9 @@ Reading read_parts(const LossParts& parts, const Coefficients& coefficients) {
     switch (parts.kinds[k]) {
       case PartKind::Term:
         add_term(reading, edge, c);
+        break;
+      case PartKind::Linear:
+        add_linear(reading, edge, c);
         break;
       case PartKind::Outputs:
         add_outputs(reading, edge, parts.distributions[k], c);
@@ -106,19 +146,30 @@ Readable<Reading> read_loss(const Tensor& loss, const std::vector<Tensor>& param
     const auto pass = parts.is_linear_by_kind ? Pass::Plain : Pass::Differentiable;
     const auto coefficients = coefficients_of(loss, parts, pass);
     if (!parts.is_linear_by_kind) check_linearity(parts, coefficients, generator());
-    return read_parts(parts, coefficients);
+    auto reading = read_parts(parts, coefficients);
+    check_targets(reading, parts);
+    return reading;
   });
 }
 
 namespace {
 
-/// Coefficients that can be differentiated, unless some op of the loss cannot.
-std::pair<Coefficients, Pass> coefficients_if_differentiable(const Tensor& loss,
-                                                             const LossParts& parts) {
+/// Coefficients, and what they tell of the parts.
+struct Tried {
+  Coefficients coefficients;
+  std::vector<size_t> nonlinear;
+  bool is_known;  ///< whether `nonlinear` holds all such parts
+  bool is_differentiable;
+};
+
+/// Some op of the loss may not be differentiable twice.
+Tried try_parts(const Tensor& loss, const LossParts& parts, at::Generator generator) {
   try {
-    return {coefficients_of(loss, parts, Pass::Differentiable), Pass::Differentiable};
+    auto coefficients = coefficients_of(loss, parts, Pass::Differentiable);
+    auto nonlinear = nonlinear_parts(parts, coefficients, std::move(generator));
+    return {std::move(coefficients), std::move(nonlinear), true, true};
   } catch (const c10::NotImplementedError&) {
-    return {coefficients_of(loss, parts, Pass::Plain), Pass::Plain};
+    return {coefficients_of(loss, parts, Pass::Plain), {}, parts.is_linear_by_kind, false};
   }
 }
 
@@ -160,10 +211,8 @@ Readable<Reading> read_substitute(const Tensor& loss, const std::vector<Tensor>&
     Substitution substitution;
     while (true) {
       const auto parts = find_substitute_parts(loss, parameters, substitution);
-      const auto [coefficients, pass] = coefficients_if_differentiable(loss, parts);
-      const bool is_known = pass == Pass::Differentiable || parts.is_linear_by_kind;
-      const auto nonlinear =
-          is_known ? nonlinear_parts(parts, coefficients, generator()) : std::vector<size_t>();
+      const auto [coefficients, nonlinear, is_known, is_differentiable] =
+          try_parts(loss, parts, generator());
       const auto passed = terms_to_pass(parts, nonlinear, is_known);
       if (passed.empty()) {
         // Outputs may be nonlinear in one another; a penalty may not.
@@ -172,7 +221,7 @@ Readable<Reading> read_substitute(const Tensor& loss, const std::vector<Tensor>&
         }
         auto read = read_parts(parts, coefficients);
         read.substitutes = refusal.reason;
-        read.has_hessian = is_known && !is_nested(parts, coefficients);
+        read.has_hessian = is_differentiable && !is_nested(parts, coefficients);
         return read;
       }
       substitution.nonlinear.insert(passed.begin(), passed.end());

@@ -10,8 +10,10 @@
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
 #include "graph/backward.h"
+#include "graph/hand_written_terms.h"
 #include "graph/mark_nodes.h"
 
+#include <algorithm>
 #include <cmath>
 #include <unordered_map>
 
@@ -155,8 +157,6 @@ TermReading read_smooth_l1(Node& node, const Tensor& c) {
                           }});
 }
 
-bool is_absolute_difference(Node& abs) { return leads_to(abs.next_edge(0), Op::Sub); }
-
 /// Broadcasting [N] against [N, 1] is a mistake.
 void check_same_shape(const std::string& loss, const Edge& z, torch::IntArrayRef result) {
   NATGRAD_CHECK_READABLE(
@@ -168,8 +168,11 @@ void check_same_shape(const std::string& loss, const Edge& z, torch::IntArrayRef
 
 // l1_loss has no node of its own, and leaves the difference in the graph. A location family may
 // take it for z: only y - z counts.
-TermReading read_absolute_difference(Node& node, const Tensor& c) {
+TermReading read_absolute_value(Node& node, const Tensor& c) {
   const Tensor d = saved_input(node);
+  if (!leads_to(node.next_edge(0), Op::Sub)) {
+    return {node.next_edge(0), std::make_shared<Laplace>(d), c};
+  }
   const Node& sub = *node.next_edge(0).function;
   const Edge &left = sub.next_edge(0), &right = sub.next_edge(1);
   check_same_shape("l1_loss", left, d.sizes());
@@ -227,8 +230,14 @@ const std::vector<Reader>& readers() {
       {Op::MseLoss, "mse_loss", always, read_mse},
       {Op::HuberLoss, "huber_loss", always, read_huber},
       {Op::SmoothL1Loss, "smooth_l1_loss", always, read_smooth_l1},
-      {Op::Abs, "l1_loss", is_absolute_difference, read_absolute_difference},
+      {Op::Abs, "l1_loss (or any sum of absolute values)", always, read_absolute_value},
       {Op::Sub, "poisson_nll_loss (log_input)", is_poisson, read_poisson},
+      {Op::Pow, "any sum of squares", is_square, read_square},
+      {Op::Mul, "r * r", is_square, read_square},
+      {Op::Logsumexp, "logsumexp(z) and what is linear in z", is_logsumexp, read_logsumexp},
+      {Op::Softplus, "softplus(z) and what is linear in z", is_softplus, read_softplus},
+      {Op::Log, "log(sigmoid(z)), log(1 - sigmoid(z))", is_log_of_sigmoid, read_log_of_sigmoid},
+      {Op::Exp, "exp(z) and what is linear in z", is_exp, read_exp},
       {Op::Other, "natgrad::nll(likelihood, y)", is_nll, read_nll},
   };
   return table;
@@ -236,12 +245,14 @@ const std::vector<Reader>& readers() {
 
 const Reader* reader_of(Node& node) {
   static const auto by_op = [] {
-    std::unordered_map<Op, const Reader*> map;
-    for (const auto& reader : readers()) map[reader.op] = &reader;
+    std::unordered_multimap<Op, const Reader*> map;
+    for (const auto& reader : readers()) map.emplace(reader.op, &reader);
     return map;
   }();
-  const auto found = by_op.find(op_of(node));
-  return found != by_op.end() && found->second->recognises(node) ? found->second : nullptr;
+  const auto [first, last] = by_op.equal_range(op_of(node));
+  const auto found =
+      std::find_if(first, last, [&](const auto& entry) { return entry.second->recognises(node); });
+  return found != last ? found->second : nullptr;
 }
 
 }  // namespace
@@ -253,6 +264,12 @@ TermReading read_term(Node& node, const Tensor& coefficient) {
   TermReading reading;
   with_graph_errors([&] { reading = reader_of(node)->read(node, coefficient.detach()); });
   return reading;
+}
+
+std::optional<Edge> natural_outputs_of(Node& node) {
+  if (!is_likelihood_node(node)) return std::nullopt;
+  const auto term = read_term(node, zeros_at(result_of(node)));
+  return term.has_linear_part ? std::optional(term.outputs) : std::nullopt;
 }
 
 std::optional<NamedOutputs> named_outputs(Node& node) {

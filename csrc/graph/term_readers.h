@@ -19,6 +19,8 @@ struct TermReading {
   /// as a function of a leaf that stands for z, and that leaf's edge. Else undefined.
   torch::Tensor gradient = {};
   torch::autograd::Edge argument = {};
+  /// Whether functions linear in z elsewhere in the loss belong to the term.
+  bool has_linear_part = false;
 };
 
 /// Whether the node is the likelihood of a term that `read_term` understands.
@@ -33,14 +35,20 @@ bool is_likelihood_node(torch::autograd::Node& node);
 ///  - BinaryCrossEntropyWithLogits: Bernoulli, s = c·weight·(1 + (pos_weight - 1) y), over the
 ///    count if its reduction is the mean; BinaryCrossEntropy over a Sigmoid alike;
 ///  - MseLoss, in either argument order: Gaussian of variance 1, s = 2c, over the count likewise;
-///    HuberLoss and SmoothL1Loss: Huber; Abs of a difference (l1_loss): Laplace. If both arguments
+///    HuberLoss and SmoothL1Loss: Huber; Abs (l1_loss): Laplace. If both arguments
 ///    require a gradient, z is their difference;
 ///  - exp(z) - y z (poisson_nll_loss with log_input): Poisson, s = c;
+///  - what users write in elementary ops, squares, log Σ exp, softplus, log of a sigmoid, exp
+///    (hand_written_terms.h);
 ///  - natgrad::nll: the family that the user named, s = c.
 ///
 /// Throws `c10::Error` if the loss broadcast its arguments, if its targets require a gradient where
 /// they cannot, if outputs were changed in place since, or if the graph was freed.
 TermReading read_term(torch::autograd::Node& node, const torch::Tensor& coefficient);
+
+/// The z of a recognised node to which functions linear in z elsewhere in the loss belong; nothing
+/// for others.
+std::optional<torch::autograd::Edge> natural_outputs_of(torch::autograd::Node& node);
 
 /// Outputs that parameterise a distribution.
 struct NamedOutputs {

@@ -19,6 +19,7 @@
 #include "graph/node_kinds.h"
 #include "graph/penalties.h"
 #include "libtorch/nodes.h"
+#include "libtorch/op_names.h"
 #include "libtorch/ways_out.h"
 
 namespace natgrad::detail {
@@ -191,11 +192,39 @@ NodeSet nodes_of(const std::vector<Tensor>& parameters) {
   return nodes;
 }
 
-Walk walk_down(const Edge& top, const NodeSet& parameters, LossesOfParameters reading) {
-  return walk_down(top, parameters, [&](Node& node) {
+/// The z of terms to which linear functions may belong, by node.
+using NaturalOutputs = std::unordered_map<const Node*, Edge>;
+
+NaturalOutputs natural_outputs(const Walk& walk) {
+  NaturalOutputs outputs;
+  for (const auto& part : walk.parts) {
+    if (part.kind != PartKind::Term) continue;
+    if (const auto z = natural_outputs_of(*part.edge.function)) outputs[z->function.get()] = *z;
+  }
+  return outputs;
+}
+
+Walk walk_down(const Edge& top, const NodeSet& parameters, LossesOfParameters reading,
+               const NaturalOutputs& natural = {}) {
+  return walk_down(top, parameters, [&](Node& node) -> std::optional<Part> {
+    if (const auto z = natural.find(&node); z != natural.end()) {
+      return Part{z->second, PartKind::Linear};
+    }
     auto part = recognised_part(node, parameters, reading);
     if (!part) check_has_reader(node, [&] { return reaches_parameter(node, parameters); });
     return part;
+  });
+}
+
+/// Whether what comes down to the nodes of linear parts comes to their z, and to no other result.
+bool meets_natural_outputs(const Walk& walk, const NaturalOutputs& natural) {
+  const auto& nodes = walk.upper.nodes;
+  return std::all_of(nodes.begin(), nodes.end(), [&](const Node* node) {
+    const auto& edges = node->next_edges();
+    return std::all_of(edges.begin(), edges.end(), [&](const Edge& edge) {
+      const auto z = natural.find(edge.function.get());
+      return z == natural.end() || z->second == edge;
+    });
   });
 }
 
@@ -203,7 +232,7 @@ Walk walk_down(const Edge& top, const NodeSet& parameters, LossesOfParameters re
 /// parameters alone.
 LossParts parts_of(Walk walk, const std::function<bool(Node&)>& is_penalty_part) {
   auto& parts = walk.parts;
-  const auto stops = parts.size();
+  const bool is_one_term = parts.size() == 1 && parts.front().kind != PartKind::Linear;
   if (!walk.upper.parameters.empty()) {
     const auto reject = [&](const std::vector<const Node*>& way) {
       reject_path(path_along(way, walk.from));
@@ -223,7 +252,7 @@ LossParts parts_of(Walk walk, const std::function<bool(Node&)>& is_penalty_part)
   // Of several parts one may lie below another.
   const auto& above = walk.upper.nodes;
   LossParts sorted;
-  sorted.is_linear_by_kind = parts.size() == 1 && stops == 1 &&
+  sorted.is_linear_by_kind = parts.size() == 1 && is_one_term &&
                              std::all_of(above.begin(), above.end(),
                                          [](const Node* node) { return is_linear_by_kind(*node); });
   for (auto& [edge, kind, distribution] : parts) {
@@ -242,10 +271,23 @@ LossParts find_parts(const Tensor& loss, const std::vector<Tensor>& parameters) 
   auto walk = walk_down(top, nodes, LossesOfParameters::ArePenalties);
   // Parameters that are the outputs themselves, as in a table of logits.
   if (walk.parts.empty()) walk = walk_down(top, nodes, LossesOfParameters::AreTerms);
+  if (!walk.upper.parameters.empty()) {
+    if (const auto natural = natural_outputs(walk); !natural.empty()) {
+      auto again = walk_down(top, nodes, LossesOfParameters::ArePenalties, natural);
+      if (meets_natural_outputs(again, natural)) walk = std::move(again);
+    }
+  }
   return parts_of(std::move(walk), is_part_of_a_penalty);
 }
 
 namespace {
+
+/// Whether the op chooses rows by numbers that the batch may bring.
+bool is_lookup(const Node& node) {
+  static const OpNames embeddings = {"Embedding", "EmbeddingBag"};
+  const auto& op = op_name(node);
+  return embeddings.contains(op) || gather_ops().contains(op);
+}
 
 /// Whether parameters alone lie below the node, and nothing that the batch brings.
 bool is_of_parameters_alone(Node& top, const NodeSet& parameters) {
@@ -253,7 +295,7 @@ bool is_of_parameters_alone(Node& top, const NodeSet& parameters) {
   depth_first(&top, [&](Node& node, Node*) {
     if (parameters.contains(&node)) return false;
     const auto& edges = node.next_edges();
-    alone = alone && !edges.empty() &&
+    alone = alone && !edges.empty() && !is_lookup(node) &&
             std::all_of(edges.begin(), edges.end(), [](const Edge& e) { return e.is_valid(); });
     return alone;
   });
@@ -264,15 +306,20 @@ bool is_of_parameters_alone(Node& top, const NodeSet& parameters) {
 bool has_own_parameters(Node& node, const NodeSet& parameters) {
   const auto takes = [&](const Edge& edge) {
     Node* below = edge.function.get();
-    while (below && !parameters.contains(below) && below->num_outputs() == 1 &&
-           (is_selection(*below) || is_cast(*below))) {
+    while (below && !parameters.contains(below) && !is_lookup(*below) && is_selection(*below)) {
       below = below->next_edge(0).function.get();
     }
     return below && parameters.contains(below);
   };
   const auto& edges = node.next_edges();
-  return !is_selection(node) && std::any_of(edges.begin(), edges.end(), takes) &&
+  const bool is_view = is_selection(node) && !is_lookup(node);
+  return !is_view && std::any_of(edges.begin(), edges.end(), takes) &&
          !is_penalty(node, parameters) && !is_of_parameters_alone(node, parameters);
+}
+
+/// Only then is the Fisher matrix of the mean over examples of the objective's own size.
+bool is_one_observation(const Likelihood& likelihood) {
+  return likelihood.example_dim() == 0 && likelihood.observations() == likelihood.examples();
 }
 
 Walk walk_down(const Edge& top, const NodeSet& parameters, const Substitution& substitution) {
@@ -282,7 +329,7 @@ Walk walk_down(const Edge& top, const NodeSet& parameters, const Substitution& s
       if (part) return part;
     }
     if (substitution.names_distributions && reaches_parameter(node, parameters)) {
-      if (auto named = named_outputs(node)) {
+      if (auto named = named_outputs(node); named && is_one_observation(*named->likelihood)) {
         return Part{named->outputs, PartKind::Outputs, std::move(named->likelihood)};
       }
     }

@@ -14,6 +14,7 @@ namespace natgrad::detail {
 
 enum class PartKind {
   Term,     ///< a recognised node
+  Linear,   ///< the z of a term, where functions linear in z reach it past the term
   Penalty,  ///< what depends on parameters alone
   Outputs   ///< outputs of a loss of the user's own, marked or (see `Substitution`) found
 };
@@ -33,9 +34,12 @@ struct LossParts {
 /// what lies below is network. A recognised node from which parameters are reached through
 /// `natgrad::outputs` only is a part of the user's own loss and is passed.
 ///
-/// A path that reaches a parameter past all terms is a penalty if only elementwise functions,
-/// reductions and views depend on parameters alone there, `mse_loss(w, w0)` and its kin among them;
-/// it is given by the edge where it joins the rest of the loss.
+/// A path that comes to the z of a term of logsumexp, softplus and the like past the term (as in
+/// logsumexp(z) - z.gather(y)) ends there.
+///
+/// A path that reaches a parameter past all terms otherwise is a penalty if only elementwise
+/// functions, reductions and views depend on parameters alone there, `mse_loss(w, w0)` and its kin
+/// among them; it is given by the edge where it joins the rest of the loss.
 ///
 /// Throws `UnreadableLoss`, naming the nodes on the way and the way out, if the loss reaches a
 /// parameter past all terms otherwise, if it reaches no term, or if a term's outputs hold no

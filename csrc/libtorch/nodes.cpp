@@ -53,6 +53,7 @@ Op op_of(const Node& node) {
       {typeid(generated::LogBackward0), Op::Log},
       {typeid(generated::LogSigmoidBackward0), Op::LogSigmoid},
       {typeid(generated::LogSoftmaxBackward0), Op::LogSoftmax},
+      {typeid(generated::LogsumexpBackward0), Op::Logsumexp},
       {typeid(generated::MmBackward0), Op::Mm},
       {typeid(generated::MseLossBackward0), Op::MseLoss},
       {typeid(generated::MulBackward0), Op::Mul},
@@ -61,6 +62,7 @@ Op op_of(const Node& node) {
       {typeid(generated::SigmoidBackward0), Op::Sigmoid},
       {typeid(generated::SmoothL1LossBackward0), Op::SmoothL1Loss},
       {typeid(generated::SoftmaxBackward0), Op::Softmax},
+      {typeid(generated::SoftplusBackward0), Op::Softplus},
       {typeid(generated::SubBackward0), Op::Sub},
   };
   const auto found = ops.find(typeid(node));
@@ -118,8 +120,29 @@ Tensor saved_result(Node& node) {
 }
 
 Tensor saved_input(Node& node) {
-  return op_of(node) == Op::Abs ? saved(as<generated::AbsBackward0>(node).self_, node)
-                                : saved(as<generated::LogSigmoidBackward0>(node).self_, node);
+  switch (op_of(node)) {
+    case Op::Abs:
+      return saved(as<generated::AbsBackward0>(node).self_, node);
+    case Op::Log:
+      return saved(as<generated::LogBackward0>(node).self_, node);
+    case Op::Logsumexp:
+      return saved(as<generated::LogsumexpBackward0>(node).self_, node);
+    case Op::Pow:
+      return saved(as<generated::PowBackward0>(node).self_, node);
+    case Op::Softplus:
+      return saved(as<generated::SoftplusBackward0>(node).self_, node);
+    default:
+      return saved(as<generated::LogSigmoidBackward0>(node).self_, node);
+  }
+}
+
+LogsumexpDimensions dimensions_of(const Node& node) {
+  const auto& sum = as<generated::LogsumexpBackward0>(node);
+  return {sum.dim, sum.keepdim};
+}
+
+double beta_of_softplus(const Node& node) {
+  return as<generated::SoftplusBackward0>(node).beta.toDouble();
 }
 
 double alpha_of(const Node& node) {

@@ -31,6 +31,7 @@ enum class Op {
   Log,
   LogSigmoid,
   LogSoftmax,
+  Logsumexp,
   Mm,
   MseLoss,
   Mul,
@@ -39,6 +40,7 @@ enum class Op {
   Sigmoid,
   SmoothL1Loss,
   Softmax,
+  Softplus,
   Sub,
 };
 
@@ -66,7 +68,7 @@ SavedLoss saved_loss(torch::autograd::Node& node);
 
 /// Of Exp, Sigmoid.
 torch::Tensor saved_result(torch::autograd::Node& node);
-/// Of Abs, LogSigmoid.
+/// Of Abs, Log, LogSigmoid, Logsumexp, Pow, Softplus.
 torch::Tensor saved_input(torch::autograd::Node& node);
 
 /// α of Add and Sub, input 0 ± α · input 1.
@@ -74,6 +76,14 @@ double alpha_of(const torch::autograd::Node& node);
 
 /// Its exponent.
 double exponent_of_pow(const torch::autograd::Node& node);
+/// The dimensions over which Logsumexp sums, and whether it keeps them.
+struct LogsumexpDimensions {
+  std::vector<int64_t> dims;
+  bool keeps;
+};
+LogsumexpDimensions dimensions_of(const torch::autograd::Node& node);
+/// β of Softplus, log(1 + exp(βz))/β.
+double beta_of_softplus(const torch::autograd::Node& node);
 /// The number below which Clamp and ClampMin raise their input; none where it is no number.
 std::optional<double> least_of_clamp(const torch::autograd::Node& node);
 /// What Mul and Div were given, in order; undefined where the other one needs no gradient.

@@ -34,4 +34,8 @@ class NATGRAD_EXPORT GradientRows final : public Curvature {
   std::shared_ptr<const Curvature> clone() const override;
 };
 
+/// Whether the loss is convex in z as far as this batch shows: gᵢᵀ(∇²_z h)g |ᵢ > 0 at every example
+/// that has a gradient. A product with the Hessian in z.
+NATGRAD_EXPORT bool is_convex_along_gradient(const LossGraph& graph);
+
 }  // namespace natgrad
