@@ -1,5 +1,7 @@
 // The noise in noisy points of a ring, for a noise level that the network is told (Ho et al. 2020).
 
+#include <cmath>
+
 #include "models/models.h"
 
 namespace zoo {

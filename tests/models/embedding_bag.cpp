@@ -1,5 +1,7 @@
 // Texts as bags of words.
 
+#include <memory>
+
 #include "models/models.h"
 
 namespace zoo {

@@ -1,5 +1,7 @@
 // The next value of a damped wave after each of its values, by a GRU.
 
+#include <memory>
+
 #include "models/models.h"
 
 namespace zoo {

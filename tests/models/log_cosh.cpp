@@ -1,5 +1,7 @@
 // Regression on data with outliers by log cosh, in the form that does not overflow.
 
+#include <cmath>
+
 #include "models/models.h"
 
 namespace zoo {

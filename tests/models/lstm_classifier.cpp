@@ -1,5 +1,7 @@
 // The frequency of a noisy wave, from the last state of an LSTM.
 
+#include <memory>
+
 #include "models/models.h"
 
 namespace zoo {

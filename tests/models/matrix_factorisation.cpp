@@ -1,5 +1,7 @@
 // Ratings as products of users' and items' factors.
 
+#include <memory>
+
 #include "models/models.h"
 
 namespace zoo {

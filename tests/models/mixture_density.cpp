@@ -1,5 +1,7 @@
 // A mixture of three normals for a curve with two branches (Bishop 1994).
 
+#include <cmath>
+
 #include "models/models.h"
 
 namespace zoo {

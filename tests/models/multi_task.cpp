@@ -1,6 +1,8 @@
 // A regression and a classification from one trunk, their losses weighed by learned uncertainties
 // (Kendall, Gal & Cipolla 2018).
 
+#include <memory>
+
 #include "models/models.h"
 
 namespace zoo {

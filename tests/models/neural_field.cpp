@@ -1,5 +1,7 @@
 // A picture as a function of its coordinates, by a network of sines.
 
+#include <memory>
+
 #include "models/models.h"
 
 namespace zoo {

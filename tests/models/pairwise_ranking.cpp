@@ -1,6 +1,8 @@
 // What a user liked above what they were shown, by the sigmoid of a difference (Rendle et al.
 // 2009).
 
+#include <memory>
+
 #include "models/models.h"
 
 namespace zoo {

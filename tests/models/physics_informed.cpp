@@ -1,5 +1,7 @@
 // u'' = f on (0, 1) with u(0) = u(1) = 0, from points inside and both ends.
 
+#include <cmath>
+
 #include "models/models.h"
 
 namespace zoo {

@@ -1,5 +1,9 @@
 // A bandit's policy and value by clipped ratios and an entropy bonus (Schulman et al. 2017).
 
+#include <memory>
+#include <optional>
+#include <utility>
+
 #include "models/bandit.h"
 #include "models/models.h"
 

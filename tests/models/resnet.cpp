@@ -1,5 +1,7 @@
 // Residual blocks with batch normalisation, in training mode as in any training loop.
 
+#include <memory>
+
 #include "models/models.h"
 #include "models/pictures.h"
 

@@ -2,6 +2,9 @@
 
 #include <torch/csrc/jit/api/module.h>
 
+#include <cmath>
+#include <string>
+
 #include "models/models.h"
 
 namespace zoo {

@@ -1,5 +1,7 @@
 // A table of two columns of categories and five of numbers: embeddings beside the numbers.
 
+#include <memory>
+
 #include "models/models.h"
 
 namespace zoo {

@@ -1,5 +1,7 @@
 // A causal transformer over tokens whose output layer is the embedding's matrix.
 
+#include <memory>
+
 #include "models/models.h"
 
 namespace zoo {

@@ -1,5 +1,7 @@
 // Which of four words is the most frequent: a transformer encoder with dropout, means over tokens.
 
+#include <memory>
+
 #include "models/models.h"
 
 namespace zoo {

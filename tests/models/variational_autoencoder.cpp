@@ -1,5 +1,7 @@
 // A variational autoencoder with the analytic divergence from a standard normal, written by hand.
 
+#include <memory>
+
 #include "models/models.h"
 #include "models/pictures.h"
 

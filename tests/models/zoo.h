@@ -13,7 +13,7 @@ namespace zoo {
 
 using torch::Tensor;
 
-/// Every model has 512 training examples, in eight mini-batches of 64.
+/// The training examples, in eight mini-batches of 64 (the graph's nodes are always all).
 inline constexpr int64_t kExamples = 512, kBatch = 64, kBatches = kExamples / kBatch;
 
 struct Model {
