@@ -65,8 +65,7 @@ void add_outputs(Reading& reading, const Edge& z, std::shared_ptr<const Likeliho
   reading.arguments.push_back(z);
 }
 
-void add_term(Reading& reading, const Edge& node, const Tensor& coefficient) {
-  auto term = read_term(*node.function, coefficient);
+void add_term(Reading& reading, const Edge& node, const Tensor& coefficient, TermReading term) {
   if (!term.gradient.defined()) {
     term.argument = term.outputs;
     term.gradient =
@@ -77,15 +76,78 @@ void add_term(Reading& reading, const Edge& node, const Tensor& coefficient) {
         term.argument);
 }
 
-/// b of c·A(z) + b·z.
-void add_linear(Reading& reading, const Edge& z, const Tensor& b) {
-  for (auto& term : reading.terms) {
-    if (reading.outputs[term.output] != z || term.is_own()) continue;
-    term.gradient = term.gradient + b.detach();
-    return;
-  }
-  NATGRAD_CHECK_READABLE(false, "natgrad: the loss is linear in outputs that no term of it has.");
+// Two roundings of the same numbers in float32.
+constexpr double kSameNumbers = 1e-4;
+
+bool are_same(const Tensor& a, const Tensor& b) {
+  return a.sizes() == b.sizes() && ((a - b).abs() <= kSameNumbers * b.abs()).all().item<bool>();
 }
+
+/// Terms with linear parts, which are found elsewhere in the loss.
+class Terms {
+ public:
+  explicit Terms(Reading& reading) : reading_(reading) {}
+
+  void add(const Edge& node, const Tensor& coefficient) {
+    add_term(reading_, node, coefficient, read_term(*node.function, coefficient));
+    auto second = read_second_term(*node.function, coefficient);
+    if (!second) return;
+    second->argument = second->outputs;
+    auto gradient =
+        backward({node}, {coefficient.detach()}, {second->outputs}, Pass::Differentiable).front();
+    normalised_.push_back({reading_.terms.size(), second->normaliser, false});
+    reading_.terms.push_back({index_of(second->outputs, reading_.outputs), second->likelihood,
+                              second->weights, std::move(gradient)});
+    reading_.arguments.push_back(second->argument);
+  }
+
+  /// b·z of c·A(z) + b·z, or b·log z.
+  void add_linear(const Edge& edge, const Tensor& b) {
+    const bool is_log = op_of(*edge.function) == Op::Log && find(edge) == reading_.terms.size();
+    const auto z = is_log ? edge.function->next_edge(0) : edge;
+    const auto index = find(z);
+    NATGRAD_CHECK_READABLE(index < reading_.terms.size(),
+                           "natgrad: the loss is linear in outputs that no term of it has.");
+    auto& term = reading_.terms[index];
+    for (auto& normalised : normalised_) {
+      if (normalised.term == index && are_same(b, normalised.share * term.weights)) {
+        normalised.is_found = true;
+      }
+    }
+    const auto added =
+        is_log ? backward({edge}, {b.detach()}, {z}, Pass::Differentiable).front() : b.detach();
+    term.gradient = term.gradient + added;
+  }
+
+  /// Throws `UnreadableLoss` for a spread without its normaliser.
+  void check_normalised() const {
+    for (const auto& normalised : normalised_) {
+      NATGRAD_CHECK_READABLE(normalised.is_found,
+                             "natgrad: the loss holds r²/v without the log(v) that belongs to it, "
+                             "as in 0.5 * (log(v) + r²/v).");
+    }
+  }
+
+ private:
+  /// A term that is a likelihood only beside share·s·z, or share·s·log z.
+  struct Normalised {
+    size_t term;
+    double share;
+    bool is_found;
+  };
+
+  size_t find(const Edge& z) const {
+    size_t k = 0;
+    while (k < reading_.terms.size() &&
+           (reading_.terms[k].is_own() || reading_.outputs[reading_.terms[k].output] != z)) {
+      ++k;
+    }
+    return k;
+  }
+
+  Reading& reading_;
+  std::vector<Normalised> normalised_;
+};
 
 // What the rounding of float32 leaves of a sum of probabilities and targets that cancel.
 constexpr double kCancelled = 1e-4;
@@ -115,15 +177,15 @@ void check_targets(const Reading& reading, const LossParts& parts) {
 
 Reading read_parts(const LossParts& parts, const Coefficients& coefficients) {
   Reading reading;
+  Terms terms(reading);
   for (size_t k = 0; k < parts.edges.size(); ++k) {
     const auto& edge = parts.edges[k];
     const auto& c = coefficients.own[k];
     switch (parts.kinds[k]) {
       case PartKind::Term:
-        add_term(reading, edge, c);
+        terms.add(edge, c);
         break;
-      case PartKind::Linear:
-        add_linear(reading, edge, c);
+      case PartKind::Linear:  // once the terms are known
         break;
       case PartKind::Outputs:
         add_outputs(reading, edge, parts.distributions[k], c);
@@ -133,6 +195,12 @@ Reading read_parts(const LossParts& parts, const Coefficients& coefficients) {
         reading.penalties.coefficients.push_back(c.detach());
     }
   }
+  for (size_t k = 0; k < parts.edges.size(); ++k) {
+    if (parts.kinds[k] == PartKind::Linear) {
+      terms.add_linear(parts.edges[k], coefficients.own[k]);
+    }
+  }
+  terms.check_normalised();
   return reading;
 }
 
@@ -201,6 +269,11 @@ bool is_nested(const LossParts& parts, const Coefficients& coefficients) {
   return false;
 }
 
+Reading value_or_unreadable(Readable<Reading> read) {
+  NATGRAD_CHECK_READABLE(is_read(read), std::get<Refusal>(read).reason);
+  return std::get<Reading>(std::move(read));
+}
+
 }  // namespace
 
 Readable<Reading> read_substitute(const Tensor& loss, const std::vector<Tensor>& parameters,
@@ -213,16 +286,20 @@ Readable<Reading> read_substitute(const Tensor& loss, const std::vector<Tensor>&
       const auto parts = find_substitute_parts(loss, parameters, substitution);
       const auto [coefficients, nonlinear, is_known, is_differentiable] =
           try_parts(loss, parts, generator());
-      const auto passed = terms_to_pass(parts, nonlinear, is_known);
+      auto passed = terms_to_pass(parts, nonlinear, is_known);
       if (passed.empty()) {
         // Outputs may be nonlinear in one another; a penalty may not.
         for (const auto k : nonlinear) {
           NATGRAD_CHECK_READABLE(parts.kinds[k] != PartKind::Penalty, refusal.reason);
         }
-        auto read = read_parts(parts, coefficients);
-        read.substitutes = refusal.reason;
-        read.has_hessian = is_differentiable && !is_nested(parts, coefficients);
-        return read;
+        auto read = as_readable([&] { return read_parts(parts, coefficients); });
+        passed = terms_to_pass(parts, {}, /*is_known=*/false);
+        if (is_read(read) || passed.empty()) {
+          auto found = value_or_unreadable(std::move(read));
+          found.substitutes = refusal.reason;
+          found.has_hessian = is_differentiable && !is_nested(parts, coefficients);
+          return found;
+        }
       }
       substitution.nonlinear.insert(passed.begin(), passed.end());
     }

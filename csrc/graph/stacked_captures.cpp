@@ -58,9 +58,8 @@ Capture stack(std::vector<Capture> captures) {
     }
     for (size_t k = 0; k < capture.layers.size(); ++k) {
       const auto& layer = capture.layers[k];
-      const bool is_known = std::any_of(&captures.front(), &capture,
-                                        [&](const Capture& other) { return has(other, layer); });
-      if (!is_known) append_stacked(all, layer, capture.deltas[k], capture.orders[k], captures);
+      if (has(all, layer)) continue;
+      append_stacked(all, layer, capture.deltas[k], capture.orders[k], captures);
     }
   }
   return all;

@@ -19,6 +19,7 @@
 
 #include "graph/difference.h"
 #include "graph/node_kinds.h"
+#include "graph/spread_terms.h"
 #include "graph/unreadable.h"
 #include "libtorch/edges.h"
 #include "libtorch/nodes.h"
@@ -214,6 +215,7 @@ struct Reader {
   const char* loss;           // for messages
   bool (*recognises)(Node&);  // given a node of that op
   TermReading (*read)(Node&, const Tensor&);
+  TermReading (*read_second)(Node&, const Tensor&) = nullptr;
 };
 
 /// One line a recognised node.
@@ -234,6 +236,9 @@ const std::vector<Reader>& readers() {
       {Op::Sub, "poisson_nll_loss (log_input)", is_poisson, read_poisson},
       {Op::Pow, "any sum of squares", is_square, read_square},
       {Op::Mul, "r * r", is_square, read_square},
+      {Op::Mul, "r² exp(-log v) + log v", is_scaled_square, read_scaled_square, read_spread},
+      {Op::Div, "r²/v + log(v), gaussian_nll_loss", is_scaled_square, read_scaled_square,
+       read_spread},
       {Op::Logsumexp, "logsumexp(z) and what is linear in z", is_logsumexp, read_logsumexp},
       {Op::Softplus, "softplus(z) and what is linear in z", is_softplus, read_softplus},
       {Op::Log, "log(sigmoid(z)), log(1 - sigmoid(z))", is_log_of_sigmoid, read_log_of_sigmoid},
@@ -259,17 +264,36 @@ const Reader* reader_of(Node& node) {
 
 bool is_likelihood_node(Node& node) { return reader_of(node) != nullptr; }
 
-TermReading read_term(Node& node, const Tensor& coefficient) {
+namespace {
+
+TermReading read_by(TermReading (*read)(Node&, const Tensor&), Node& node, const Tensor& c) {
   torch::NoGradGuard no_grad;
   TermReading reading;
-  with_graph_errors([&] { reading = reader_of(node)->read(node, coefficient.detach()); });
+  with_graph_errors([&] { reading = read(node, c.detach()); });
   return reading;
 }
 
-std::optional<Edge> natural_outputs_of(Node& node) {
-  if (!is_likelihood_node(node)) return std::nullopt;
-  const auto term = read_term(node, zeros_at(result_of(node)));
-  return term.has_linear_part ? std::optional(term.outputs) : std::nullopt;
+}  // namespace
+
+TermReading read_term(Node& node, const Tensor& coefficient) {
+  return read_by(reader_of(node)->read, node, coefficient);
+}
+
+std::optional<TermReading> read_second_term(Node& node, const Tensor& coefficient) {
+  const auto read = reader_of(node)->read_second;
+  return read ? std::optional(read_by(read, node, coefficient)) : std::nullopt;
+}
+
+torch::autograd::edge_list natural_outputs_of(Node& node) {
+  torch::autograd::edge_list outputs;
+  if (!is_likelihood_node(node)) return outputs;
+  const auto none = zeros_at(result_of(node));
+  const auto add = [&](const TermReading& term) {
+    if (term.has_linear_part) outputs.push_back(term.outputs);
+  };
+  add(read_term(node, none));
+  if (const auto second = read_second_term(node, none)) add(*second);
+  return outputs;
 }
 
 std::optional<NamedOutputs> named_outputs(Node& node) {

@@ -21,6 +21,7 @@ struct TermReading {
   torch::autograd::Edge argument = {};
   /// Whether functions linear in z elsewhere in the loss belong to the term.
   bool has_linear_part = false;
+  double normaliser = 0;  ///< of a second term: the share b/s of the linear part that it needs
 };
 
 /// Whether the node is the likelihood of a term that `read_term` understands.
@@ -46,9 +47,12 @@ bool is_likelihood_node(torch::autograd::Node& node);
 /// they cannot, if outputs were changed in place since, or if the graph was freed.
 TermReading read_term(torch::autograd::Node& node, const torch::Tensor& coefficient);
 
-/// The z of a recognised node to which functions linear in z elsewhere in the loss belong; nothing
-/// for others.
-std::optional<torch::autograd::Edge> natural_outputs_of(torch::autograd::Node& node);
+/// The second term of a node that is two, as a Gaussian's mean and spread are; nothing for others.
+std::optional<TermReading> read_second_term(torch::autograd::Node& node,
+                                            const torch::Tensor& coefficient);
+
+/// The z of a recognised node to which functions linear in z elsewhere in the loss belong.
+torch::autograd::edge_list natural_outputs_of(torch::autograd::Node& node);
 
 /// Outputs that parameterise a distribution.
 struct NamedOutputs {

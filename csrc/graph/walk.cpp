@@ -199,9 +199,16 @@ NaturalOutputs natural_outputs(const Walk& walk) {
   NaturalOutputs outputs;
   for (const auto& part : walk.parts) {
     if (part.kind != PartKind::Term) continue;
-    if (const auto z = natural_outputs_of(*part.edge.function)) outputs[z->function.get()] = *z;
+    for (const auto& z : natural_outputs_of(*part.edge.function)) outputs[z.function.get()] = z;
   }
   return outputs;
+}
+
+/// Whether the node is the logarithm of such a z, which belongs to a variance.
+bool is_log_of(Node& node, const NaturalOutputs& natural) {
+  if (op_of(node) != Op::Log) return false;
+  const auto z = natural.find(node.next_edge(0).function.get());
+  return z != natural.end() && z->second == node.next_edge(0);
 }
 
 Walk walk_down(const Edge& top, const NodeSet& parameters, LossesOfParameters reading,
@@ -210,6 +217,7 @@ Walk walk_down(const Edge& top, const NodeSet& parameters, LossesOfParameters re
     if (const auto z = natural.find(&node); z != natural.end()) {
       return Part{z->second, PartKind::Linear};
     }
+    if (is_log_of(node, natural)) return Part{result_of(node), PartKind::Linear};
     auto part = recognised_part(node, parameters, reading);
     if (!part) check_has_reader(node, [&] { return reaches_parameter(node, parameters); });
     return part;

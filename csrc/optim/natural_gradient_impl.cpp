@@ -21,9 +21,12 @@ namespace {
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 /// Whether a loss of NaN comes from the data: some outputs are finite, as far as they can be known.
-bool is_fault_of_data(const Tensor& loss, const Trainable& trainable, const Curvature& curvature) {
+bool is_fault_of_data(const Tensor& loss, const Trainable& trainable,
+                      const NaturalGradientOptions& options) {
   const auto finite = has_finite_outputs(loss, trainable.parameters);
-  return is_read(finite) || curvature.needs_terms() ? value_of(finite) : false;
+  const bool has_to_be_read =
+      options.curvature().needs_terms() && options.unread() == Unread::Throw;
+  return is_read(finite) || has_to_be_read ? value_of(finite) : false;
 }
 
 /// The report of a step on such a loss.
@@ -178,9 +181,8 @@ Tensor NaturalGradient::Impl::step(const Batches& batches, const std::vector<Ten
     loss = data.h().loss();
     const auto& faulty = data.faulty_loss();
     const auto report = faulty.defined() ? not_finite(faulty) : advance(data);
-    diverged =
-        faulty.defined() && !(std::isnan(faulty.item<double>()) &&
-                              is_fault_of_data(faulty, data.h().trainable(), system_.curvature()));
+    diverged = faulty.defined() && !(std::isnan(faulty.item<double>()) &&
+                                     is_fault_of_data(faulty, data.h().trainable(), system_));
     const bool succeeded =
         report.outcome == StepOutcome::Accepted || report.outcome == StepOutcome::ZeroGradient;
     if (succeeded) before.commit();

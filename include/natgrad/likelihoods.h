@@ -30,4 +30,5 @@
 #include <natgrad/likelihoods/negative_binomial.h>
 #include <natgrad/likelihoods/noise_density.h>
 #include <natgrad/likelihoods/poisson.h>
+#include <natgrad/likelihoods/residual_spread.h>
 #include <natgrad/likelihoods/student_t.h>

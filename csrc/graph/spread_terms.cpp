@@ -1,0 +1,117 @@
+#include "graph/spread_terms.h"
+
+#include <natgrad/likelihoods/gaussian.h>
+#include <natgrad/likelihoods/log_rate_exponential.h>
+#include <natgrad/likelihoods/residual_spread.h>
+#include <torch/torch.h>
+
+#include <optional>
+
+#include "graph/hand_written_terms.h"
+#include "graph/unreadable.h"
+#include "libtorch/nodes.h"
+
+namespace natgrad::detail {
+namespace {
+
+using torch::Tensor;
+using torch::autograd::Edge;
+using torch::autograd::Node;
+
+bool leads_to_square(const Edge& edge) {
+  if (!edge.is_valid()) return false;
+  const auto op = op_of(*edge.function);
+  return (op == Op::Pow || op == Op::Mul) && is_square(*edge.function);
+}
+
+/// The exponential at the edge, past products with constants; else null.
+Node* exponential_at(const Edge& edge) {
+  Node* node = edge.function.get();
+  while (node != nullptr && op_of(*node) == Op::Mul) {
+    const auto &left = node->next_edge(0), &right = node->next_edge(1);
+    if (left.is_valid() == right.is_valid()) return nullptr;
+    node = (left.is_valid() ? left : right).function.get();
+  }
+  return node != nullptr && op_of(*node) == Op::Exp ? node : nullptr;
+}
+
+/// A product or quotient by its parts.
+struct ScaledSquare {
+  Edge square, spread;
+  Tensor squares, scale;  ///< r², and what it is multiplied with
+  bool is_quotient;
+};
+
+std::optional<ScaledSquare> parts_of(Node& node) {
+  const auto &left = node.next_edge(0), &right = node.next_edge(1);
+  if (!left.is_valid() || !right.is_valid() || left == right) return std::nullopt;
+  const auto [first, second] = saved_factors(node);
+  if (op_of(node) == Op::Div) {
+    if (!leads_to_square(left)) return std::nullopt;
+    return ScaledSquare{left, right, first, second.reciprocal(), true};
+  }
+  if (leads_to_square(left) && exponential_at(right)) {
+    return ScaledSquare{left, right, first, second, false};
+  }
+  if (leads_to_square(right) && exponential_at(left)) {
+    return ScaledSquare{right, left, second, first, false};
+  }
+  return std::nullopt;
+}
+
+void check_scale(const ScaledSquare& parts, const Tensor& c) {
+  NATGRAD_CHECK_READABLE(
+      c.ge(0).all().item<bool>() && parts.scale.gt(0).all().item<bool>() &&
+          parts.squares.sizes() == c.sizes() && parts.scale.sizes() == c.sizes(),
+      "natgrad: the loss holds r²/v with a negative factor or variance, or broadcasts the two; a "
+      "Gaussian's residuals and variances have one shape, and its variances are positive.");
+}
+
+}  // namespace
+
+bool is_scaled_square(Node& node) {
+  if (!node.next_edge(0).is_valid() || !node.next_edge(1).is_valid()) return false;
+  bool is_pair = false;
+  with_graph_errors([&] { is_pair = parts_of(node).has_value(); });
+  return is_pair;
+}
+
+TermReading read_scaled_square(Node& node, const Tensor& c) {
+  const auto parts = *parts_of(node);
+  check_scale(parts, c);
+  auto term = read_square(*parts.square.function, c);
+  term.weights = 2 * c * parts.scale;
+  return term;
+}
+
+TermReading read_spread(Node& node, const Tensor& c) {
+  const auto parts = *parts_of(node);
+  using By = ResidualSpread::By;
+  const auto spread = [](const Edge& z, std::shared_ptr<const Likelihood> likelihood, Tensor s,
+                         double normaliser = 0.5) {
+    TermReading term{z, std::move(likelihood), std::move(s)};
+    term.has_linear_part = true;
+    term.normaliser = normaliser;
+    return term;
+  };
+  Node* exp = exponential_at(parts.spread);
+  if (exp == nullptr) {
+    const auto v = parts.scale.reciprocal();
+    return spread(parts.spread, std::make_shared<ResidualSpread>(v, By::Variance), 2 * c);
+  }
+  const auto exponent = saved_result(*exp).log();
+  const auto& below = exp->next_edge(0);
+  if (parts.is_quotient) {
+    // r²/(k e^z): what the constant k makes of c is the factor of log v.
+    const auto k = (parts.scale.reciprocal() / saved_result(*exp));
+    return spread(below, std::make_shared<ResidualSpread>(exponent), 2 * c / k);
+  }
+  const auto k = parts.scale / saved_result(*exp);
+  if (op_of(*below.function) == Op::Neg) {
+    return spread(below.function->next_edge(0), std::make_shared<ResidualSpread>(-exponent),
+                  2 * c * k);
+  }
+  return spread(below, std::make_shared<LogRateExponential>(exponent), c * k, -1);
+}
+
+}  // namespace natgrad::detail

@@ -1,0 +1,66 @@
+#include <natgrad/likelihoods/residual_spread.h>
+#include <torch/torch.h>
+
+#include <cmath>
+#include <limits>
+
+namespace natgrad {
+
+using torch::Tensor;
+
+ResidualSpread::ResidualSpread(Tensor z, By by) : Likelihood(std::move(z)), by_(by) {
+  if (by == By::Variance) {
+    check_support(outputs().detach(), outputs().detach().gt(0), "a variance is positive", "z");
+  }
+}
+
+std::string ResidualSpread::describe() const {
+  return by_ == By::LogVariance ? "ResidualSpread(log variance)" : "ResidualSpread(variance)";
+}
+
+void ResidualSpread::check_targets(const Tensor& y) const {
+  check_same_shape(y);
+  check_support(y, y.isfinite(), "a residual is finite");
+}
+
+Tensor ResidualSpread::slope() const {
+  return by_ == By::LogVariance ? torch::ones_like(outputs()) : outputs().reciprocal();
+}
+
+Tensor ResidualSpread::log_variance() const {
+  return by_ == By::LogVariance ? outputs() : outputs().log();
+}
+
+Tensor ResidualSpread::compute_log_prob(const Tensor& y) const {
+  const auto log_v = log_variance();
+  return -0.5 * (std::log(2 * M_PI) + log_v + (y * torch::exp(-0.5 * log_v)).square());
+}
+
+Tensor ResidualSpread::compute_score(const Tensor& y) const {
+  return 0.5 * slope() * ((y * torch::exp(-0.5 * log_variance())).square() - 1);
+}
+
+Tensor ResidualSpread::fisher_multiply(const Tensor& v) const { return 0.5 * slope().square() * v; }
+
+Tensor ResidualSpread::factor_multiply(const Tensor& r) const { return M_SQRT1_2 * slope() * r; }
+
+Tensor ResidualSpread::fisher_solve(const Tensor& v) const { return 2 * v / slope().square(); }
+
+// With y²/v = 2 score/slope + 1 and v' = v e^m: ½ (m + y²/v (e^-m - 1)).
+std::optional<Likelihood::OutputChange> ResidualSpread::output_change(const Tensor& score,
+                                                                      const Tensor& d) const {
+  const auto relative = slope() * d;
+  const auto move = by_ == By::LogVariance
+                        ? relative
+                        : torch::log1p(relative.clamp_min(-1));  // -∞ at no variance
+  const auto squares = 2 * score / slope() + 1;
+  return OutputChange{0.5 * (move + squares * torch::expm1(-move)), relative.abs()};
+}
+
+Tensor ResidualSpread::sample(std::optional<at::Generator> generator) const {
+  const torch::NoGradGuard no_grad;
+  return torch::exp(0.5 * log_variance()) *
+         torch::empty_like(outputs()).normal_(0, 1, std::move(generator));
+}
+
+}  // namespace natgrad

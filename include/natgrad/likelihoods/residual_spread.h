@@ -1,0 +1,45 @@
+#pragma once
+
+#include <natgrad/export.h>
+#include <natgrad/likelihoods/likelihood.h>
+
+namespace natgrad {
+
+/// Independent residuals y ~ N(0, v) by their spread alone, z = log v or z = v > 0: what is left of
+/// a Gaussian likelihood whose mean is another output, as in ½ (log v + (y - μ)²/v) written by
+/// hand.
+///
+///     log r = -½ log v - y²/(2v) + const,
+///     z = log v:  score = ½ (y²/v - 1),       F_R = 1/2,       B = 1/√2;
+///     z = v:      score = (y²/v - 1)/(2v),    F_R = 1/(2v²),   B = 1/(√2 v).
+///
+/// The mixed element of the Fisher matrix of (μ, v) vanishes, so that the two terms are the whole.
+/// y: floating, z's shape, finite.
+class NATGRAD_EXPORT ResidualSpread final : public Likelihood {
+ public:
+  enum class By { LogVariance, Variance };
+  /// Throws `c10::Error` for the first variance that is not positive.
+  explicit ResidualSpread(torch::Tensor z, By by = By::LogVariance);
+
+  std::string describe() const override;
+  torch::Tensor fisher_multiply(const torch::Tensor& v) const override;
+  torch::Tensor factor_multiply(const torch::Tensor& r) const override;
+  torch::Tensor fisher_solve(const torch::Tensor& v) const override;
+  /// reach: the change of log v to first order.
+  std::optional<OutputChange> output_change(const torch::Tensor& score,
+                                            const torch::Tensor& d) const override;
+  torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
+  bool hessian_is_fisher() const override { return false; }
+  void check_targets(const torch::Tensor& y) const override;
+
+ private:
+  torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
+  torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// d log v/dz.
+  torch::Tensor slope() const;
+  torch::Tensor log_variance() const;
+
+  By by_;
+};
+
+}  // namespace natgrad
