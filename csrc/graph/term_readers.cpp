@@ -215,6 +215,7 @@ struct Reader {
   const char* loss;           // for messages
   bool (*recognises)(Node&);  // given a node of that op
   TermReading (*read)(Node&, const Tensor&);
+  bool is_hand_written = false;
   TermReading (*read_second)(Node&, const Tensor&) = nullptr;
 };
 
@@ -234,15 +235,16 @@ const std::vector<Reader>& readers() {
       {Op::SmoothL1Loss, "smooth_l1_loss", always, read_smooth_l1},
       {Op::Abs, "l1_loss (or any sum of absolute values)", always, read_absolute_value},
       {Op::Sub, "poisson_nll_loss (log_input)", is_poisson, read_poisson},
-      {Op::Pow, "any sum of squares", is_square, read_square},
-      {Op::Mul, "r * r", is_square, read_square},
-      {Op::Mul, "r² exp(-log v) + log v", is_scaled_square, read_scaled_square, read_spread},
-      {Op::Div, "r²/v + log(v), gaussian_nll_loss", is_scaled_square, read_scaled_square,
+      {Op::Pow, "any sum of squares", is_square, read_square, true},
+      {Op::Mul, "r * r", is_square, read_square, true},
+      {Op::Mul, "r² exp(-log v) + log v", is_scaled_square, read_scaled_square, true, read_spread},
+      {Op::Div, "r²/v + log(v), gaussian_nll_loss", is_scaled_square, read_scaled_square, true,
        read_spread},
-      {Op::Logsumexp, "logsumexp(z) and what is linear in z", is_logsumexp, read_logsumexp},
-      {Op::Softplus, "softplus(z) and what is linear in z", is_softplus, read_softplus},
-      {Op::Log, "log(sigmoid(z)), log(1 - sigmoid(z))", is_log_of_sigmoid, read_log_of_sigmoid},
-      {Op::Exp, "exp(z) and what is linear in z", is_exp, read_exp},
+      {Op::Logsumexp, "logsumexp(z) and what is linear in z", is_logsumexp, read_logsumexp, true},
+      {Op::Softplus, "softplus(z) and what is linear in z", is_softplus, read_softplus, true},
+      {Op::Log, "log(sigmoid(z)), log(1 - sigmoid(z))", is_log_of_sigmoid, read_log_of_sigmoid,
+       true},
+      {Op::Exp, "exp(z) and what is linear in z", is_exp, read_exp, true},
       {Op::Other, "natgrad::nll(likelihood, y)", is_nll, read_nll},
   };
   return table;
@@ -263,6 +265,11 @@ const Reader* reader_of(Node& node) {
 }  // namespace
 
 bool is_likelihood_node(Node& node) { return reader_of(node) != nullptr; }
+
+bool is_hand_written(Node& node) {
+  const auto* reader = reader_of(node);
+  return reader != nullptr && reader->is_hand_written;
+}
 
 namespace {
 
@@ -306,7 +313,7 @@ std::optional<NamedOutputs> named_outputs(Node& node) {
   if (op == Op::Sigmoid) {
     return NamedOutputs{node.next_edge(0), std::make_shared<Bernoulli>(saved_result(node).logit())};
   }
-  if (!is_likelihood_node(node)) return std::nullopt;
+  if (!is_likelihood_node(node) || is_hand_written(node)) return std::nullopt;
   const auto term = read_term(node, zeros_at(result_of(node)));
   const auto* likelihood = term.likelihood.get();
   const bool is_named = dynamic_cast<const Categorical*>(likelihood) != nullptr ||

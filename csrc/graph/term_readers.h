@@ -27,6 +27,9 @@ struct TermReading {
 /// Whether the node is the likelihood of a term that `read_term` understands.
 bool is_likelihood_node(torch::autograd::Node& node);
 
+/// Whether it is one that users write in elementary ops.
+bool is_hand_written(torch::autograd::Node& node);
+
 /// Reads a recognised node, given c = ∂loss/∂(its output).
 ///  - LogSoftmax, or Log over a Softmax: Categorical, s = -Σ_j c_j, whatever linear function of
 ///    log p follows (indices, probabilities, class weights, ignored or smoothed targets, every

@@ -279,11 +279,11 @@ LossParts find_parts(const Tensor& loss, const std::vector<Tensor>& parameters) 
   auto walk = walk_down(top, nodes, LossesOfParameters::ArePenalties);
   // Parameters that are the outputs themselves, as in a table of logits.
   if (walk.parts.empty()) walk = walk_down(top, nodes, LossesOfParameters::AreTerms);
-  if (!walk.upper.parameters.empty()) {
-    if (const auto natural = natural_outputs(walk); !natural.empty()) {
-      auto again = walk_down(top, nodes, LossesOfParameters::ArePenalties, natural);
-      if (meets_natural_outputs(again, natural)) walk = std::move(again);
-    }
+  const auto natural = natural_outputs(walk);
+  const auto& above = walk.upper.nodes;
+  if (std::any_of(above.begin(), above.end(), [&](Node* node) { return natural.contains(node); })) {
+    auto again = walk_down(top, nodes, LossesOfParameters::ArePenalties, natural);
+    if (meets_natural_outputs(again, natural)) walk = std::move(again);
   }
   return parts_of(std::move(walk), is_part_of_a_penalty);
 }
@@ -332,7 +332,7 @@ bool is_one_observation(const Likelihood& likelihood) {
 
 Walk walk_down(const Edge& top, const NodeSet& parameters, const Substitution& substitution) {
   return walk_down(top, parameters, [&](Node& node) -> std::optional<Part> {
-    if (!substitution.nonlinear.contains(&node)) {
+    if (!substitution.nonlinear.contains(&node) && !is_hand_written(node)) {
       auto part = recognised_part(node, parameters, LossesOfParameters::ArePenalties);
       if (part) return part;
     }

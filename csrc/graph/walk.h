@@ -56,9 +56,11 @@ struct Substitution {
   bool names_distributions = true;
 };
 
-/// The same of such a loss: a path that meets neither term nor mark ends at the results of the
-/// first op with parameters of its own (a linear layer, a convolution, an embedding), or at what a
-/// softmax or sigmoid takes, and these are outputs. Distributions are named at all outputs or none.
+/// The same of such a loss, of which LibTorch's own losses are terms, and none that is written in
+/// elementary ops (hand_written_terms.h): a path that meets neither term nor mark ends at the
+/// results of the first op with parameters of its own (a linear layer, a convolution, an
+/// embedding), or at what a softmax or sigmoid takes, and these are outputs. Distributions are
+/// named at all outputs or none.
 LossParts find_substitute_parts(const torch::Tensor& loss,
                                 const std::vector<torch::Tensor>& parameters,
                                 Substitution substitution);
