@@ -1,6 +1,8 @@
 #include "optim/evaluator.h"
+#include <fmt/format.h>
 #include <natgrad/curvature/penalty_hessian.h>
 #include <torch/torch.h>
+#include "graph/loss_graph_state.h"
 #include "linalg/norm.h"
 #include "optim/preserved.h"
 
@@ -26,6 +28,16 @@ LinearOperator with_penalties(const Curvature& curvature, const LinearOperator& 
                               const LossGraph& graph) {
   const bool adds = curvature.needs_penalties() && graph.is_readable() && graph.has_penalties();
   return adds ? C + penalty_hessian(graph) : C;
+}
+
+/// How the examples of several outputs were counted.
+std::string basis_of(const ExampleGroups& groups) {
+  const auto outputs = groups.of_output.size();
+  if (groups.count == 1) return fmt::format("{} outputs with the same inputs", outputs);
+  return groups.all_seen
+             ? fmt::format("{} outputs with {} inputs of their own", outputs, groups.count)
+             : fmt::format("{} outputs, taken to have {} inputs of their own: not all were seen",
+                           outputs, groups.count);
 }
 
 /// When a curvature has the loss read.
@@ -74,7 +86,12 @@ void Evaluator::add_gradient(int64_t chunk, const Tensor& loss) {
 LossGraph Evaluator::graph_of(int64_t chunk, const Tensor& loss, Terms terms) const {
   const RandomStreams streams(system_.seed(),
                               stream_ + (static_cast<uint64_t>(chunk) << kChunkBits));
-  return LossGraph(system_.maximize() ? -loss : loss, trainable_.parameters, streams, terms);
+  LossGraph graph(system_.maximize() ? -loss : loss, trainable_.parameters, streams, terms);
+  if (system_.examples() > 0) {
+    tell_examples(graph,
+                  static_cast<double>(system_.examples()) / static_cast<double>(batch_.chunks()));
+  }
+  return graph;
 }
 
 const LossGraph& Evaluator::graph() const {
@@ -195,8 +212,20 @@ std::optional<LinearOperator> Evaluator::damping_matrix() const {
 }
 
 double Evaluator::noise() const {
-  return curvature().noise(graph().generator(Purpose::Noise)).item<double>() /
-         static_cast<double>(batch_.chunks());
+  const auto chunks = static_cast<double>(batch_.chunks());
+  const double noise = curvature().noise(graph().generator(Purpose::Noise)).item<double>() / chunks;
+  const auto told = static_cast<double>(system_.examples());
+  return told > 0 && graph().is_readable() ? noise * graph().distinct_examples() * chunks / told
+                                           : noise;
+}
+
+ExampleCount Evaluator::examples() const {
+  ExampleCount count;
+  if (system_.examples() > 0) return {static_cast<double>(system_.examples()), "as told"};
+  if (!graph().is_readable()) return count;
+  count.examples = graph().distinct_examples() * static_cast<double>(batch_.chunks());
+  if (graph().outputs() > 1) count.basis = basis_of(example_groups_of(graph()));
+  return count;
 }
 
 }  // namespace natgrad::detail

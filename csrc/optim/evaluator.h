@@ -7,6 +7,7 @@
 #include "optim/trainable.h"
 
 #include <optional>
+#include <string>
 
 namespace natgrad::detail {
 
@@ -14,6 +15,12 @@ namespace natgrad::detail {
 struct RowForm {
   std::shared_ptr<const Root> root;
   torch::Tensor targets;
+};
+
+/// A number of examples, if it is known, and how it was found where that is not plain.
+struct ExampleCount {
+  std::optional<double> examples = {};
+  std::string basis = {};
 };
 
 /// What is minimised in one step, on a batch in one piece or in chunks, with its gradient and
@@ -79,6 +86,8 @@ class Evaluator {
   std::optional<RowForm> rows() const;
   /// An estimate of the batch's gradient noise.
   double noise() const;
+  /// How many examples the noise takes the batch to have, and why.
+  ExampleCount examples() const;
 
  private:
   torch::Tensor add_loss(int64_t chunk);

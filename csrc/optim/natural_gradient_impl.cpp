@@ -202,7 +202,12 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   // (C + λD) δ = -∇h + λ μ D δ_prev, with what damping and preconditioner learn from this batch.
   auto learned = state_.learned;
   auto& damping = *learned.damping;
-  if (damping.needs_noise()) damping.observe_noise(h.noise());
+  if (damping.needs_noise()) {
+    damping.observe_noise(h.noise());
+    const auto [examples, basis] = h.examples();
+    report.examples = examples;
+    report.examples_basis = basis;
+  }
   report.lambda = damping.lambda();
   report.radius = damping.radius();
   report.negative_weights = negative_weights(system_.curvature(), h_of_curvature.graph());

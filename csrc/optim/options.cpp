@@ -46,6 +46,11 @@ void NaturalGradientOptions::check() const {
   TORCH_CHECK(warm_start_ >= 0 && warm_start_ <= 1,
               "natgrad: warm_start is a share of the last solution, in [0, 1], but is ",
               warm_start_, ".");
+  TORCH_CHECK(
+      examples_ >= 0,
+      "natgrad: examples is the number of examples in a batch, or 0 to find it in the loss's "
+      "graph, but is ",
+      examples_, ".");
   TORCH_CHECK(curvature_chunks_ >= 0,
               "natgrad: curvature_chunks is a number of chunks, or 0 for all, but is ",
               curvature_chunks_, ".");
@@ -57,17 +62,18 @@ std::string NaturalGradientOptions::describe_system() const {
   };
   return fmt::format(
       "{}, {}, {}, damping_matrix={}, preconditioner={}, {}, warm_start={}, curvature_chunks={}, "
-      "seed={}, maximize={}, fill_grad={}",
+      "examples={}, seed={}, maximize={}, fill_grad={}",
       curvature_->describe(), solver_->describe(), damping_->describe(),
       described(damping_matrix_.get(), "identity"), described(preconditioner_.get(), "none"),
-      step_rule_->describe(), warm_start_, curvature_chunks_, seed_, maximize_, fill_grad_);
+      step_rule_->describe(), warm_start_, curvature_chunks_, examples_, seed_, maximize_,
+      fill_grad_);
 }
 
 bool NaturalGradientOptions::same_system(const NaturalGradientOptions& other) const {
   const auto parts = [](const NaturalGradientOptions& o) {
     return std::tie(o.curvature_, o.solver_, o.damping_, o.damping_matrix_, o.preconditioner_,
-                    o.step_rule_, o.warm_start_, o.curvature_chunks_, o.seed_, o.maximize_,
-                    o.fill_grad_);
+                    o.step_rule_, o.warm_start_, o.curvature_chunks_, o.examples_, o.seed_,
+                    o.maximize_, o.fill_grad_);
   };
   return module_ == other.module_ &&
          (parts(*this) == parts(other) || describe_system() == other.describe_system());

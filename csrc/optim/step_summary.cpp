@@ -61,6 +61,11 @@ std::string damping_text(double lambda, double radius) {
                                : fmt::format("lambda {:.3g}", lambda);
 }
 
+/// How the examples behind λ were counted, where that is not plain.
+std::string examples_text(const std::optional<double>& examples, const std::string& basis) {
+  return examples && !basis.empty() ? fmt::format(", {:g} examples ({})", *examples, basis) : "";
+}
+
 std::string ratio_text(const std::optional<double>& ratio) {
   return ratio ? fmt::format(", rho {:.3g}", *ratio) : "";
 }
@@ -112,9 +117,9 @@ std::string StepSummary::outcome_text() const {
       break;
   }
   return fmt::format(
-      "{}, {}, {}{}, |step| {:.3g}{}, {} iterations ({}){}{}", start, gradient,
-      damping_text(lambda, radius), ratio_text(ratio), step_norm, shortening_text(shortening),
-      solver.iterations, to_string(solver.termination),
+      "{}, {}, {}{}{}, |step| {:.3g}{}, {} iterations ({}){}{}", start, gradient,
+      damping_text(lambda, radius), examples_text(examples, examples_basis), ratio_text(ratio),
+      step_norm, shortening_text(shortening), solver.iterations, to_string(solver.termination),
       negative_weights > 0 ? fmt::format(", {} negative weights", negative_weights) : "",
       curvature.empty() ? "" : ", " + curvature);
 }

@@ -50,6 +50,10 @@ class NATGRAD_EXPORT NaturalGradientOptions
   TORCH_ARG(double, warm_start) = 0;
   /// How many chunks of a batch the curvature takes, from the first; 0: all. See `Batch`.
   TORCH_ARG(int64_t, curvature_chunks) = 0;
+  /// n: how many examples the batch has, for the default's λ = tr(C)/n; 0: as many as the loss's
+  /// graph tells (`LossGraph::distinct_examples`; `summary().examples` says what was found). For a
+  /// loss that cannot be read it has to be said. With chunks, of all of them.
+  TORCH_ARG(int64_t, examples) = 0;
   /// Of the random probes; two optimizers with the same seed, loss and start take the same steps.
   TORCH_ARG(uint64_t, seed) = 0;
   /// The module whose buffers (BatchNorm statistics) and train/eval modes a failed step puts back

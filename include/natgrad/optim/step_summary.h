@@ -34,6 +34,12 @@ struct NATGRAD_EXPORT StepSummary {
   double loss = 0;           ///< h(θ) before the step, weight decay not included
   double gradient_norm = 0;  ///< ‖∇h‖, weight decay included
   double lambda = 0;         ///< λ of the system
+  /// How many examples λ takes the batch to have, where λ is measured (see
+  /// `NaturalGradientOptions::examples`).
+  std::optional<double> examples = std::nullopt;
+  /// How they were counted, where the loss has several outputs: "4 outputs with 4 inputs of
+  /// their own", or "as told".
+  std::string examples_basis = {};
   double radius = std::numeric_limits<double>::infinity();  ///< Δ, if the damping has one
   /// How many of the loss's weights s are negative (as in a policy gradient): Gauss-Newton, and
   /// Fisher with these weights, may then be indefinite.
