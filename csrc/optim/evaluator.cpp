@@ -111,13 +111,13 @@ Tensor Evaluator::gradient_of(const Tensor& mean, const Tensor& theta) const {
 
 Tensor Evaluator::mean_gradient() const {
   if (mean_gradient_.defined()) return mean_gradient_;
-  const auto form = rows();
+  const auto form = unscaled_rows();
   return mean_gradient_ =
              form ? -form->root->multiply_transposed(form->targets) : graph().gradient();
 }
 
 double Evaluator::gradient_norm() const {
-  const auto form = weight_decay_.defined() ? std::nullopt : rows();
+  const auto form = weight_decay_.defined() ? std::nullopt : unscaled_rows();
   const auto costs = form ? form->root->estimate(parameters().size()) : RootCosts();
   if (form && costs.gram <= kPairsForNorm * costs.product) {
     const auto& t = form->targets;
@@ -127,10 +127,17 @@ double Evaluator::gradient_norm() const {
     const bool is_told = square > kLeastShare * size * size;
     if (is_told && std::isfinite(square)) return std::sqrt(square);
   }
-  return norm_in_double(gradient());  // also where squares underflow or overflow
+  return norm_in_double(gradient_of(
+      mean_gradient(), parameters().values()));  // also where squares underflow or overflow
 }
 
 std::optional<RowForm> Evaluator::rows() const {
+  auto form = unscaled_rows();
+  if (form && gradient_scale_ != 1) form->targets = form->targets * gradient_scale_;
+  return form;
+}
+
+std::optional<RowForm> Evaluator::unscaled_rows() const {
   const bool is_whole = use_ == Use::Both && batch_.chunks() == 1;
   if (!is_whole || !system_.curvature().tells_gradient() || !curvature().targets.defined() ||
       graph().has_penalties())
@@ -143,7 +150,10 @@ Tensor Evaluator::loss_gradient() const {
   return system_.maximize() ? -g : g;
 }
 
-Tensor Evaluator::gradient() const { return gradient_of(mean_gradient(), parameters().values()); }
+Tensor Evaluator::gradient() const {
+  const auto whole = gradient_of(mean_gradient(), parameters().values());
+  return gradient_scale_ == 1 ? whole : whole * gradient_scale_;
+}
 
 double Evaluator::at(const Tensor& d, ReplayedBatch& batch, Tensor* gradient) const {
   const auto& layout = parameters();

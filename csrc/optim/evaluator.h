@@ -62,6 +62,9 @@ class Evaluator {
 
   /// h(θ).
   double value() const { return value_of(sum_, batch_.chunks(), parameters().values()); }
+  /// From now on ∇h counts as so many times what it is.
+  void scale_gradient(double scale) { gradient_scale_ = scale; }
+  double gradient_scale() const { return gradient_scale_; }
   /// ∇h(θ), [P]: -Rᵀt where the curvature's rows tell it, else by a backward pass.
   torch::Tensor gradient() const;
   /// The gradient of `loss` itself, [P].
@@ -79,7 +82,7 @@ class Evaluator {
   const std::string& choice() const { return curvature().choice; }
   /// The options' D; none for the identity.
   std::optional<LinearOperator> damping_matrix() const;
-  /// ‖∇h‖; without ∇h itself where the rows tell it for less.
+  /// ‖∇h‖ before it is scaled; without ∇h itself where the rows tell it for less.
   double gradient_norm() const;
   /// C's root and t, with ∇h = -Rᵀt but for weight decay; nothing where the rows do not tell ∇h of
   /// the whole batch.
@@ -94,6 +97,7 @@ class Evaluator {
   void add_gradient(int64_t chunk, const torch::Tensor& loss);
   LossGraph graph_of(int64_t chunk, const torch::Tensor& loss, Terms terms) const;
   int64_t curvature_chunks() const;
+  std::optional<RowForm> unscaled_rows() const;
   /// C and its noise on the first chunk, made once.
   const CurvatureAt& curvature() const;
   LinearOperator matrix_of_first_chunk() const;
@@ -116,6 +120,7 @@ class Evaluator {
   mutable std::optional<CurvatureAt> curvature_;
   torch::Tensor loss_, faulty_loss_, weight_decay_;
   mutable torch::Tensor mean_gradient_;
+  double gradient_scale_ = 1;
   double sum_ = 0;  // of the chunks' losses
 };
 

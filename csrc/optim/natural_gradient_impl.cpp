@@ -3,6 +3,8 @@
 #include <torch/torch.h>
 #include "graph/reading.h"
 #include "linalg/norm.h"
+#include "optim/clipped_gradients.h"
+#include "optim/model.h"
 #include "optim/output_moves.h"
 #include "optim/preserved.h"
 #include "solvers/known_inverse.h"
@@ -159,7 +161,7 @@ Tensor NaturalGradient::Impl::step(const Batches& batches, const std::vector<Ten
   bool diverged = false;
   {
     Preserved before;
-    before.module(system_.module()).generators(parameters.front().device()).parameters(parameters);
+    before.module(Model(system_)).generators(parameters.front().device()).parameters(parameters);
     StepData data(batches, parameters, groups, system_,
                   static_cast<uint64_t>(state_.accepted_steps), can_try);
     loss = data.h().loss();
@@ -196,6 +198,9 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   report.gradient_norm = h.gradient_norm();
   if (!std::isfinite(report.gradient_norm)) return ended(StepOutcome::NonFiniteGradient);
   if (report.gradient_norm == 0) return ended(StepOutcome::ZeroGradient);
+  look_at_gradients(h);
+  report.gradient_share = std::min(1., system_.max_gradient_norm() / report.gradient_norm);
+  data.scale_gradient(report.gradient_share);
   const LinearOperator C = h_of_curvature.matrix();
   report.curvature = h_of_curvature.choice();
 
@@ -227,7 +232,9 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   // How far: θ ← θ + d, unless trials tell that it is no better.
   auto trials = trials_of(data);
   auto* const tried = trials ? &*trials : nullptr;
-  const auto step = choose_step(learned, h, C, problem, solution, tried);
+  auto step = choose_step(learned, h, C, problem, solution, tried);
+  report.step_share = std::min(1., system_.max_step_norm() / norm_in_double(step.displacement));
+  if (report.step_share < 1) learned.step_rule->shorten(step, report.step_share);
   h.graph().verify();
   if (damping.needs_ratio()) measure_ratio(step, h.gradient(), C, *trials, report);
   if (!is_better(step, tried, *learned.step_rule, report)) {
@@ -241,6 +248,16 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   report.shortening = step.shortening;
   accept(step, h.parameters(), std::move(learned));
   return ended(StepOutcome::Accepted);
+}
+
+/// Says once what was done to `.grad` in vain.
+void NaturalGradient::Impl::look_at_gradients(const Evaluator& h) const {
+  const bool is_ours = system_.fill_grad() || warned_of_.contains(Degradation::ClippedGradients);
+  if (is_ours || h.batch().chunks() > 1 || !h.trainable().parameters.front().grad().defined())
+    return;
+  const auto pieces = h.parameters().views(h.loss_gradient());
+  report_degradation(Degradation::ClippedGradients,
+                     describe_clipping(h.trainable().parameters, pieces));
 }
 
 DampedProblem NaturalGradient::Impl::problem_of(const StepData& data, const LinearOperator& C,
