@@ -129,6 +129,27 @@ std::unique_ptr<QuadraticModel> model_of(const Evaluator& h, const DampedProblem
   return model;
 }
 
+/// The share of ∇h that is taken.
+double share_of(const NaturalGradientOptions& options, double gradient_norm) {
+  return std::min(1., options.max_gradient_norm() / gradient_norm);
+}
+
+/// With how many examples it was measured on.
+void observe_noise(const Evaluator& h, Damping& damping, StepSummary& report) {
+  damping.observe_noise(h.noise());
+  const auto count = h.examples();
+  report.examples = count.examples;
+  report.examples_basis = count.basis;
+}
+
+/// Shortens the step to this length, if it is longer; answers the share that is left.
+double bound(Step& step, const StepRule& rule, double largest) {
+  if (std::isinf(largest)) return 1;
+  const double share = std::min(1., largest / norm_in_double(step.displacement));
+  if (share < 1) rule.shorten(step, share);
+  return share;
+}
+
 /// Sets a flag for as long as it lives.
 class FlagGuard {
  public:
@@ -199,20 +220,14 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   if (!std::isfinite(report.gradient_norm)) return ended(StepOutcome::NonFiniteGradient);
   if (report.gradient_norm == 0) return ended(StepOutcome::ZeroGradient);
   look_at_gradients(h);
-  report.gradient_share = std::min(1., system_.max_gradient_norm() / report.gradient_norm);
-  data.scale_gradient(report.gradient_share);
+  data.scale_gradient(report.gradient_share = share_of(system_, report.gradient_norm));
   const LinearOperator C = h_of_curvature.matrix();
   report.curvature = h_of_curvature.choice();
 
   // (C + λD) δ = -∇h + λ μ D δ_prev, with what damping and preconditioner learn from this batch.
   auto learned = state_.learned;
   auto& damping = *learned.damping;
-  if (damping.needs_noise()) {
-    damping.observe_noise(h.noise());
-    const auto [examples, basis] = h.examples();
-    report.examples = examples;
-    report.examples_basis = basis;
-  }
+  if (damping.needs_noise()) observe_noise(h, damping, report);
   report.lambda = damping.lambda();
   report.radius = damping.radius();
   report.negative_weights = negative_weights(system_.curvature(), h_of_curvature.graph());
@@ -233,8 +248,7 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   auto trials = trials_of(data);
   auto* const tried = trials ? &*trials : nullptr;
   auto step = choose_step(learned, h, C, problem, solution, tried);
-  report.step_share = std::min(1., system_.max_step_norm() / norm_in_double(step.displacement));
-  if (report.step_share < 1) learned.step_rule->shorten(step, report.step_share);
+  report.step_share = bound(step, *learned.step_rule, system_.max_step_norm());
   h.graph().verify();
   if (damping.needs_ratio()) measure_ratio(step, h.gradient(), C, *trials, report);
   if (!is_better(step, tried, *learned.step_rule, report)) {

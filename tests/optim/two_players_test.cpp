@@ -71,9 +71,8 @@ TEST_P(TwoPlayers, StayNearTheDataWithoutMemoryAtAFixedRate) {
   NaturalGradient artist(game.artist->parameters(), options),
       critic(game.critic->parameters(), options);
   const auto played = play(artist, critic, game);
-  RecordProperty("worst_loss", std::to_string(played.worst_loss));
-  // Players that are lost end at losses of 5 to 90 and points at 20 to 1000.
-  EXPECT_LT(played.worst_loss, 4);
+  // 1.5 to 1.9; the default's players reach 4 to 6 here, and in larger nets 90, and are lost.
+  EXPECT_LT(played.worst_loss, 2.5);
   EXPECT_LT(played.largest_point, 6);
   EXPECT_NEAR(played.mean_radius, 2, 0.7);
 }
