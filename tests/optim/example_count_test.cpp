@@ -3,7 +3,7 @@
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/curvature/hessian.h>
-#include <natgrad/damping/proximal.h>
+#include <natgrad/curvature/score_rows_or_fisher.h>
 #include <natgrad/graph/loss_graph.h>
 #include <natgrad/graph/marks.h>
 #include <natgrad/optim/natural_gradient.h>
@@ -85,6 +85,30 @@ TEST_P(Pieces, HaveTheNoiseOfTheWholeBatch) {
 
 INSTANTIATE_TEST_SUITE_P(Counts, Pieces,
                          ::testing::Combine(::testing::Values(1, 4, 16, 64), ::testing::Bool()));
+
+TEST_F(ExampleCount, TheDefaultHasOneLambdaForAllNumbersOfPieces) {
+  // Of one logit an example score rows are the Fisher matrix itself, and tell its trace exactly.
+  const auto targets = (y % 2).to(torch::kDouble);
+  const auto loss_of_logit = [&](int64_t begin, int64_t size) {
+    return F::binary_cross_entropy_with_logits(
+        head->forward(trunk(x.narrow(0, begin, size))).select(1, 0),
+        targets.narrow(0, begin, size));
+  };
+  const auto noise_of = [&](int64_t pieces) {
+    std::vector<Tensor> losses;
+    const auto size = kExamples / pieces;
+    for (int64_t k = 0; k < pieces; ++k) losses.push_back(loss_of_logit(k * size, size));
+    const auto at = ScoreRowsOrFisher().at(LossGraph(torch::stack(losses).mean(), parameters()));
+    double sum = 0;
+    for (int draw = 0; draw < kDraws; ++draw) {
+      sum += at.noise(make_generator(8, draw)).item<double>();
+    }
+    return sum / kDraws;
+  };
+  for (const int64_t pieces : {4, 16, 64}) {
+    EXPECT_NEAR(noise_of(pieces) / noise_of(1), 1, kConfidence) << pieces;
+  }
+}
 
 TEST_F(ExampleCount, OfPiecesOfUnequalSizeIsTheirSum) {
   const auto part = [&](int64_t begin, int64_t size) {
