@@ -5,8 +5,6 @@
 #include "graph/linearization.h"
 #include "graph/loss_graph_state.h"
 
-#include <algorithm>
-
 #include "curvature/outer_products.h"
 
 namespace natgrad {
@@ -31,16 +29,16 @@ double sum_of_example_weights(const Tensor& weights, const Likelihood& likelihoo
 Tensor gradient_noise(const LossGraph& graph, at::Generator generator, FisherWeights choice) {
   torch::NoGradGuard no_grad;
   check_has_fisher(graph);
-  double weight_sum = 0;
   const auto noise = sum_by_output(graph, [&](const LossTerm& term) {
     const auto white = random_signs_like(term.likelihood->outputs(), generator);
-    const auto weights = weights_of(term, choice);
-    // Several heads are one example's outputs: their number must not change λ.
-    weight_sum = std::max(weight_sum, sum_of_example_weights(weights, *term.likelihood));
-    return weights * term.likelihood->factor_multiply(white);
+    return weights_of(term, choice) * term.likelihood->factor_multiply(white);
   });
   const auto gradient = linearization_of(graph).multiply_transposed(noise);
   const auto norm = torch::linalg_vector_norm(gradient, 2, std::nullopt, false, torch::kDouble);
+  // Neither the number of heads on one example must change λ, nor that of pieces of one batch.
+  const double weight_sum = sum_over_examples(graph, [&](const LossTerm& term) {
+    return sum_of_example_weights(weights_of(term, choice), *term.likelihood);
+  });
   // Weights that sum to zero or less leave no examples to speak of.
   return weight_sum > 0 ? norm.square() / weight_sum : torch::zeros_like(norm);
 }
@@ -49,8 +47,7 @@ Tensor probed_noise(const LossGraph& graph, const LinearOperator& C, at::Generat
   torch::NoGradGuard no_grad;
   const auto v = random_signs_like(
       torch::empty({graph.parameters().size()}, graph.parameters().options()), generator);
-  return (v.dot(C.multiply(v)).to(torch::kDouble) / static_cast<double>(graph.examples()))
-      .clamp_min(0);
+  return (v.dot(C.multiply(v)).to(torch::kDouble) / graph.distinct_examples()).clamp_min(0);
 }
 
 }  // namespace natgrad

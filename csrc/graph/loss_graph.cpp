@@ -7,6 +7,7 @@
 #include "graph/walk.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "libtorch/hooks.h"
@@ -65,6 +66,31 @@ const Census& network_census(const LossGraph& graph) {
 const Layers& layers_of(const LossGraph& graph) {
   auto& layers = state_of(graph).layers;
   return layers ? *layers : layers.emplace(find_layers(network_census(graph), graph.parameters()));
+}
+
+const ExampleGroups& example_groups_of(const LossGraph& graph) {
+  auto& groups = state_of(graph).groups;
+  if (!groups) {
+    // One output needs no walk.
+    groups = graph.outputs() == 1 ? ExampleGroups{{0}, 1}
+                                  : example_groups(network_census(graph), graph.parameters());
+  }
+  return *groups;
+}
+
+void tell_examples(const LossGraph& graph, double examples) {
+  state_of(graph).told_examples = examples;
+}
+
+double sum_over_examples(const LossGraph& graph,
+                         const std::function<double(const LossTerm&)>& of_term) {
+  const auto& groups = example_groups_of(graph);
+  std::vector<double> largest(groups.count, 0);
+  for (const auto& term : graph.terms()) {
+    auto& of_group = largest[groups.of_output[term.output]];
+    of_group = std::max(of_group, of_term(term));
+  }
+  return std::accumulate(largest.begin(), largest.end(), 0.);
 }
 
 const Linearization& linearization_of(const LossGraph& graph) {
@@ -165,11 +191,19 @@ int64_t LossGraph::examples() const {
   TORCH_CHECK(
       is_readable(),
       "natgrad: how many examples the loss is the mean of cannot be read off it. Mark the "
-      "network's outputs with natgrad::outputs(z), or use what does not ask for their number, "
-      "such as a fixed damping.");
+      "network's outputs with natgrad::outputs(z), say it with "
+      "NaturalGradientOptions().examples(n), or use what does not ask for their number, such as a "
+      "fixed damping.");
   int64_t examples = 1;
   for (const auto& term : terms()) examples = std::max(examples, examples_of(term));
   return examples;
+}
+
+double LossGraph::distinct_examples() const {
+  if (state_->told_examples && !is_readable()) return *state_->told_examples;
+  if (!is_readable()) return static_cast<double>(examples());  // throws
+  return sum_over_examples(
+      *this, [&](const LossTerm& term) { return static_cast<double>(examples_of(term)); });
 }
 
 }  // namespace natgrad

@@ -2,12 +2,14 @@
 
 #include <natgrad/graph/loss_graph.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "detail.h"
 #include "graph/census.h"
+#include "graph/example_groups.h"
 #include "graph/layers.h"
 #include "graph/linearization.h"
 #include "graph/reading.h"
@@ -32,6 +34,8 @@ struct LossGraphState {
   std::optional<int64_t> negative_weights;
   std::optional<Census> below_outputs;
   std::optional<Layers> layers;
+  std::optional<ExampleGroups> groups;
+  std::optional<double> told_examples;
   std::unique_ptr<const Linearization> linearization;
   std::optional<SecondDerivative> penalty_hessian;
 };
@@ -53,6 +57,14 @@ const torch::autograd::edge_list& output_edges(const LossGraph& graph);
 const Census& network_census(const LossGraph& graph);
 /// The layers of the network.
 const Layers& layers_of(const LossGraph& graph);
+/// Which outputs are about the same examples.
+const ExampleGroups& example_groups_of(const LossGraph& graph);
+/// From now on a loss that cannot be read counts as one over so many examples.
+void tell_examples(const LossGraph& graph, double examples);
+/// The sum, over groups of terms that are about the same examples, of the largest that `of_term`
+/// answers in each.
+double sum_over_examples(const LossGraph& graph,
+                         const std::function<double(const LossTerm& term)>& of_term);
 /// J and Jᵀ.
 const Linearization& linearization_of(const LossGraph& graph);
 /// ∇²_θ of the penalties.

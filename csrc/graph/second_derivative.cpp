@@ -2,11 +2,28 @@
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
 #include "graph/backward.h"
+#include "graph/census.h"
 #include "graph/linearization.h"
+#include "libtorch/kinks.h"
+
+#include <unordered_set>
 
 namespace natgrad::detail {
 
 using torch::Tensor;
+using torch::autograd::Node;
+
+namespace {
+
+/// The nodes below `roots` that are none of the given ones.
+std::vector<Node*> made_above(const Census& given, const torch::autograd::edge_list& roots) {
+  const std::unordered_set<const Node*> old(given.nodes.begin(), given.nodes.end());
+  auto nodes = Census(roots).nodes;
+  std::erase_if(nodes, [&](Node* node) { return old.contains(node); });
+  return nodes;
+}
+
+}  // namespace
 
 SecondDerivative::SecondDerivative(const torch::autograd::edge_list& tensors,
                                    const std::vector<Tensor>& coefficients,
@@ -18,6 +35,10 @@ SecondDerivative::SecondDerivative(const torch::autograd::edge_list& tensors,
     gradient_.push_back(torch::autograd::impl::gradient_edge(gradient[i]));
     reached_.push_back(i);
   }
+  const Census differentiated(tensors);
+  bool has_kink = false;
+  with_graph_errors([&] { has_kink = has_norm_at_zero(differentiated.nodes); });
+  if (has_kink) flatten_kinks(made_above(differentiated, gradient_));
 }
 
 Tensor SecondDerivative::multiply(const Tensor& v) const {

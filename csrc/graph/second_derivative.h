@@ -12,6 +12,9 @@ namespace natgrad::detail {
 /// Products with ∇²_θ Σₖ cₖ·tₖ for tensors t of a graph and fixed coefficients c: v ↦ ∂(∇·v)/∂θ
 /// (Pearlmutter 1994), by double backward.
 ///
+/// Where a norm is zero it has a kink: the gradient 0 is taken for it there, as LibTorch does, and
+/// the curvature 0.
+///
 /// Building it costs one differentiable backward pass, a product about two plain ones.
 class SecondDerivative {
  public:

@@ -12,9 +12,11 @@ namespace natgrad::detail {
 /// What is right but slower or coarser than it could be, since LibTorch's graph or this build hides
 /// something. Nothing throws then, so it has to be said.
 enum class Degradation {
-  UnreadLayers,  ///< parameters under ops that are no layer that natgrad knows
-  UnreadLoss,    ///< a loss that natgrad cannot read, and takes as a function of outputs it found
-  NoFunctorch,   ///< built without nlohmann-json, on which functorch's headers depend
+  UnreadLayers,      ///< parameters under ops that are no layer that natgrad knows
+  ClippedGradients,  ///< `.grad` was clipped, which a step does not read
+  CoupledExamples,   ///< batch normalisation in training: no example has a gradient of its own
+  UnreadLoss,        ///< a loss that natgrad cannot read, taken as one of outputs that it found
+  NoFunctorch,       ///< built without nlohmann-json, on which functorch's headers depend
 };
 
 /// What is known of the kind, from the latest time that it was looked at.

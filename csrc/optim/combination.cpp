@@ -72,12 +72,24 @@ void check_inverse(const NaturalGradientOptions& options, bool decays) {
               " has λ = 0. Use another damping, or no preconditioner.");
 }
 
+void check_bounds(const NaturalGradientOptions& options) {
+  const auto& damping = options.damping();
+  const auto& rule = options.step_rule();
+  const bool has_trials = damping.needs_ratio() || rule.needs_trials();
+  TORCH_CHECK(!has_trials || std::isinf(options.max_gradient_norm()),
+              "natgrad: max_gradient_norm = ", options.max_gradient_norm(),
+              " scales the gradient, but ",
+              damping.needs_ratio() ? damping.describe() : rule.describe(),
+              " compares the loss with what the whole gradient promises. Use max_step_norm.");
+}
+
 }  // namespace
 
 void NaturalGradientOptions::check_combination(bool any_group_decays) const {
   check_region(*this);
   check_start(*this);
   check_inverse(*this, any_group_decays);
+  check_bounds(*this);
   TORCH_CHECK(!step_rule_->needs_basis() || solver_->builds_basis(),
               "natgrad: ", step_rule_->describe(),
               " searches the subspace that the solver has built, but ", solver_->describe(),

@@ -39,7 +39,7 @@ DampedProblem damped_problem_by_rows(const Evaluator& h, const RowForm& rows,
   if (const auto& w = h.weight_decay(); w.defined()) {
     const double decay = w.item<double>();
     rows_problem.shift = lambda + decay;
-    auto centre = -decay * layout.values();
+    auto centre = -decay * h.gradient_scale() * layout.values();
     if (is_centred) centre.add_(previous, lambda * mu);
     rows_problem.centre = centre.div_(rows_problem.shift);
     rows_problem.centre_product = root.multiply(rows_problem.centre);

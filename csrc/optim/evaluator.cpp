@@ -1,6 +1,8 @@
 #include "optim/evaluator.h"
+#include <fmt/format.h>
 #include <natgrad/curvature/penalty_hessian.h>
 #include <torch/torch.h>
+#include "graph/loss_graph_state.h"
 #include "linalg/norm.h"
 #include "optim/preserved.h"
 
@@ -26,6 +28,16 @@ LinearOperator with_penalties(const Curvature& curvature, const LinearOperator& 
                               const LossGraph& graph) {
   const bool adds = curvature.needs_penalties() && graph.is_readable() && graph.has_penalties();
   return adds ? C + penalty_hessian(graph) : C;
+}
+
+/// How the examples of several outputs were counted.
+std::string basis_of(const ExampleGroups& groups) {
+  const auto outputs = groups.of_output.size();
+  if (groups.count == 1) return fmt::format("{} outputs with the same inputs", outputs);
+  return groups.all_seen
+             ? fmt::format("{} outputs with {} inputs of their own", outputs, groups.count)
+             : fmt::format("{} outputs, taken to have {} inputs of their own: not all were seen",
+                           outputs, groups.count);
 }
 
 /// When a curvature has the loss read.
@@ -74,8 +86,13 @@ void Evaluator::add_gradient(int64_t chunk, const Tensor& loss) {
 LossGraph Evaluator::graph_of(int64_t chunk, const Tensor& loss, Terms terms) const {
   const RandomStreams streams(system_.seed(),
                               stream_ + (static_cast<uint64_t>(chunk) << kChunkBits));
-  return LossGraph(system_.maximize() ? -loss : loss, trainable_.parameters, streams, terms,
-                   system_.unread());
+  LossGraph graph(system_.maximize() ? -loss : loss, trainable_.parameters, streams, terms,
+                  system_.unread());
+  if (system_.examples() > 0) {
+    tell_examples(graph,
+                  static_cast<double>(system_.examples()) / static_cast<double>(batch_.chunks()));
+  }
+  return graph;
 }
 
 const LossGraph& Evaluator::graph() const {
@@ -95,13 +112,13 @@ Tensor Evaluator::gradient_of(const Tensor& mean, const Tensor& theta) const {
 
 Tensor Evaluator::mean_gradient() const {
   if (mean_gradient_.defined()) return mean_gradient_;
-  const auto form = rows();
+  const auto form = unscaled_rows();
   return mean_gradient_ =
              form ? -form->root->multiply_transposed(form->targets) : graph().gradient();
 }
 
 double Evaluator::gradient_norm() const {
-  const auto form = weight_decay_.defined() ? std::nullopt : rows();
+  const auto form = weight_decay_.defined() ? std::nullopt : unscaled_rows();
   const auto costs = form ? form->root->estimate(parameters().size()) : RootCosts();
   if (form && costs.gram <= kPairsForNorm * costs.product) {
     const auto& t = form->targets;
@@ -111,10 +128,17 @@ double Evaluator::gradient_norm() const {
     const bool is_told = square > kLeastShare * size * size;
     if (is_told && std::isfinite(square)) return std::sqrt(square);
   }
-  return norm_in_double(gradient());  // also where squares underflow or overflow
+  return norm_in_double(gradient_of(
+      mean_gradient(), parameters().values()));  // also where squares underflow or overflow
 }
 
 std::optional<RowForm> Evaluator::rows() const {
+  auto form = unscaled_rows();
+  if (form && gradient_scale_ != 1) form->targets = form->targets * gradient_scale_;
+  return form;
+}
+
+std::optional<RowForm> Evaluator::unscaled_rows() const {
   const bool is_whole = use_ == Use::Both && batch_.chunks() == 1;
   if (!is_whole || !system_.curvature().tells_gradient() || !curvature().targets.defined() ||
       graph().has_penalties())
@@ -127,7 +151,10 @@ Tensor Evaluator::loss_gradient() const {
   return system_.maximize() ? -g : g;
 }
 
-Tensor Evaluator::gradient() const { return gradient_of(mean_gradient(), parameters().values()); }
+Tensor Evaluator::gradient() const {
+  const auto whole = gradient_of(mean_gradient(), parameters().values());
+  return gradient_scale_ == 1 ? whole : whole * gradient_scale_;
+}
 
 double Evaluator::at(const Tensor& d, ReplayedBatch& batch, Tensor* gradient) const {
   const auto& layout = parameters();
@@ -196,8 +223,20 @@ std::optional<LinearOperator> Evaluator::damping_matrix() const {
 }
 
 double Evaluator::noise() const {
-  return curvature().noise(graph().generator(Purpose::Noise)).item<double>() /
-         static_cast<double>(batch_.chunks());
+  const auto chunks = static_cast<double>(batch_.chunks());
+  const double noise = curvature().noise(graph().generator(Purpose::Noise)).item<double>() / chunks;
+  const auto told = static_cast<double>(system_.examples());
+  return told > 0 && graph().is_readable() ? noise * graph().distinct_examples() * chunks / told
+                                           : noise;
+}
+
+ExampleCount Evaluator::examples() const {
+  ExampleCount count;
+  if (system_.examples() > 0) return {static_cast<double>(system_.examples()), "as told"};
+  if (!graph().is_readable()) return count;
+  count.examples = graph().distinct_examples() * static_cast<double>(batch_.chunks());
+  if (graph().outputs() > 1) count.basis = basis_of(example_groups_of(graph()));
+  return count;
 }
 
 }  // namespace natgrad::detail

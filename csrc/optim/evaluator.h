@@ -7,6 +7,7 @@
 #include "optim/trainable.h"
 
 #include <optional>
+#include <string>
 
 namespace natgrad::detail {
 
@@ -14,6 +15,12 @@ namespace natgrad::detail {
 struct RowForm {
   std::shared_ptr<const Root> root;
   torch::Tensor targets;
+};
+
+/// A number of examples, if it is known, and how it was found where that is not plain.
+struct ExampleCount {
+  std::optional<double> examples = {};
+  std::string basis = {};
 };
 
 /// What is minimised in one step, on a batch in one piece or in chunks, with its gradient and
@@ -55,6 +62,9 @@ class Evaluator {
 
   /// h(θ).
   double value() const { return value_of(sum_, batch_.chunks(), parameters().values()); }
+  /// From now on ∇h counts as so many times what it is.
+  void scale_gradient(double scale) { gradient_scale_ = scale; }
+  double gradient_scale() const { return gradient_scale_; }
   /// ∇h(θ), [P]: -Rᵀt where the curvature's rows tell it, else by a backward pass.
   torch::Tensor gradient() const;
   /// The gradient of `loss` itself, [P].
@@ -72,19 +82,22 @@ class Evaluator {
   const std::string& choice() const { return curvature().choice; }
   /// The options' D; none for the identity.
   std::optional<LinearOperator> damping_matrix() const;
-  /// ‖∇h‖; without ∇h itself where the rows tell it for less.
+  /// ‖∇h‖ before it is scaled; without ∇h itself where the rows tell it for less.
   double gradient_norm() const;
   /// C's root and t, with ∇h = -Rᵀt but for weight decay; nothing where the rows do not tell ∇h of
   /// the whole batch.
   std::optional<RowForm> rows() const;
   /// An estimate of the batch's gradient noise.
   double noise() const;
+  /// How many examples the noise takes the batch to have, and why.
+  ExampleCount examples() const;
 
  private:
   torch::Tensor add_loss(int64_t chunk);
   void add_gradient(int64_t chunk, const torch::Tensor& loss);
   LossGraph graph_of(int64_t chunk, const torch::Tensor& loss, Terms terms) const;
   int64_t curvature_chunks() const;
+  std::optional<RowForm> unscaled_rows() const;
   /// C and its noise on the first chunk, made once.
   const CurvatureAt& curvature() const;
   LinearOperator matrix_of_first_chunk() const;
@@ -107,6 +120,7 @@ class Evaluator {
   mutable std::optional<CurvatureAt> curvature_;
   torch::Tensor loss_, faulty_loss_, weight_decay_;
   mutable torch::Tensor mean_gradient_;
+  double gradient_scale_ = 1;
   double sum_ = 0;  // of the chunks' losses
 };
 

@@ -4,6 +4,8 @@
 #include <torch/torch.h>
 #include "graph/reading.h"
 #include "linalg/norm.h"
+#include "optim/clipped_gradients.h"
+#include "optim/model.h"
 #include "optim/output_moves.h"
 #include "optim/preserved.h"
 #include "solvers/known_inverse.h"
@@ -143,6 +145,27 @@ std::unique_ptr<QuadraticModel> model_of(const Evaluator& h, const DampedProblem
   return model;
 }
 
+/// The share of ∇h that is taken.
+double share_of(const NaturalGradientOptions& options, double gradient_norm) {
+  return std::min(1., options.max_gradient_norm() / gradient_norm);
+}
+
+/// With how many examples it was measured on.
+void observe_noise(const Evaluator& h, Damping& damping, StepSummary& report) {
+  damping.observe_noise(h.noise());
+  const auto count = h.examples();
+  report.examples = count.examples;
+  report.examples_basis = count.basis;
+}
+
+/// Shortens the step to this length, if it is longer; answers the share that is left.
+double bound(Step& step, const StepRule& rule, double largest) {
+  if (std::isinf(largest)) return 1;
+  const double share = std::min(1., largest / norm_in_double(step.displacement));
+  if (share < 1) rule.shorten(step, share);
+  return share;
+}
+
 /// Sets a flag for as long as it lives.
 class FlagGuard {
  public:
@@ -175,7 +198,7 @@ Tensor NaturalGradient::Impl::step(const Batches& batches, const std::vector<Ten
   bool diverged = false;
   {
     Preserved before;
-    before.module(system_.module()).generators(parameters.front().device()).parameters(parameters);
+    before.module(Model(system_)).generators(parameters.front().device()).parameters(parameters);
     StepData data(batches, parameters, groups, system_,
                   static_cast<uint64_t>(state_.accepted_steps), can_try);
     loss = data.h().loss();
@@ -211,6 +234,8 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   report.gradient_norm = h.gradient_norm();
   if (!std::isfinite(report.gradient_norm)) return ended(StepOutcome::NonFiniteGradient);
   if (report.gradient_norm == 0) return ended(StepOutcome::ZeroGradient);
+  look_at_gradients(h);
+  data.scale_gradient(report.gradient_share = share_of(system_, report.gradient_norm));
   const LinearOperator C = h_of_curvature.matrix();
   report.curvature = h_of_curvature.choice();
   report_unread(system_.curvature(), h_of_curvature.graph(), report.curvature);
@@ -218,7 +243,7 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   // (C + λD) δ = -∇h + λ μ D δ_prev, with what damping and preconditioner learn from this batch.
   auto learned = state_.learned;
   auto& damping = *learned.damping;
-  if (damping.needs_noise()) damping.observe_noise(h.noise());
+  if (damping.needs_noise()) observe_noise(h, damping, report);
   report.lambda = damping.lambda();
   report.radius = damping.radius();
   report.negative_weights = negative_weights(system_.curvature(), h_of_curvature.graph());
@@ -238,7 +263,8 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   // How far: θ ← θ + d, unless trials tell that it is no better.
   auto trials = trials_of(data);
   auto* const tried = trials ? &*trials : nullptr;
-  const auto step = choose_step(learned, h, C, problem, solution, tried);
+  auto step = choose_step(learned, h, C, problem, solution, tried);
+  report.step_share = bound(step, *learned.step_rule, system_.max_step_norm());
   h.graph().verify();
   if (damping.needs_ratio()) measure_ratio(step, h.gradient(), C, *trials, report);
   if (!is_better(step, tried, *learned.step_rule, report)) {
@@ -252,6 +278,16 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   report.shortening = step.shortening;
   accept(step, h.parameters(), std::move(learned));
   return ended(StepOutcome::Accepted);
+}
+
+/// Says once what was done to `.grad` in vain.
+void NaturalGradient::Impl::look_at_gradients(const Evaluator& h) const {
+  const bool is_ours = system_.fill_grad() || warned_of_.contains(Degradation::ClippedGradients);
+  if (is_ours || h.batch().chunks() > 1 || !h.trainable().parameters.front().grad().defined())
+    return;
+  const auto pieces = h.parameters().views(h.loss_gradient());
+  report_degradation(Degradation::ClippedGradients,
+                     describe_clipping(h.trainable().parameters, pieces));
 }
 
 DampedProblem NaturalGradient::Impl::problem_of(const StepData& data, const LinearOperator& C,

@@ -54,6 +54,7 @@ class NaturalGradient::Impl {
  private:
   /// The method. On return θ has moved, and the state is the next one, if the step is accepted.
   StepSummary advance(StepData& data);
+  void look_at_gradients(const Evaluator& h) const;
   DampedProblem problem_of(const StepData& data, const LinearOperator& C,
                            const Learned& learned) const;
   bool takes_rows(const StepData& data, const Learned& learned) const;

@@ -43,16 +43,6 @@ std::vector<at::Generator> default_generators(const torch::Device& device) {
   return generators;
 }
 
-/// Those of a module, if there is one, that hold something.
-std::vector<Tensor> buffers_of(const std::shared_ptr<torch::nn::Module>& module) {
-  std::vector<Tensor> buffers;
-  if (!module) return buffers;
-  for (const auto& buffer : module->buffers()) {
-    if (buffer.defined()) buffers.push_back(buffer);
-  }
-  return buffers;
-}
-
 }  // namespace
 
 Restore generator_states(const torch::Device& device) {
@@ -79,11 +69,11 @@ Preserved& Preserved::parameters(const std::vector<Tensor>& parameters) {
   return *this;
 }
 
-Preserved& Preserved::module(const std::shared_ptr<torch::nn::Module>& module) {
-  for (const auto& buffer : buffers_of(module)) {
+Preserved& Preserved::module(const Model& model) {
+  for (const auto& buffer : model.buffers()) {
     restores_.push_back([buffer, value = copy_of(buffer)] { put_back(buffer, value); });
   }
-  return modes(module);
+  return modes(model);
 }
 
 Preserved& Preserved::generators(const torch::Device& device) {
@@ -110,19 +100,24 @@ Preserved& Preserved::exchange_gradients(const std::vector<Tensor>& parameters) 
   return *this;
 }
 
-Preserved& Preserved::exchange_buffers(const std::shared_ptr<torch::nn::Module>& module) {
-  for (const auto& buffer : buffers_of(module)) exchange_data({buffer}, {copy_of(buffer)});
-  return modes(module);
+Preserved& Preserved::exchange_buffers(const Model& model) {
+  for (const auto& buffer : model.buffers()) exchange_data({buffer}, {copy_of(buffer)});
+  return modes(model);
 }
 
-Preserved& Preserved::modes(const std::shared_ptr<torch::nn::Module>& module) {
-  if (!module) return *this;
-  // Undone the last first, and train(mode) reaches the parts too: so the whole comes last here.
-  const auto modules = module->modules();
-  for (auto part = modules.rbegin(); part != modules.rend(); ++part) {
-    restores_.push_back(
-        [part = *part, training = (*part)->is_training()] { part->train(training); });
+Preserved& Preserved::contents(const std::vector<Tensor>& tensors) {
+  for (const auto& tensor : tensors) {
+    restores_.push_back([memory = tensor.variable_data(), value = copy_of(tensor)] {
+      if (!torch::equal(memory, value)) memory.copy_(value);
+    });
   }
+  return *this;
+}
+
+Preserved& Preserved::modes(const Model& model) {
+  // Undone the last first, so that the whole comes before its parts.
+  const auto modes = model.modes();
+  restores_.insert(restores_.end(), modes.rbegin(), modes.rend());
   return *this;
 }
 

@@ -2,8 +2,8 @@
 
 #include "detail.h"
 
-#include <torch/nn/module.h>
 #include <torch/types.h>
+#include "optim/model.h"
 
 #include <functional>
 #include <memory>
@@ -42,7 +42,7 @@ class Preserved {
   Preserved& parameters(const std::vector<torch::Tensor>& parameters);
   /// By copy, the buffers (BatchNorm statistics); and the train/eval modes of it and its parts. Of
   /// no module, nothing.
-  Preserved& module(const std::shared_ptr<torch::nn::Module>& module);
+  Preserved& module(const Model& model);
   Preserved& generators(const torch::Device& device);
 
   /// By exchange: while this lives, each tensor's data is its stand-in.
@@ -51,10 +51,14 @@ class Preserved {
   /// By exchange for copies, the `.grad`s.
   Preserved& exchange_gradients(const std::vector<torch::Tensor>& parameters);
   /// By exchange for copies, the buffers; and the modes.
-  Preserved& exchange_buffers(const std::shared_ptr<torch::nn::Module>& module);
+  Preserved& exchange_buffers(const Model& model);
+
+  /// By value, tensors that share a buffer's memory, where the buffer itself is not at hand:
+  /// autograd does not count it as a write.
+  Preserved& contents(const std::vector<torch::Tensor>& tensors);
 
  private:
-  Preserved& modes(const std::shared_ptr<torch::nn::Module>& module);
+  Preserved& modes(const Model& model);
 
   std::vector<Restore> restores_;
 };

@@ -35,7 +35,8 @@ double ModelByRows::slope(const Tensor& v) const {
   const PlainArithmetic plain;
   const double slope = -dot_of(rows_.targets, product(v));
   const auto& w = h_.weight_decay();
-  return w.defined() ? slope + dot_of(w * h_.parameters().values(), v) : slope;
+  return w.defined() ? slope + h_.gradient_scale() * dot_of(w * h_.parameters().values(), v)
+                     : slope;
 }
 
 double ModelByRows::curvature(const Tensor& v) const {

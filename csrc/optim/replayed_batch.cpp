@@ -1,6 +1,10 @@
 #include "optim/replayed_batch.h"
+#include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
+#include "graph/backward.h"
+#include "graph/census.h"
 #include "graph/walk.h"
+#include "libtorch/running_statistics.h"
 
 #include <algorithm>
 #include <utility>
@@ -37,12 +41,14 @@ bool are_the_same(const std::vector<std::pair<Tensor, uint32_t>>& a,
 
 }  // namespace
 
-ReplayedBatch::ReplayedBatch(Batch batch, std::vector<Tensor> parameters,
-                             std::shared_ptr<torch::nn::Module> module)
-    : batch_(std::move(batch)), parameters_(std::move(parameters)), module_(std::move(module)) {
-  TORCH_CHECK(batch_.loss != nullptr,
-              "natgrad: step needs the loss: step(loss), or step(closure) with a closure that "
-              "returns it.");
+ReplayedBatch::ReplayedBatch(Batch batch, std::vector<Tensor> parameters, Model model)
+    : batch_(std::move(batch)), parameters_(std::move(parameters)), model_(std::move(model)) {
+  TORCH_CHECK(
+      batch_.loss != nullptr,
+      "natgrad: step needs the loss: step(loss), or step(closure) with a closure that "
+      "returns it. Gradients that several backward passes have accumulated in .grad are not "
+      "read: for a batch in K pieces call step(K, [&](int64_t k) { return loss_of(k); }), "
+      "whose loss is the mean of the pieces', without backward().");
   TORCH_CHECK(batch_.chunks >= 1, "natgrad: a batch has at least 1 chunk, but got ", batch_.chunks,
               ".");
   generators_.resize(batch_.chunks);
@@ -51,7 +57,7 @@ ReplayedBatch::ReplayedBatch(Batch batch, std::vector<Tensor> parameters,
 Tensor ReplayedBatch::evaluate(int64_t chunk) {
   if (!generators_[chunk]) return evaluate_first(chunk);
   Preserved before;  // what the call may draw from, or write to, besides the parameters
-  before.exchange_buffers(module_).exchange_gradients(parameters_);
+  before.exchange_buffers(model_).contents(statistics()).exchange_gradients(parameters_);
   before.generators(parameters_.front().device());
   generators_[chunk]();
   const auto loss = batch_.loss(chunk);
@@ -64,8 +70,19 @@ Tensor ReplayedBatch::evaluate_first(int64_t chunk) {
   generators_[chunk] = generator_states(parameters_.front().device());
   const auto loss = batch_.loss(chunk);
   torch::GradMode::is_enabled() ? check_loss(loss) : check_number(loss);
+  if (chunk == 0 && loss.requires_grad()) first_loss_ = loss;
   runs_backward_ = runs_backward_ || !are_the_same(gradients_of(parameters_), gradients);
   return loss;
+}
+
+/// Of a model that nobody named, as far as a graph tells.
+const std::vector<Tensor>& ReplayedBatch::statistics() {
+  if (statistics_) return *statistics_;
+  statistics_.emplace();
+  if (model_.is_given() || !first_loss_.defined()) return *statistics_;
+  const Census census({torch::autograd::impl::gradient_edge(first_loss_)});
+  with_graph_errors([&] { statistics_ = running_statistics(census.nodes); });
+  return *statistics_;
 }
 
 }  // namespace natgrad::detail

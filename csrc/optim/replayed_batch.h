@@ -3,7 +3,6 @@
 #include "detail.h"
 
 #include <natgrad/optim/batch.h>
-#include <torch/nn/module.h>
 #include "optim/preserved.h"
 
 #include <memory>
@@ -13,11 +12,11 @@ namespace natgrad::detail {
 
 /// A batch as one function of θ within a step. The first call for a chunk is like any call of the
 /// user's closure; later ones see the same random numbers, and leave the generators, the module's
-/// buffers and modes as they were.
+/// buffers and modes as they were; of no module, the statistics of batch normalisation that the
+/// first chunk's graph tells.
 class ReplayedBatch {
  public:
-  ReplayedBatch(Batch batch, std::vector<torch::Tensor> parameters,
-                std::shared_ptr<torch::nn::Module> module);
+  ReplayedBatch(Batch batch, std::vector<torch::Tensor> parameters, Model model);
 
   int64_t chunks() const { return batch_.chunks; }
   /// The loss of a chunk, with its graph unless gradients are disabled.
@@ -27,10 +26,13 @@ class ReplayedBatch {
 
  private:
   torch::Tensor evaluate_first(int64_t chunk);
+  const std::vector<torch::Tensor>& statistics();
 
   Batch batch_;
   std::vector<torch::Tensor> parameters_;
-  std::shared_ptr<torch::nn::Module> module_;
+  Model model_;
+  torch::Tensor first_loss_;                              // of chunk 0, with its graph
+  std::optional<std::vector<torch::Tensor>> statistics_;  // by then
   std::vector<Restore> generators_;  // by chunk, as they were at its first call
   bool runs_backward_ = false;
 };

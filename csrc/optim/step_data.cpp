@@ -10,7 +10,7 @@ namespace {
 std::optional<ReplayedBatch> if_given(const Batch& batch, const std::vector<Tensor>& parameters,
                                       const NaturalGradientOptions& system) {
   if (!batch.is_given()) return std::nullopt;
-  return ReplayedBatch(batch, parameters, system.module());
+  return ReplayedBatch(batch, parameters, Model(system));
 }
 
 }  // namespace
@@ -18,7 +18,7 @@ std::optional<ReplayedBatch> if_given(const Batch& batch, const std::vector<Tens
 StepData::StepData(const Batches& batches, const std::vector<Tensor>& parameters,
                    const std::vector<torch::optim::OptimizerParamGroup>& groups,
                    const NaturalGradientOptions& system, uint64_t stream, bool can_try)
-    : gradient_batch_(batches.gradient, parameters, system.module()),
+    : gradient_batch_(batches.gradient, parameters, Model(system)),
       curvature_batch_(if_given(batches.curvature, parameters, system)),
       trial_batch_(if_given(batches.trial, parameters, system)),
       h_(gradient_batch_, groups, system, stream,

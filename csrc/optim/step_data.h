@@ -23,6 +23,8 @@ class StepData {
   /// A loss of either that was not finite, with its graph; undefined if there was none. If it is
   /// defined, use nothing of the two but `loss` and `trainable`.
   const torch::Tensor& faulty_loss() const;
+  /// Lets ∇h count as so many times what it is.
+  void scale_gradient(double scale) { h_.scale_gradient(scale); }
   /// On the batch of the gradient.
   const Evaluator& h() const { return h_; }
   /// On the batch of the curvature.

@@ -61,8 +61,17 @@ std::string damping_text(double lambda, double radius) {
                                : fmt::format("lambda {:.3g}", lambda);
 }
 
+/// How the examples behind λ were counted, where that is not plain.
+std::string examples_text(const std::optional<double>& examples, const std::string& basis) {
+  return examples && !basis.empty() ? fmt::format(", {:g} examples ({})", *examples, basis) : "";
+}
+
 std::string ratio_text(const std::optional<double>& ratio) {
   return ratio ? fmt::format(", rho {:.3g}", *ratio) : "";
+}
+
+std::string share_text(double share, const char* option) {
+  return share < 1 ? fmt::format(" ({:.2g} of it: {})", share, option) : "";
 }
 
 std::string shortening_text(double shortening) {
@@ -81,7 +90,8 @@ std::string StepSummary::message() const {
 
 std::string StepSummary::outcome_text() const {
   const auto start = fmt::format("step {}: {}", step, to_string(outcome));
-  const auto gradient = fmt::format("loss {:.6g}, |gradient| {:.3g}", loss, gradient_norm);
+  const auto gradient = fmt::format("loss {:.6g}, |gradient| {:.3g}{}", loss, gradient_norm,
+                                    share_text(gradient_share, "max_gradient_norm"));
   switch (outcome) {
     case StepOutcome::NotStepped:
       return start;
@@ -112,8 +122,9 @@ std::string StepSummary::outcome_text() const {
       break;
   }
   return fmt::format(
-      "{}, {}, {}{}, |step| {:.3g}{}, {} iterations ({}){}{}", start, gradient,
-      damping_text(lambda, radius), ratio_text(ratio), step_norm, shortening_text(shortening),
+      "{}, {}, {}{}{}, |step| {:.3g}{}{}, {} iterations ({}){}{}", start, gradient,
+      damping_text(lambda, radius), examples_text(examples, examples_basis), ratio_text(ratio),
+      step_norm, shortening_text(shortening / step_share), share_text(step_share, "max_step_norm"),
       solver.iterations, to_string(solver.termination),
       negative_weights > 0 ? fmt::format(", {} negative weights", negative_weights) : "",
       curvature.empty() ? "" : ", " + curvature);

@@ -86,6 +86,11 @@ void HeldOutRate::keep_outputs_near(const StepProblem& problem, Step& step) {
   step.kept = step.kept * step.shortening;
 }
 
+void HeldOutRate::shorten(Step& step, double share) const {
+  if (step.memory.defined()) step.memory = step.memory + (1 - share) * step.displacement;
+  StepRule::shorten(step, share);
+}
+
 /// A batch whose numbers are not finite says nothing.
 void HeldOutRate::observe(const StepProblem& problem) {
   const auto& model = problem.model;

@@ -4,22 +4,12 @@
 #include <torch/jit.h>
 
 #include "support/oracles.h"
+#include "support/warnings.h"
 
 namespace natgrad::testing::degradations_test {
 namespace {
 
 namespace F = torch::nn::functional;
-
-/// Collects LibTorch's warnings while it lives.
-class Warnings : public c10::WarningHandler {
- public:
-  Warnings() : guard_(this) {}
-  void process(const c10::Warning& warning) override { texts.push_back(warning.msg()); }
-  std::vector<std::string> texts;
-
- private:
-  c10::WarningUtils::WarningHandlerGuard guard_;
-};
 
 struct Degraded : ::testing::Test {
   const Tensor x = randn({16, 4}, 1), y = randn({16, 3}, 2);

@@ -21,7 +21,7 @@ struct PreservedTest : ::testing::Test {
 
   /// What a step preserves.
   void keep(Preserved& before) const {
-    before.parameters(parameters).module(model.ptr()).generators(torch::kCPU);
+    before.parameters(parameters).module(Model(model.ptr())).generators(torch::kCPU);
   }
   void change_everything() {
     const torch::NoGradGuard no_grad;
@@ -91,7 +91,7 @@ TEST_F(PreservedTest, WithoutAModuleItsBuffersAreNotTouched) {
   const auto old = buffer.clone();
   {
     Preserved kept;
-    kept.parameters(parameters).module(nullptr).exchange_buffers(nullptr);
+    kept.parameters(parameters).module(Model()).exchange_buffers(Model());
     buffer.add_(1);
   }
   EXPECT_TRUE(same_bits(buffer, old + 1));
@@ -163,7 +163,7 @@ struct Exchanged : PreservedTest {
   }
   void exchange(Preserved& before) const {
     before.exchange_data(parameters, stand_ins()).exchange_gradients(parameters);
-    before.exchange_buffers(model.ptr());
+    before.exchange_buffers(Model(model.ptr()));
   }
 };
 
@@ -222,7 +222,7 @@ TEST_F(PreservedTest, ModesOfPartsThatDifferFromTheWhole) {
   model[2]->train();
   {
     Preserved kept;
-    kept.module(model.ptr());
+    kept.module(Model(model.ptr()));
     model->train();
   }
   EXPECT_FALSE(model->is_training());

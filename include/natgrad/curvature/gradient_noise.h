@@ -10,8 +10,9 @@ namespace natgrad {
 ///     ‖g̃‖² / Σs,  g̃ = Σ sᵢ Jᵢᵀ B rᵢ,
 ///
 /// with B Bᵀ = F_R, r of random signs and s the examples' weights (an example's weight is the mean
-/// over its observations). Its expectation is tr(F)/N for a mean over N examples, and scales as the
-/// loss does. Costs one backward pass; a 0-d tensor on the device. Throws as `fisher` does.
+/// over its observations; of several terms about the same example the largest). Its expectation is
+/// tr(F)/N for a mean over N examples, and scales as the loss does. Costs one backward pass; a 0-d
+/// tensor on the device. Throws as `fisher` does.
 NATGRAD_EXPORT torch::Tensor gradient_noise(const LossGraph& graph, at::Generator generator,
                                             FisherWeights weights = FisherWeights::OfTheLoss);
 

@@ -114,6 +114,10 @@ class NATGRAD_EXPORT LossGraph {
   /// The number of examples of the terms (the largest, if they differ). Throws, saying what to do,
   /// if the loss cannot be read.
   int64_t examples() const;
+  /// How many different examples all terms together are about: of terms with the same inputs (heads
+  /// on a trunk) the largest number, and of those with inputs of their own (micro-batches in a
+  /// loop, time steps) the sum. Inputs are known by their place in memory. Throws as `examples`.
+  double distinct_examples() const;
 
  private:
   friend detail::LossGraphState& detail::state_of(const LossGraph& graph);

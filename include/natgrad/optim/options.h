@@ -11,8 +11,14 @@
 #include <natgrad/step_control/learning_rate.h>
 #include <torch/optim/optimizer.h>
 
+#include <limits>
+#include <memory>
+
 namespace torch::nn {
 class Module;
+}
+namespace torch::jit {
+struct Module;
 }
 
 namespace natgrad {
@@ -55,13 +61,30 @@ class NATGRAD_EXPORT NaturalGradientOptions
   TORCH_ARG(Unread, unread) = Unread::Substitute;
   /// How many chunks of a batch the curvature takes, from the first; 0: all. See `Batch`.
   TORCH_ARG(int64_t, curvature_chunks) = 0;
+  /// n: how many examples the batch has, for the default's λ = tr(C)/n; 0: as many as the loss's
+  /// graph tells (`LossGraph::distinct_examples`; `summary().examples` says what was found). With
+  /// chunks, of all of them. For a loss that cannot be read it has to be said, unless C is made of
+  /// the examples' own gradients (`EmpiricalFisher`, `Tonga`), which count themselves.
+  TORCH_ARG(int64_t, examples) = 0;
+  /// c > 0: where ‖∇h‖ is larger, weight decay included, the step is that on (c/‖∇h‖) ∇h, as
+  /// `clip_grad_norm_` has it (a step reads no `.grad`). Not with parts that judge a step by trial
+  /// losses. A damped step is proportional to what it is given, so this bounds it too.
+  TORCH_ARG(double, max_gradient_norm) = std::numeric_limits<double>::infinity();
+  /// c > 0: a step moves θ by no more, ‖θ_new - θ‖ ≤ c.
+  TORCH_ARG(double, max_step_norm) = std::numeric_limits<double>::infinity();
   /// Of the random probes; two optimizers with the same seed, loss and start take the same steps.
   TORCH_ARG(uint64_t, seed) = 0;
   /// The module whose buffers (BatchNorm statistics) and train/eval modes a failed step puts back
-  /// too.
+  /// too, and trial losses leave as they were. Without one, trial losses spare the statistics of
+  /// batch normalisation that are found in the loss's graph, and nothing else.
   TORCH_ARG(std::shared_ptr<torch::nn::Module>, module) = nullptr;
 
  public:
+  /// The same of a scripted module, in place of `module` or beside it.
+  NaturalGradientOptions& module(const torch::jit::Module& module);
+  /// Null if there is none.
+  const std::shared_ptr<torch::jit::Module>& scripted_module() const { return scripted_module_; }
+
   /// `ScoreRowsOrFisher()` (the default), `FisherOrGaussNewton()`, or any other `Curvature`.
   NaturalGradientOptions& curvature(const Curvature& curvature);
   const Curvature& curvature() const { return *curvature_; }
@@ -104,6 +127,7 @@ class NATGRAD_EXPORT NaturalGradientOptions
   void set_lr(double lr) override { lr_ = lr; }
 
  private:
+  std::shared_ptr<torch::jit::Module> scripted_module_;
   std::shared_ptr<const Curvature> curvature_ = std::make_shared<ScoreRowsOrFisher>();
   std::shared_ptr<const Solver> solver_ = std::make_shared<DualOrConjugateGradient>();
   std::shared_ptr<const Damping> damping_ = std::make_shared<Proximal>();

@@ -29,11 +29,18 @@ NATGRAD_EXPORT const char* to_string(StepOutcome outcome);
 /// if `restored`, as they were before the step that led to this loss.
 struct NATGRAD_EXPORT StepSummary {
   StepOutcome outcome = StepOutcome::NotStepped;
-  bool restored = false;     ///< the previous step was taken back
-  int64_t step = 0;          ///< accepted steps so far
-  double loss = 0;           ///< h(θ) before the step, weight decay not included
-  double gradient_norm = 0;  ///< ‖∇h‖, weight decay included
-  double lambda = 0;         ///< λ of the system
+  bool restored = false;      ///< the previous step was taken back
+  int64_t step = 0;           ///< accepted steps so far
+  double loss = 0;            ///< h(θ) before the step, weight decay not included
+  double gradient_norm = 0;   ///< ‖∇h‖, weight decay included
+  double gradient_share = 1;  ///< of ∇h that the step took, under `max_gradient_norm`
+  double lambda = 0;          ///< λ of the system
+  /// How many examples λ takes the batch to have, where λ is measured (see
+  /// `NaturalGradientOptions::examples`).
+  std::optional<double> examples = std::nullopt;
+  /// How they were counted, where the loss has several outputs: "4 outputs with 4 inputs of
+  /// their own", or "as told".
+  std::string examples_basis = {};
   double radius = std::numeric_limits<double>::infinity();  ///< Δ, if the damping has one
   /// How many of the loss's weights s are negative (as in a policy gradient): Gauss-Newton, and
   /// Fisher with these weights, may then be indefinite.
@@ -42,6 +49,7 @@ struct NATGRAD_EXPORT StepSummary {
   /// The share of the step that was taken, below 1 where outputs would have moved so far that the
   /// model holds no longer (`HeldOutRate`).
   double shortening = 1;
+  double step_share = 1;  ///< of the step that was taken, under `max_step_norm`
   /// ρ, the decrease of h over the one that the model promised, where the damping asked for it.
   std::optional<double> ratio = std::nullopt;
   /// h after the step on the trial batch, where it was measured: weight decay included, negated

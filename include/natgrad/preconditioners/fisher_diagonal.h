@@ -11,6 +11,9 @@ namespace natgrad {
 /// section 4.7): ξ = 0.75 rather than 1, since a batch's d is rough, and too small a d must not
 /// make too long a step.
 ///
+/// Batch normalisation in training mode leaves no example a gradient of its own: there d is the
+/// diagonal of the Fisher matrix, by 16 draws, where the loss has one.
+///
 /// Takes any loss with examples. Costs what `empirical_fisher_diagonal` does, and throws as that
 /// does.
 class NATGRAD_EXPORT FisherDiagonal final : public Preconditioner {

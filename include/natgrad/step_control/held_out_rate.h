@@ -50,6 +50,7 @@ class NATGRAD_EXPORT HeldOutRate final : public StepRule {
 
  public:
   Step choose(const StepProblem& problem) override;
+  void shorten(Step& step, double share) const override;
   bool needs_gradient() const override { return false; }
   bool keeps_memory() const override { return true; }
   /// The number of steps, the growth of P as a logarithm, the running means, and the last look at

@@ -63,6 +63,9 @@ class NATGRAD_EXPORT StepRule {
  public:
   virtual ~StepRule() = default;
   virtual Step choose(const StepProblem& problem) = 0;
+  /// Makes of a step that it has chosen one of this share of its length, with what it keeps, where
+  /// the optimizer's `max_step_norm` is less.
+  virtual void shorten(Step& step, double share) const;
 
   /// Whether it evaluates trial points: `step` then needs a closure.
   virtual bool needs_trials() const { return false; }
