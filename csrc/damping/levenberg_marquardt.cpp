@@ -12,6 +12,7 @@ void LevenbergMarquardt::set_lambda(double lambda) {
 }
 
 void LevenbergMarquardt::observe_ratio(double rho, bool /*at_the_edge*/) {
+  judged_ = lambda();
   if (!std::isfinite(rho) || rho < poor_) {
     set_lambda(raise_ * lambda());
   } else if (rho > good_) {
@@ -19,25 +20,43 @@ void LevenbergMarquardt::observe_ratio(double rho, bool /*at_the_edge*/) {
   }
 }
 
-void LevenbergMarquardt::rejected() { set_lambda(raise_ * lambda()); }
+void LevenbergMarquardt::accepted() {
+  ++steps_;
+  last_step_ = judged_.value_or(lambda());
+  judged_.reset();
+}
+
+/// With hindsight the ρ of that step counts for nothing.
+void LevenbergMarquardt::rejected() {
+  set_lambda(raise_ * (hindsight_ ? last_step_.value_or(lambda()) : lambda()));
+  last_step_.reset();
+}
 
 std::vector<double> LevenbergMarquardt::state() const {
-  return {lambda(), static_cast<double>(steps_)};
+  std::vector<double> state = {lambda(), static_cast<double>(steps_)};
+  if (hindsight_) state.push_back(last_step_.value_or(lambda()));
+  return state;
 }
 
 void LevenbergMarquardt::set_state(const std::vector<double>& state) {
-  TORCH_CHECK(state.size() == 2 && state[0] > 0 && std::isfinite(state[0]) && state[1] >= 0,
-              "natgrad: LevenbergMarquardt's state is λ > 0 and a number of steps, but got ",
+  const auto is_lambda = [](double number) { return number > 0 && std::isfinite(number); };
+  const size_t size = hindsight_ ? 3 : 2;
+  TORCH_CHECK(state.size() == size && is_lambda(state[0]) && state[1] >= 0 &&
+                  (!hindsight_ || is_lambda(state[2])),
+              "natgrad: LevenbergMarquardt's state is λ > 0 and a number of steps, with hindsight "
+              "and the last step's λ, but got ",
               c10::ArrayRef<double>(state), ".");
   set_lambda(state[0]);
   steps_ = static_cast<int64_t>(state[1]);
+  judged_.reset();
+  last_step_ = hindsight_ ? std::optional(state[2]) : std::nullopt;
 }
 
 std::string LevenbergMarquardt::describe() const {
   return fmt::format(
       "LevenbergMarquardt(initial={}, raise={}, lower={}, poor={}, good={}, interval={}, least={}, "
-      "largest={})",
-      initial_, raise_, lower_, poor_, good_, interval_, least_, largest_);
+      "largest={}, hindsight={})",
+      initial_, raise_, lower_, poor_, good_, interval_, least_, largest_, hindsight_);
 }
 
 void LevenbergMarquardt::check_options() const {

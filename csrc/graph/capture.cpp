@@ -8,6 +8,7 @@
 #include "graph/backward.h"
 #include "graph/example_rows.h"
 #include "graph/kept_examples.h"
+#include "graph/layer_gradients.h"
 #include "graph/walk.h"
 
 namespace natgrad::detail {
@@ -15,12 +16,6 @@ namespace {
 
 using torch::Tensor;
 using torch::autograd::edge_list;
-
-edge_list outputs_of(const std::vector<Layer>& layers) {
-  edge_list edges;
-  for (const auto& layer : layers) edges.push_back(layer.output);
-  return edges;
-}
 
 OutputGradients scaled(OutputGradients u, const Tensor& scales) {
   for (auto& value : u.values) value = scale_examples(value, scales);
@@ -62,7 +57,8 @@ Capture capture(Layers found, const std::vector<Tensor>& deltas, const OutputGra
                 const torch::TensorOptions& options, MixedRows mixed = MixedRows::Dropped) {
   Capture captured{examples, {}, {}, {}, std::move(found.covers)};
   const auto scales = random_scales(examples, options);
-  const auto rescaled = pull_back(scaled(probe, scales), outputs_of(found.layers));
+  const auto rescaled =
+      order_gradients(found.layers, pull_back(scaled(probe, scales), gradient_edges(found.layers)));
   for (size_t k = 0; k < deltas.size(); ++k) {
     auto order = order_of(found.layers[k], probed[k], rescaled[k], scales);
     const bool is_by_row = mixed == MixedRows::InOrder && found.layers[k].batch == examples;
@@ -87,6 +83,7 @@ Capture capture(Layers found, const std::vector<Tensor>& deltas, const OutputGra
 int64_t common_batch(const std::vector<Layer>& layers) {
   if (layers.empty()) reject_unread("no linear or convolutional layer takes part in it");
   for (const auto& layer : layers) {
+    if (layer.lstm) reject_unread("an LSTM takes part in it");
     if (layer.batch == layers.front().batch) continue;
     reject_unread(
         c10::str("its layers put out batches of ", layers.front().batch, " and of ", layer.batch));
@@ -96,7 +93,7 @@ int64_t common_batch(const std::vector<Layer>& layers) {
 
 /// δ of the layers that lie below no other.
 OutputGradients topmost(const std::vector<Layer>& layers, const std::vector<Tensor>& deltas) {
-  const auto edges = outputs_of(layers);
+  const auto edges = gradient_edges(layers);
   std::vector<bool> is_below(edges.size());
   for (size_t k = 0; k < edges.size(); ++k) {
     const auto below = reached_from(edges[k], edges);
@@ -119,11 +116,13 @@ namespace {
 
 Capture capture_below(const OutputGradients& u, const LossGraph& graph, MixedRows mixed) {
   auto found = layers_of(graph);
-  auto deltas = pull_back(u, outputs_of(found.layers));
+  const auto arrived = pull_back(u, gradient_edges(found.layers));
+  auto deltas = layer_gradients(found.layers, arrived);
   if (keep_examples(network_census(graph), graph.examples())) {
     return capture_in_order(std::move(found), std::move(deltas), graph.examples());
   }
-  return capture(std::move(found), deltas, u, deltas, graph.examples(),
+  const auto probed = order_gradients(found.layers, arrived);
+  return capture(std::move(found), deltas, u, probed, graph.examples(),
                  graph.parameters().options(), mixed);
 }
 
@@ -142,7 +141,7 @@ Capture capture_below_unread_loss(const LossGraph& graph) {
   auto found = find_layers(loss_census(graph), graph.parameters());
   const auto examples = common_batch(found.layers);
   const auto one = torch::ones(shape_at(root[0]), options_at(root[0]));
-  const auto edges = outputs_of(found.layers);
+  const auto edges = gradient_edges(found.layers);
   const auto deltas = backward(root, {one}, edges);
   const auto top = topmost(found.layers, deltas);
   const auto captured = capture(std::move(found), deltas, top, pull_back(top, edges), examples,
@@ -166,13 +165,15 @@ Tensor rows_of_layers(const Capture& captured, const std::vector<Tensor>& deltas
                       const Tensor& value) {
   const auto rows =
       torch::zeros({captured.examples, value.numel()}, value.options().requires_grad(false));
+  std::vector<LayerShare> steps;
   for (size_t k = 0; k < captured.layers.size(); ++k) {
     const auto& layer = captured.layers[k];
     const auto order = captured.orders[k];
     const auto delta = deltas[k].to(rows.dtype());
-    if (layer.weight == parameter) add_weight_rows(rows, layer, delta, order, value.sizes());
+    if (layer.weight == parameter) steps.push_back({layer, delta, order});
     if (layer.bias == parameter) add_bias_rows(rows, layer, delta, order, value.sizes());
   }
+  add_weight_rows(rows, steps, value.sizes());
   return rows;
 }
 

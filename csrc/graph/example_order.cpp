@@ -30,9 +30,10 @@ std::optional<ExampleOrder> order_of(const Layer& layer, const Tensor& delta,
                                      const Tensor& scaled_delta, const Tensor& scales) {
   const auto examples = scales.size(0);
   if (!delta.defined() || !scaled_delta.defined()) return ExampleOrder::Major;  // no share at all
-  if (layer.rows % examples != 0) return std::nullopt;
-  const auto flat = delta.reshape({layer.rows, -1}).to(scales.dtype());
-  const auto scaled = scaled_delta.reshape({layer.rows, -1}).to(scales.dtype());
+  const auto count = layer.lstm ? delta.size(0) : layer.rows;
+  if (count % examples != 0) return std::nullopt;
+  const auto flat = delta.reshape({count, -1}).to(scales.dtype());
+  const auto scaled = scaled_delta.reshape({count, -1}).to(scales.dtype());
   const auto factors = scales.view({examples, 1, 1});
   for (const auto order : {ExampleOrder::Major, ExampleOrder::Minor}) {
     const auto expected = by_example(flat, examples, order) * factors;

@@ -15,6 +15,8 @@ void add_products(const Tensor& rows, const Tensor& left, const Tensor& right) {
   // One row an example: an elementwise product takes a tenth of the time.
   if (left.size(2) == 1) {
     sum.addcmul_(transposed, right);
+  } else if (left.size(1) == 1) {
+    sum.squeeze(1).baddbmm_(transposed.squeeze(1), right.squeeze(1));
   } else {
     sum.add_(transposed.matmul(right));
   }
@@ -32,6 +34,23 @@ void add_weight_rows(const Tensor& rows, Layer layer, const Tensor& delta, Examp
   const auto examples = rows.size(0);
   const auto [left, right] = weight_factors(layer, delta, shape);
   add_products(rows, gather_rows(left, examples, order), gather_rows(right, examples, order));
+}
+
+void add_weight_rows(const Tensor& rows, const std::vector<LayerShare>& shares,
+                     torch::IntArrayRef shape) {
+  std::vector<Tensor> lefts, rights;
+  for (const auto& [layer, delta, order] : shares) {
+    if (layer.kind != Layer::Kind::Linear || shares.size() == 1) {
+      add_weight_rows(rows, layer, delta, order, shape);
+      continue;
+    }
+    auto cast = layer;
+    cast.input = layer.input.to(delta.dtype());
+    const auto [left, right] = weight_factors(cast, delta, shape);
+    lefts.push_back(gather_rows(left, rows.size(0), order));
+    rights.push_back(gather_rows(right, rows.size(0), order));
+  }
+  if (!lefts.empty()) add_products(rows, torch::cat(lefts, 2), torch::cat(rights, 2));
 }
 
 void add_bias_rows(const Tensor& rows, const Layer& layer, const Tensor& delta, ExampleOrder order,

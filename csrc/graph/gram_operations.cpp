@@ -1,6 +1,7 @@
 #include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
 #include "graph/backward.h"
+#include "graph/layer_gradients.h"
 #include "graph/layers.h"
 #include "graph/loss_graph_state.h"
 #include "graph/output_gram.h"
@@ -45,7 +46,7 @@ double product_operations(const LossGraph& graph) {
 }
 
 double gram_operations(const LossGraph& graph, int64_t directions) {
-  const auto& found = layers_of(graph);
+  const auto found = without_fused(layers_of(graph));
   const auto& parameters = graph.parameters().tensors();
   const auto D = static_cast<double>(directions), examples = static_cast<double>(graph.examples());
   const double rows = D * examples, product = product_operations(graph);

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "graph/lstm_gates.h"
 #include "graph/parameter_uses.h"
 #include "libtorch/degradations.h"
 #include "libtorch/edges.h"
@@ -111,9 +112,24 @@ std::optional<Layer> read_normalisation(Node& node, size_t parameter, const Use&
   return layer;
 }
 
+/// s = W x + V h + b of all steps.
+std::optional<Layer> read_fused_lstm(Node& node, size_t parameter, const Use& use) {
+  using In = FusedLstmInputs;
+  const auto input = use.at.input;
+  if (use.is_transposed || input < In::kW || input > In::kSecondBias) return std::nullopt;
+  auto layer = layer_of(Layer::Kind::Linear, node);
+  layer.lstm = std::make_shared<FusedLstm>(saved_fused_lstm(node));
+  layer.rows = layer.lstm->h.size(0) * layer.lstm->h.size(1);
+  (input == In::kW || input == In::kV ? layer.weight : layer.bias) = parameter;
+  if (input == In::kW) layer.input = layer.lstm->x.flatten(0, 1);
+  if (input == In::kV) layer.input = hidden_before(*layer.lstm);
+  return layer;
+}
+
 std::optional<Layer> read_layer(const Use& use, size_t parameter, const Tensor& value) {
   if (!use.at.node) return std::nullopt;
   Node& node = *use.at.node;
+  if (is_fused_lstm(node)) return read_fused_lstm(node, parameter, use);
   switch (op_of(node)) {
     case Op::Addmm:
       return read_addmm(node, parameter, use, value);
@@ -152,7 +168,7 @@ std::optional<std::vector<Layer>> layers_with(size_t parameter, const Tensor& va
 /// Past the view by which LibTorch restores [N, T, out] from the [N·T, out] that it computes.
 int64_t batch_of(const Layer& layer, const Consumers& consumers) {
   const auto& users = consumers.at(layer.output.function.get());
-  if (layer.kind != Layer::Kind::Linear || users.size() != 1) return layer.batch;
+  if (layer.kind != Layer::Kind::Linear || layer.lstm || users.size() != 1) return layer.batch;
   Node* node = users.front().node;
   if (!node || !is_reshape(*node)) return layer.batch;
   const auto shape = shape_of_result(*node);
@@ -205,8 +221,8 @@ void attach_biases(std::vector<Layer>& layers,
       auto& layer = layers[found->second];
       const auto& bias = parameters.tensors()[*addition.bias];
       const auto entries = c10::multiply_integers(shape_at(layer.output));
-      const bool fits = layer.kind == Layer::Kind::Linear && !layer.bias && bias.dim() == 1 &&
-                        bias.size(0) == shape_at(layer.output)[1] &&
+      const bool fits = layer.kind == Layer::Kind::Linear && !layer.lstm && !layer.bias &&
+                        bias.dim() == 1 && bias.size(0) == shape_at(layer.output)[1] &&
                         c10::multiply_integers(shape_at(addition.output)) == entries;
       if (fits) {
         layer.bias = addition.bias;

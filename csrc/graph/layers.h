@@ -6,11 +6,13 @@
 #include <torch/csrc/autograd/edge.h>
 #include <torch/types.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "graph/census.h"
+#include "libtorch/fused_lstm.h"
 #include "libtorch/nodes.h"
 
 namespace natgrad::detail {
@@ -21,7 +23,7 @@ namespace natgrad::detail {
 /// With δ = ∂h/∂s, ∂h/∂W = Σ δ aᵀ and ∂h/∂b = Σ δ over rows and positions; see layer_factors.h.
 struct Layer {
   enum class Kind {
-    Linear,       ///< mm, addmm: a is [M, in] and s is [M, out]
+    Linear,       ///< mm, addmm, and within a fused LSTM: a is [M, in] and s is [M, out]
     Convolution,  ///< of any dimension, transposed or not: a and s are [M, channels, ...]
     Bias,         ///< an addition that broadcasts a parameter along dimension 0 of s
     Scale         ///< a product alike, s = a ∘ b: the gains of a normalisation
@@ -37,6 +39,9 @@ struct Layer {
   bool is_by_channel = false;       ///< of Bias and Scale: b lies along dimension 1 of s
   bool is_input_by_output = false;  ///< of Linear: W is [in, out], s = a W; else s = a Wᵀ
   ConvolutionGeometry geometry;
+  /// The LSTM whose gates s are, [T·N, 4H]; null for all other layers. `output` is the first result
+  /// of the op, and δ follows from the gradients of all its results (layer_gradients.h).
+  std::shared_ptr<const FusedLstm> lstm;
 };
 
 struct Layers {

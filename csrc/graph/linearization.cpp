@@ -137,7 +137,7 @@ void Linearization::require_agreement(double u_jv, double jv_jv, double v_g, dou
   const double size = dummy_norm_ * std::sqrt(jv_jv) + std::sqrt(v_v) * pulled_back_norm_;
   // A product that is not finite is no mismatch: the solver finds and reports it. Nor is one at the
   // lower edge of float32's range, where digits are lost before anything else goes wrong.
-  if (!std::isfinite(size) || size < kEdgeOfRange) return;
+  if (!std::isfinite(size + u_jv + v_g) || size < kEdgeOfRange) return;
   if (std::abs(u_jv - v_g) <= tolerance_ * size) return;
   const auto op = find_undifferentiable_op(outputs_);
   TORCH_CHECK(

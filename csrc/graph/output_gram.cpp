@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "graph/capture.h"
+#include "graph/layer_gradients.h"
 #include "graph/pull_back_examples.h"
 #include "graph/pull_back_many.h"
 
@@ -72,7 +73,7 @@ Capture capture_directions(const Directions& u, const LossGraph& graph) {
   auto generator = make_generator(0);
   const Probe probe{random_normal({u.count}, options, generator),
                     random_scales(u.examples, options)};
-  auto found = layers_of(graph);
+  auto found = without_fused(layers_of(graph));
   Capture captured{u.examples, {}, {}, {}, std::move(found.covers)};
   if (found.layers.empty()) return captured;
   torch::autograd::edge_list edges;

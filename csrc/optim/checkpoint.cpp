@@ -30,6 +30,14 @@ Tensor read(torch::serialize::InputArchive& archive, const std::string& key) {
   return value.cpu();  // torch::load may put the archive on another device
 }
 
+/// A number that archives did not always hold; NaN then.
+double read_if_there(torch::serialize::InputArchive& archive, const std::string& key) {
+  Tensor value;
+  return archive.try_read(key, value, /*is_buffer=*/true)
+             ? value.item<double>()
+             : std::numeric_limits<double>::quiet_NaN();
+}
+
 void write(torch::serialize::OutputArchive& archive, const std::string& key, const Tensor& value) {
   archive.write(key, value, /*is_buffer=*/true);
 }
@@ -67,8 +75,9 @@ void NaturalGradient::save(torch::serialize::OutputArchive& archive) const {
   write(archive, kVersionKey, torch::tensor(kVersion));
   write(archive, "sizes", sizes_of(all_parameters()));
   write(archive, "rates", torch::tensor(rates, torch::kDouble));
-  const auto& [learned, last_step, accepted_steps] = impl().state();
+  const auto& [learned, last_step, accepted_steps, last_gain] = impl().state();
   write(archive, "accepted_steps", torch::tensor(accepted_steps));
+  write(archive, "last_gain", torch::tensor(last_gain, torch::kDouble));
   write(archive, "damping", torch::tensor(learned.damping->state(), torch::kDouble));
   write(archive, "step_rule", torch::tensor(learned.step_rule->state(), torch::kDouble));
   write_list(archive, "preconditioner", preconditioner_state(learned));
@@ -93,6 +102,7 @@ void NaturalGradient::load(torch::serialize::InputArchive& archive) {
       "the same groups, before loading.");
   const auto rates = read(archive, "rates");
   const auto steps = read(archive, "accepted_steps").item<int64_t>();
+  const auto last_gain = read_if_there(archive, "last_gain");
   const auto damping_state = read(archive, "damping");
   const auto rule_state = read(archive, "step_rule");
   auto preconditioner_state = read_list(archive, "preconditioner");
@@ -127,7 +137,7 @@ void NaturalGradient::load(torch::serialize::InputArchive& archive) {
     auto& options = static_cast<NaturalGradientOptions&>(param_groups_[i].options());
     options.lr(rates[2 * i].item<double>()).weight_decay(rates[2 * i + 1].item<double>());
   }
-  impl().set_state({std::move(learned), std::move(last_step), steps});
+  impl().set_state({std::move(learned), std::move(last_step), steps, last_gain});
 }
 
 }  // namespace natgrad

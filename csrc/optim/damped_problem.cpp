@@ -6,6 +6,11 @@ namespace natgrad::detail {
 
 using torch::Tensor;
 
+LinearOperator damped_matrix(const StepData& data, const LinearOperator& C, double lambda) {
+  const auto D = data.of_curvature().damping_matrix();
+  return D ? C + lambda * *D : C + lambda;
+}
+
 DampedProblem damped_problem(const StepData& data, const LinearOperator& C, const Damping& damping,
                              double start, const Tensor& previous) {
   const double lambda = damping.lambda();

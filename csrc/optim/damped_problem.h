@@ -27,6 +27,9 @@ struct DampedProblem {
   torch::Tensor previous_in_rows;  ///< R δ_prev, [r]; undefined if there is no δ_prev, or no rows
 };
 
+/// C + λD.
+LinearOperator damped_matrix(const StepData& data, const LinearOperator& C, double lambda);
+
 /// `start`: the share of `previous` at which a solver starts where the damping has no centre.
 DampedProblem damped_problem(const StepData& data, const LinearOperator& C, const Damping& damping,
                              double start, const torch::Tensor& previous);

@@ -182,8 +182,7 @@ int64_t Evaluator::curvature_chunks() const {
   return asked == 0 ? batch_.chunks() : std::min(asked, batch_.chunks());
 }
 
-LinearOperator Evaluator::matrix() const {
-  const auto chunks = curvature_chunks();
+LinearOperator Evaluator::matrix_of(int64_t chunks) const {
   const auto C = chunks == 1 ? matrix_of_first_chunk() : matrix_of_chunks(chunks);
   if (!weight_decay_.defined()) return C;
   // A shift leaves a matrix that knows its inverse, or its root, as easy to solve as it was.

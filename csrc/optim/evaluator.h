@@ -77,7 +77,11 @@ class Evaluator {
 
   /// The options' C, with the Hessian of penalties and weight decay, of as many chunks as the
   /// options say.
-  LinearOperator matrix() const;
+  LinearOperator matrix() const { return matrix_of(curvature_chunks()); }
+  /// The same of all chunks.
+  LinearOperator whole_matrix() const { return matrix_of(batch_.chunks()); }
+  /// Whether that is another.
+  bool takes_part_of_chunks() const { return curvature_chunks() < batch_.chunks(); }
   /// Which C the curvature chose; empty if it had no choice.
   const std::string& choice() const { return curvature().choice; }
   /// The options' D; none for the identity.
@@ -100,6 +104,7 @@ class Evaluator {
   std::optional<RowForm> unscaled_rows() const;
   /// C and its noise on the first chunk, made once.
   const CurvatureAt& curvature() const;
+  LinearOperator matrix_of(int64_t chunks) const;
   LinearOperator matrix_of_first_chunk() const;
   LinearOperator matrix_of_chunks(int64_t chunks) const;
   /// The gradient of ± the mean loss.

@@ -10,6 +10,7 @@
 #include "optim/preserved.h"
 #include "solvers/known_inverse.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -21,6 +22,9 @@ using torch::Tensor;
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+// A step that costs the next batch more than this share of what it gained on its own is undone. (At
+// 1 the loss may double from batch to batch; at 0 the noise of small batches undoes half of all.)
+constexpr double kRegret = 0.5;
 
 /// Whether a loss of NaN comes from the data: some outputs are finite, as far as they can be known.
 bool is_fault_of_data(const Tensor& loss, const Trainable& trainable,
@@ -211,7 +215,7 @@ Tensor NaturalGradient::Impl::step(const Batches& batches, const std::vector<Ten
     if (succeeded) before.commit();
     summary_ = report;
   }
-  if (diverged) take_back_last_step();
+  if (diverged || summary_.restored) take_back_last_step();
   summary_.step = state_.accepted_steps;
   summary_.layer_coverage = degradations_.layer_coverage;
   summary_.degradations = degradations_.list();
@@ -228,6 +232,11 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   const auto &h = data.h(), &h_of_curvature = data.of_curvature();
   const torch::NoGradGuard no_grad;
   report.loss = h.loss().item<double>();
+  const double regret = hindsight(data);
+  if (regret > kRegret) {
+    report.restored = true;
+    return ended(StepOutcome::Rejected);
+  }
 
   // h, ∇h and the curvature C; penalties and weight decay are part of all three.
   if (system_.fill_grad()) write_gradients(h.trainable(), h.parameters(), h.loss_gradient());
@@ -243,6 +252,7 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   // (C + λD) δ = -∇h + λ μ D δ_prev, with what damping and preconditioner learn from this batch.
   auto learned = state_.learned;
   auto& damping = *learned.damping;
+  if (regret > 0) damping.rejected();
   if (damping.needs_noise()) observe_noise(h, damping, report);
   report.lambda = damping.lambda();
   report.radius = damping.radius();
@@ -263,10 +273,14 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   // How far: θ ← θ + d, unless trials tell that it is no better.
   auto trials = trials_of(data);
   auto* const tried = trials ? &*trials : nullptr;
-  auto step = choose_step(learned, h, C, problem, solution, tried);
+  const bool judges_by_all =
+      learned.step_rule->needs_whole_matrix() && data.has_partial_curvature();
+  const LinearOperator C_of_step = judges_by_all ? h.whole_matrix() : C;
+  if (judges_by_all) problem.system.matrix = damped_matrix(data, C_of_step, report.lambda);
+  auto step = choose_step(learned, h, C_of_step, problem, solution, tried);
   report.step_share = bound(step, *learned.step_rule, system_.max_step_norm());
   h.graph().verify();
-  if (damping.needs_ratio()) measure_ratio(step, h.gradient(), C, *trials, report);
+  if (damping.needs_ratio()) measure_ratio(step, h.gradient(), C_of_step, *trials, report);
   if (!is_better(step, tried, *learned.step_rule, report)) {
     if (trials) trials->check();
     return failed(StepOutcome::Rejected);
@@ -276,7 +290,8 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   closure_is_checked_ = closure_is_checked_ || (trials && trials->is_checked());
   report.step_norm = norm_in_double(step.displacement);
   report.shortening = step.shortening;
-  accept(step, h.parameters(), std::move(learned));
+  const double gain = report.trial_loss ? trials->start() - *report.trial_loss : kNaN;
+  accept(step, h.parameters(), std::move(learned), gain);
   return ended(StepOutcome::Accepted);
 }
 
@@ -324,6 +339,18 @@ std::optional<ClosureTrials> NaturalGradient::Impl::trials_of(StepData& data) co
                                       !closure_is_checked_);
 }
 
+/// How much the last step has raised h on this batch, as a share of what it gained on its own; 0 if
+/// it has not, or nothing asks.
+double NaturalGradient::Impl::hindsight(StepData& data) const {
+  const auto& last = state_.last_step;
+  const bool asks = state_.learned.damping->needs_hindsight() && data.can_try();
+  if (!asks || std::isnan(state_.last_gain) || !last.can_be_taken_back()) return 0;
+  const auto& layout = data.h().parameters();
+  ClosureTrials trials(data.h(), data.other_trial_batch(), /*compares=*/false);
+  const double rise = trials.start() - trials.at(last.before(layout) - layout.values());
+  return rise > trials.rounding() ? rise / std::max(state_.last_gain, trials.rounding()) : 0;
+}
+
 Step NaturalGradient::Impl::choose_step(Learned& learned, const Evaluator& h,
                                         const LinearOperator& C, const DampedProblem& problem,
                                         const Solution& solution, TrialLosses* trials) const {
@@ -346,12 +373,12 @@ Step NaturalGradient::Impl::choose_step(Learned& learned, const Evaluator& h,
                       .memory = rule.keeps_memory() ? state_.last_step.memory(layout) : Tensor()});
 }
 
-void NaturalGradient::Impl::accept(const Step& step, const ParameterLayout& layout,
-                                   Learned learned) {
+void NaturalGradient::Impl::accept(const Step& step, const ParameterLayout& layout, Learned learned,
+                                   double gain) {
   const Tensor before = layout.values();
   move_parameters(layout, step.displacement);
   state_ = {std::move(learned), LastStep(layout, before, step.kept, step.memory),
-            state_.accepted_steps + 1};
+            state_.accepted_steps + 1, gain};
 }
 
 /// A damping that judges steps is told. After trials that were no better nothing goes on from the

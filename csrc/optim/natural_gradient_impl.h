@@ -10,6 +10,7 @@
 #include "optim/quadratic_models.h"
 #include "optim/step_data.h"
 
+#include <limits>
 #include <optional>
 #include <set>
 
@@ -22,6 +23,7 @@ struct OptimizerState {
   Learned learned;
   LastStep last_step = {};
   int64_t accepted_steps = 0;
+  double last_gain = std::numeric_limits<double>::quiet_NaN();  ///< of the last step on its trials
 };
 
 }  // namespace detail
@@ -59,10 +61,11 @@ class NaturalGradient::Impl {
                            const Learned& learned) const;
   bool takes_rows(const StepData& data, const Learned& learned) const;
   std::optional<ClosureTrials> trials_of(StepData& data) const;
+  double hindsight(StepData& data) const;
   Step choose_step(Learned& learned, const Evaluator& h, const LinearOperator& C,
                    const DampedProblem& problem, const Solution& solution,
                    TrialLosses* trials) const;
-  void accept(const Step& step, const ParameterLayout& layout, Learned learned);
+  void accept(const Step& step, const ParameterLayout& layout, Learned learned, double gain);
   StepOutcome take_failure(StepOutcome outcome, std::optional<double> ratio, bool at_the_edge);
   void take_back_last_step();
   void warn_once();

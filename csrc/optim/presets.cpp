@@ -32,7 +32,7 @@ NaturalGradientOptions hessian_free(double lambda) {
                   .relative_progress(5e-4)
                   .snapshot_growth(1.3))
       .warm_start(0.95)
-      .damping(LevenbergMarquardt().initial(lambda))
+      .damping(LevenbergMarquardt().initial(lambda).hindsight(true))
       .preconditioner(FisherDiagonal())
       .step_rule(LineSearch());
 }
@@ -61,7 +61,7 @@ NaturalGradientOptions kfac(double lambda) {
                    .interval(kInterval)
                    .least(3e-4))
       .preconditioner(KroneckerFactored().factor_interval(3).inverse_interval(20))
-      .step_rule(QuadraticModelStep());
+      .step_rule(QuadraticModelStep().whole_batch(true).fitted(true));
 }
 
 }  // namespace natgrad::presets

@@ -29,6 +29,8 @@ class StepData {
   const Evaluator& h() const { return h_; }
   /// On the batch of the curvature.
   const Evaluator& of_curvature() const { return h_of_curvature_ ? *h_of_curvature_ : h_; }
+  /// Whether the curvature is of other examples than the gradient, or of fewer.
+  bool has_partial_curvature() const { return h_of_curvature_ || h_.takes_part_of_chunks(); }
   /// The batch of trial losses, where it is not that of the gradient; else null.
   ReplayedBatch* other_trial_batch() { return trial_batch_ ? &*trial_batch_ : nullptr; }
 

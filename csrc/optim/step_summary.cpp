@@ -110,6 +110,12 @@ std::string StepSummary::outcome_text() const {
       return fmt::format("{} ({}), {}, lambda {:.3g}; {}", start, to_string(solver.termination),
                          gradient, lambda, solver_hint(solver.termination, negative_weights));
     case StepOutcome::Rejected:
+      if (restored) {
+        return fmt::format(
+            "{}, loss {:.6g}; this batch is better off without the step before, "
+            "which was taken back",
+            start, loss);
+      }
       return fmt::format("{}, {}, {}{}; no better step was found: the parameters stay as they are",
                          start, gradient, damping_text(lambda, radius), ratio_text(ratio));
     case StepOutcome::DampingExhausted:

@@ -6,6 +6,7 @@
 #include <torch/torch.h>
 #include "graph/backward.h"
 #include "graph/layer_factors.h"
+#include "graph/layer_gradients.h"
 #include "graph/linearization.h"
 #include "graph/loss_graph_state.h"
 
@@ -56,7 +57,8 @@ edge_list edges_of_the_rest(const std::vector<PlannedBlock>& plans,
 PulledBack pull_back_noise(const LossGraph& graph, const std::vector<Layer>& layers,
                            const edge_list& rest, const at::Generator& generator,
                            FisherWeights weights) {
-  edge_list roots, inputs;
+  edge_list roots, inputs = gradient_edges(layers);
+  const auto of_layers = static_cast<std::ptrdiff_t>(inputs.size());
   std::vector<Tensor> cotangents;
   const auto noise = output_noise(graph, generator, weights);
   for (size_t k = 0; k < noise.size(); ++k) {
@@ -64,11 +66,10 @@ PulledBack pull_back_noise(const LossGraph& graph, const std::vector<Layer>& lay
     roots.push_back(output_edges(graph)[k]);
     cotangents.push_back(noise[k].to(options_at(roots.back())));
   }
-  for (const auto& layer : layers) inputs.push_back(layer.output);
   inputs.insert(inputs.end(), rest.begin(), rest.end());
   const auto arrived = backward(roots, cotangents, inputs);
-  const auto middle = arrived.begin() + static_cast<std::ptrdiff_t>(layers.size());
-  return {{arrived.begin(), middle}, {middle, arrived.end()}};
+  const auto middle = arrived.begin() + of_layers;
+  return {layer_gradients(layers, {arrived.begin(), middle}), {middle, arrived.end()}};
 }
 
 Layer with_rows(Layer layer, const Tensor& chosen) {

@@ -15,6 +15,9 @@ namespace {
 
 // Curvature of p beside d that is less than this many roundings of its own is none.
 constexpr double kParallel = 100;
+// A length is fitted so often, each time to no less than so much of the last.
+constexpr int64_t kMostFits = 4;
+constexpr double kShortest = 1e-2;
 
 /// The quadratic model on the columns of V: r = Vᵀg and H = VᵀA V, for one or two columns.
 struct PlaneModel {
@@ -54,6 +57,9 @@ Tensor unit(const Tensor& v) { return v / norm_in_double(v); }
 
 Step QuadraticModelStep::choose(const StepProblem& problem) {
   torch::NoGradGuard no_grad;
+  TORCH_CHECK(!fitted_ || problem.trials,
+              "natgrad: QuadraticModelStep().fitted(true) tries steps out, so that the loss is "
+              "needed at other parameters: call `step` with a closure that computes it.");
   const auto &d = problem.solution.x, &p = problem.previous;
   const auto none = torch::zeros_like(d);
   const Step not_found = {.displacement = none, .kept = none, .found = false};
@@ -68,11 +74,44 @@ Step QuadraticModelStep::choose(const StepProblem& problem) {
   auto sum = torch::zeros_like(d);
   for (size_t k = 0; k < V.size(); ++k) sum.add_(V[k], (*at)[k].item<double>());
   const auto displacement = problem.at_rate(sum);
-  return {displacement, displacement};
+  Step step{displacement, displacement};
+  if (fitted_) fit_length(problem, step);
+  return step;
+}
+
+namespace {
+
+/// Where the parabola of value 0, `slope` < 0 and `rise` at 1 has its minimum, in (0, 1]; near 0
+/// where the rise is no number.
+double minimum_of_parabola(double slope, double rise) {
+  const double bend = rise - slope;
+  if (!std::isfinite(rise)) return kShortest;
+  return 2 * bend > -slope ? std::max(-slope / (2 * bend), kShortest) : 1;
+}
+
+}  // namespace
+
+void QuadraticModelStep::fit_length(const StepProblem& problem, Step& step) {
+  auto& trials = *problem.trials;
+  const auto whole = step.displacement;
+  const double slope = problem.gradient.dot(whole).item<double>();
+  step.loss = trials.at(whole);
+  step.proposal = whole;
+  step.proposal_loss = step.loss;
+  double share = 1;
+  for (int64_t fit = 0; fit < kMostFits; ++fit) {
+    const double t = minimum_of_parabola(share * slope, *step.loss - trials.start());
+    if (t == 1) return;
+    share *= t;
+    step.displacement = step.kept = share * whole;
+    step.loss = trials.at(step.displacement);
+    if (*step.loss <= trials.start()) return;
+  }
 }
 
 std::string QuadraticModelStep::describe() const {
-  return fmt::format("QuadraticModelStep(momentum={})", momentum_);
+  return fmt::format("QuadraticModelStep(momentum={}, whole_batch={}, fitted={})", momentum_,
+                     whole_batch_, fitted_);
 }
 
 std::unique_ptr<StepRule> QuadraticModelStep::clone() const {

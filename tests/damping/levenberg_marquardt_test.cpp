@@ -62,6 +62,28 @@ TEST(LevenbergMarquardtTest, AStepTakenBackRaisesLambda) {
   EXPECT_EQ(damping.lambda(), 4);
 }
 
+TEST(LevenbergMarquardtTest, HindsightRaisesLambdaFromThatOfTheStep) {
+  auto damping = doubling().hindsight(true);
+  EXPECT_TRUE(damping.needs_hindsight());
+  EXPECT_FALSE(doubling().needs_hindsight());
+  damping.observe_ratio(1, false);  // a step of λ = 1, good on its own batch
+  damping.accepted();
+  EXPECT_EQ(damping.lambda(), 0.5);
+  auto other = doubling().hindsight(true);
+  other.set_state(damping.state());
+  for (auto* each : {&damping, &other}) {
+    each->rejected();
+    EXPECT_EQ(each->lambda(), 2);
+  }
+}
+
+TEST(LevenbergMarquardtTest, HindsightOnAStepThatWasNotJudgedRaisesItsLambda) {
+  auto damping = doubling().hindsight(true).interval(5);
+  damping.accepted();
+  damping.rejected();
+  EXPECT_EQ(damping.lambda(), 2);
+}
+
 TEST(LevenbergMarquardtTest, LambdaStaysBetweenItsBoundsAndTheUpperExhaustsIt) {
   auto damping = doubling().least(0.3).largest(5);
   for (const double expected : {0.5, 0.3, 0.3}) {

@@ -10,6 +10,7 @@
 #include <natgrad/optim/natural_gradient.h>
 #include <natgrad/optim/presets.h>
 #include <natgrad/step_control/line_search.h>
+#include <natgrad/step_control/quadratic_model_step.h>
 
 #include "support/dense_oracles.h"
 #include "support/oracles.h"
@@ -179,6 +180,28 @@ TEST(BatchesTest, EachPartTakesItsOwn) {
   EXPECT_EQ(gradients, 1);
   EXPECT_EQ(curvatures, 1);
   EXPECT_EQ(trials, 3);  // h(θ), once more to compare, and h(θ + δ)
+}
+
+// d by the part's curvature, its length by that of all: -gᵀd / dᵀAd.
+TEST(BatchesTest, ARuleMayTakeTheModelOfTheWholeBatch) {
+  for (const bool whole : {false, true}) {
+    Net net;
+    const auto before = net.theta();
+    NaturalGradient optimizer(
+        net.parameters,
+        tight(Tikhonov(0.1)).weight_decay(0).step_rule(QuadraticModelStep().whole_batch(whole)));
+    optimizer.step(
+        Batches{Batch([&] { return net.loss(0, 12); }), Batch([&] { return net.loss(0, 3); })});
+    const Net start;
+    const LossGraph g(start.loss(0, 12), start.parameters), c(start.loss(0, 3), start.parameters);
+    const auto shift = 0.1 * torch::eye(35, torch::kDouble);
+    const auto part = dense(FisherOrGaussNewton().at(c).matrix) + shift;
+    const auto all = dense(FisherOrGaussNewton().at(g).matrix) + shift;
+    const auto d = torch::linalg_solve(part, -g.gradient());
+    const auto& A = whole ? all : part;
+    const double length = -(g.gradient().dot(d) / d.dot(A.mv(d))).item<double>();
+    EXPECT_LE(relative_error(net.theta() - before, 0.7 * length * d), kReordered) << whole;
+  }
 }
 
 TEST(BatchesTest, FaultyOnesLeaveNoTrace) {

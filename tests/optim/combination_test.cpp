@@ -94,6 +94,7 @@ std::vector<Named<StepRule>> rules() {
           named<StepRule>(AdaptiveRate()),
           named<StepRule>(KLConstrained(kDivergence)),
           named<StepRule>(QuadraticModelStep()),
+          named<StepRule>(QuadraticModelStep().whole_batch(true)),
           named<StepRule>(LineSearch()),
           named<StepRule>(SubspaceMinimisation())};
 }

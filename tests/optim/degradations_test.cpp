@@ -71,6 +71,28 @@ TEST_F(Degraded, AScriptedModuleLosesItsLayersWithAWord) {
   EXPECT_NE(sentence.find("DifferentiableGraphBackward"), std::string::npos) << sentence;
 }
 
+// As the README has it: the factors are of the part, and renewed at every third step only.
+TEST_F(Degraded, TheKfacPresetSaysThatItIsADiagonalThere) {
+  const auto unit =
+      torch::jit::compile("def f(x, w, v):\n  return torch.mm(torch.tanh(torch.mm(x, w)), v)\n");
+  const auto v = randn({3, 3}, 4).requires_grad_();
+  NaturalGradient optimizer({w, v}, presets::kfac());
+  for (int step = 0; step < 5; ++step) {
+    const auto loss = [&](int64_t rows) {
+      const auto z = unit->run_method("f", x.narrow(0, 0, rows), w, v).toTensor();
+      return F::mse_loss(z, y.narrow(0, 0, rows));
+    };
+    optimizer.step(Batches{Batch([&] { return loss(16); }), Batch([&] { return loss(4); })});
+    const auto& summary = optimizer.summary();
+    const bool hides_layers = *summary.layer_coverage < 1;
+    EXPECT_EQ(summary.degradations.size(), hides_layers ? 1u : 0u) << summary.message();
+    if (step >= 3) {
+      EXPECT_TRUE(hides_layers) << "the scripted module has been optimised by then";
+      EXPECT_NE(summary.message().find("layers cover 0 of"), std::string::npos);
+    }
+  }
+}
+
 TEST(ListeningTest, TheInnermostHearsAndAnEmptySentenceTakesBack) {
   report_degradation(Degradation::NoFunctorch, "unheard");
   Degradations outer, inner;

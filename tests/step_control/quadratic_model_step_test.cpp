@@ -140,6 +140,60 @@ TEST(QuadraticModelStepTest, TheLengthsOfTheDirectionsDoNotMatter) {
   }
 }
 
+/// h of the true curvature B where the model has A; counts evaluations.
+class TrueLoss final : public TrialLosses {
+ public:
+  TrueLoss(Tensor g, Tensor B) : g_(std::move(g)), B_(std::move(B)) {}
+  double start() override { return 1; }
+  double at(const Tensor& d) override {
+    ++evaluations;
+    return 1 + (g_.dot(d) + 0.5 * d.dot(B_.mv(d))).item<double>();
+  }
+  double at(const Tensor&, Tensor&) override { throw std::logic_error("no gradient is needed"); }
+  double rounding() override { return kRounding; }
+  int evaluations = 0;
+
+ private:
+  Tensor g_, B_;
+};
+
+Step fitted(Case& c, TrueLoss& trials) {
+  const LinearOperator matrix("A", kSize, c.A.options(),
+                              [&](const Tensor& v) { return c.A.mv(v); });
+  const Solution solution{c.d, {}};
+  const auto as_is = [](const Tensor& v) { return v; };
+  return QuadraticModelStep().fitted(true).choose(
+      {1, c.g, matrix, solution, c.p, as_is, unasked_model(), nullptr, &trials});
+}
+
+// A part of the batch has missed most of the curvature: the model's step is 10 times too long.
+TEST(QuadraticModelStepTest, AFittedLengthIsTheTrueMinimumAlongTheStep) {
+  constexpr double kMissed = 10;
+  Case c;
+  TrueLoss trials(c.g, kMissed * c.A);
+  const auto step = fitted(c, trials), proposed = c.choose();
+  EXPECT_LT(relative_error(step.proposal, proposed.displacement), kRounding);
+  EXPECT_LT(relative_error(step.displacement, proposed.displacement / kMissed), kRounding);
+  EXPECT_TRUE(identical(step.kept, step.displacement));
+  EXPECT_GT(*step.proposal_loss, 1);
+  EXPECT_LT(*step.loss, 1);
+  EXPECT_EQ(trials.evaluations, 2);
+}
+
+TEST(QuadraticModelStepTest, AModelThatHoldsIsNotShortened) {
+  Case c;
+  TrueLoss trials(c.g, 0.99 * c.A);
+  EXPECT_LT(relative_error(fitted(c, trials).displacement, c.choose().displacement), kRounding);
+  EXPECT_EQ(trials.evaluations, 1);
+}
+
+TEST(QuadraticModelStepTest, FittingNeedsTrials) {
+  Case c;
+  EXPECT_TRUE(QuadraticModelStep().fitted(true).needs_trials());
+  EXPECT_FALSE(QuadraticModelStep().needs_trials());
+  expect_error([&] { c.choose(QuadraticModelStep().fitted(true)); }, "with a closure");
+}
+
 /// diag(1, ..., 1, -1).
 Tensor indefinite() {
   auto diagonal = torch::ones({kSize}, torch::kDouble);

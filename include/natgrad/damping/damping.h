@@ -44,9 +44,13 @@ class NATGRAD_EXPORT Damping {
   /// Whether the damping is as strong as it can be, so that a step that fails is not tried again
   /// with more.
   virtual bool is_exhausted() const { return false; }
+  /// Whether the last step is to be judged once more, on this step's batch: where it has raised the
+  /// loss there it counts as `rejected`, and by more than half of what it gained on its own batch
+  /// it is taken back. It costs a trial loss.
+  virtual bool needs_hindsight() const { return false; }
   /// The step was taken; called after it, so that all of the above is of that step.
   virtual void accepted() {}
-  /// The last step led to a loss that is not finite and was taken back.
+  /// The last step led to a loss that is not finite, or was judged badly with hindsight.
   virtual void rejected() {}
 
   /// What the damping has learnt from the steps so far, to continue from later.

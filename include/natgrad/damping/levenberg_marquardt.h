@@ -42,6 +42,11 @@ class NATGRAD_EXPORT LevenbergMarquardt final : public Damping {
   TORCH_ARG(double, least) = 1e-10;
   /// λ is never above, finite; there the damping is exhausted.
   TORCH_ARG(double, largest) = 1e10;
+  /// Whether a step is judged on the next batch too. If it has raised the loss there λ is `raise`
+  /// times that of the step, and by much, the step is taken back. ρ alone, on the batch of the
+  /// step, is the better the closer the step fits that batch, and leads λ to nothing where batches
+  /// are small.
+  TORCH_ARG(bool, hindsight) = false;
 
  public:
   double lambda() const override { return lambda_.value_or(initial_); }
@@ -49,9 +54,10 @@ class NATGRAD_EXPORT LevenbergMarquardt final : public Damping {
   bool needs_ratio() const override { return (steps_ + 1) % interval_ == 0; }
   void observe_ratio(double rho, bool at_the_edge) override;
   bool is_exhausted() const override { return lambda() >= largest_; }
-  void accepted() override { ++steps_; }
+  bool needs_hindsight() const override { return hindsight_; }
+  void accepted() override;
   void rejected() override;
-  /// λ and the steps taken.
+  /// λ and the steps taken; with hindsight the λ of the last step too.
   std::vector<double> state() const override;
   /// A λ outside [least, largest] is moved to the nearer end.
   void set_state(const std::vector<double>& state) override;
@@ -64,6 +70,8 @@ class NATGRAD_EXPORT LevenbergMarquardt final : public Damping {
 
   std::optional<double> lambda_;
   int64_t steps_ = 0;
+  std::optional<double> judged_;     ///< the λ that the latest ρ has changed
+  std::optional<double> last_step_;  ///< the λ of the last step taken
 };
 
 }  // namespace natgrad

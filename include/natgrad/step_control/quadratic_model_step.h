@@ -28,12 +28,24 @@ class NATGRAD_EXPORT QuadraticModelStep final : public StepRule {
  public:
   /// Whether p is a direction too; else d is rescaled only.
   TORCH_ARG(bool, momentum) = true;
+  /// Whether C is that of all examples of the gradient also where d was made with that of fewer:
+  /// with less than the parameters have numbers, A may be nearly zero along what g asks for.
+  TORCH_ARG(bool, whole_batch) = false;
+  /// Whether the length of δ is fitted to the loss itself, which ends every step no higher than it
+  /// began. Where the parabola of h, its slope gᵀδ and h(θ + δ) has its minimum at t < 1, the
+  /// step is t δ. A forward pass, and mostly a second one where t < 1; needs a closure.
+  TORCH_ARG(bool, fitted) = false;
 
  public:
   Step choose(const StepProblem& problem) override;
   bool keeps_displacement() const override { return momentum_; }
+  bool needs_whole_matrix() const override { return whole_batch_; }
+  bool needs_trials() const override { return fitted_; }
   std::string describe() const override;
   std::unique_ptr<StepRule> clone() const override;
+
+ private:
+  void fit_length(const StepProblem& problem, Step& step);
 };
 
 }  // namespace natgrad

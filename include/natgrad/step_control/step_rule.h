@@ -72,6 +72,9 @@ class NATGRAD_EXPORT StepRule {
   /// Whether it looks at `gradient`, or multiplies by `matrix`. Of a rule that says no the step may
   /// be found without either.
   virtual bool needs_gradient() const { return true; }
+  /// Whether its `matrix` and `model` are to be of all examples of the gradient, also where the
+  /// solution was made with the curvature of fewer (`Batches`, `curvature_chunks`).
+  virtual bool needs_whole_matrix() const { return false; }
   /// What it needs from the solver, apart from a solution.
   virtual bool needs_basis() const { return false; }
   /// Whether it goes on from a `memory`.
