@@ -73,7 +73,7 @@ CapturedRows::CapturedRows(const OutputGradients& u, Capture captured, const Los
     : parameters_(graph.parameters()), rows_(graph.examples()) {
   const torch::NoGradGuard no_grad;
   const auto plain = plain_parameters(captured), tables = table_parameters(captured);
-  const auto dtype = parameters_.options().dtype().toScalarType();
+  const auto dtype = parameters_.options().dtype();
   for (size_t k = 0; k < captured.layers.size(); ++k) {
     const auto& layer = captured.layers[k];
     const auto if_plain = [&](std::optional<size_t> i) {
@@ -90,7 +90,7 @@ CapturedRows::CapturedRows(const OutputGradients& u, Capture captured, const Los
       const auto columns = network_census(graph).columns();
       explicit_.push_back({i, pull_back_examples(u, columns, rows_, {parameters_.tensors()[i]})});
     } else if (tables[i]) {
-      tables_.emplace_back(captured, i, dtype);
+      tables_.emplace_back(captured, i, value);
     } else if (!plain[i] && takes_part(captured, i)) {
       explicit_.push_back({i, rows_of_layers(captured, captured.deltas, i, value)});
     }

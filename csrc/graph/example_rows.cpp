@@ -24,7 +24,8 @@ void add_products(const Tensor& rows, const Tensor& left, const Tensor& right) {
 void add_entries(const Tensor& rows, const TableEntries& entries) {
   const auto width = entries.vectors.size(1);
   rows.unflatten(1, {rows.size(1) / width, width})
-      .index_put_({entries.example, entries.index}, entries.vectors, /*accumulate=*/true);
+      .index_put_({examples_of(entries, rows.size(0)), entries.index}, entries.vectors,
+                  /*accumulate=*/true);
 }
 
 }  // namespace

@@ -54,7 +54,8 @@ std::optional<Layer> layer_at_sum(Node& sum, size_t input, size_t parameter, con
                                   int64_t width) {
   const auto operand = shape_at(sum.next_edge(input)), result = shape_at(result_of(sum));
   const auto row_dims = dimensions_of_row(operand, result, width);
-  if (!row_dims || lookup.row.defined()) return std::nullopt;
+  const bool has_one_each = lookup.index.numel() * width == c10::multiply_integers(operand);
+  if (!row_dims || lookup.row.defined() || !has_one_each) return std::nullopt;
   auto index = repeated(lookup.index, operand, result, *row_dims);
   auto weight = repeated(lookup.weight, operand, result, *row_dims);
   const auto rows = index.numel();

@@ -11,16 +11,17 @@
 namespace natgrad::detail {
 
 /// The rows R, [N, V·d], of a table W that only lookups take part in, by the rows of W that the
-/// batch touches: with one lookup an example, of W's row jᵢ,
+/// batch touches: with T lookups an example, of W's rows j_it,
 ///
-///     R v = δᵢ·v_jᵢ,  Rᵀu = Σ uᵢ δᵢ in row jᵢ,  RRᵀ = [jᵢ = jₖ] δᵢ·δₖ,
+///     (R v)ᵢ = Σ δ_it·v_j_it,  Rᵀu = Σ uᵢ δ_it in row j_it,  (RRᵀ)ᵢₖ = Σ [j_it = j_kr] δ_it·δ_kr.
 ///
-/// and else alike, with each example's δ of the same row of W added up. Neither N·V·d numbers nor
-/// V·d for each example are ever held, however large the table.
+/// Where T is large each example's δ of the same row of W are added up, and RRᵀ is the product of
+/// dense rows of those touched, some at a time. Neither N·V·d numbers nor V·d for each example are
+/// ever held, however large the table.
 class TableRows {
  public:
   /// The parameter has Embedding layers only, of what was captured.
-  TableRows(const Capture& captured, size_t parameter, torch::ScalarType dtype);
+  TableRows(const Capture& captured, size_t parameter, const torch::Tensor& table);
 
   size_t parameter() const { return parameter_; }
   /// R v, [N], given v in W's place.
@@ -37,8 +38,10 @@ class TableRows {
   int64_t numbers_of_gram() const;
 
  private:
-  bool has_one_each() const { return !place_.defined(); }
+  bool is_by_pairs() const { return !place_.defined(); }
+  int64_t of_each() const { return entries_.index.numel() / examples_; }
   void add_touched(const torch::Tensor& gram, int64_t begin, int64_t end) const;
+  void add_pairs(const torch::Tensor& gram) const;
 
   size_t parameter_;
   int64_t examples_;

@@ -35,12 +35,28 @@ std::optional<Lookup> looked_up_by_embedding(Node& node) {
 enum BagMode : int64_t { kSum = 0, kMean = 1 };
 
 /// Which bag each entry is in, given where each bag begins; an empty one begins where the next
-/// does.
-Tensor bags_of_entries(const Tensor& offsets, int64_t entries) {
-  const auto places = torch::arange(entries, offsets.options().dtype(torch::kLong));
-  return torch::searchsorted(offsets.to(torch::kLong), places, /*out_int32=*/false,
+/// does. Undefined where all bags have as many.
+Tensor bags_of_entries(const Tensor& offsets, int64_t entries, int64_t bags) {
+  const auto options = offsets.options().dtype(torch::kLong);
+  const auto begins = offsets.to(torch::kLong);
+  const bool may_be_even = bags > 0 && entries > 0 && entries % bags == 0;
+  if (may_be_even &&
+      begins.narrow(0, 0, bags).equal(torch::arange(bags, options) * (entries / bags)))
+    return {};
+  return torch::searchsorted(begins, torch::arange(entries, options), /*out_int32=*/false,
                              /*right=*/true) -
          1;
+}
+
+/// Divides the weights of each bag's entries by how many count in it.
+Tensor averaged(const Tensor& weight, const Tensor& row, int64_t bags) {
+  const auto counted = weight.to(torch::kDouble);
+  if (!row.defined()) {
+    const auto by_bag = counted.view({bags, -1});
+    return (by_bag / by_bag.sum(1, /*keepdim=*/true).clamp_min_(1)).view(-1);
+  }
+  const auto sizes = torch::zeros({bags}, counted.options()).index_add_(0, row, counted);
+  return counted / sizes.clamp_min_(1).index_select(0, row);
 }
 
 std::optional<Lookup> looked_up_by_bag(Node& node) {
@@ -48,21 +64,16 @@ std::optional<Lookup> looked_up_by_bag(Node& node) {
   const bool is_known = bag.mode == kSum || bag.mode == kMean;
   if (!is_known || bag.scale_grad_by_freq || bag.sparse) return std::nullopt;
   auto lookup = plain_lookup(saved(bag.indices_, node));
-  lookup.row = bags_of_entries(saved(bag.offsets_, node), lookup.index.numel());
+  const auto bags = shape_at(result_of(node))[0];
+  lookup.row = bags_of_entries(saved(bag.offsets_, node), lookup.index.numel(), bags);
   lookup.weight = saved(bag.per_sample_weights_, node);
   if (bag.padding_idx >= 0) {
     const auto is_word = lookup.index != bag.padding_idx;
     lookup.weight = lookup.weight.defined() ? lookup.weight * is_word : is_word;
   }
   if (bag.mode == kMean) {
-    const auto counted =
-        lookup.weight.defined()
-            ? lookup.weight.to(torch::kDouble)
-            : torch::ones(lookup.index.sizes(), torch::kDouble).to(lookup.index.device());
-    const auto bags = shape_at(result_of(node))[0];
-    const auto sizes =
-        torch::zeros({bags}, counted.options()).index_add_(0, lookup.row, counted).clamp_min_(1);
-    lookup.weight = counted / sizes.index_select(0, lookup.row);
+    const auto weight = lookup.weight.defined() ? lookup.weight : torch::ones_like(lookup.index);
+    lookup.weight = averaged(weight, lookup.row, bags);
   }
   return lookup;
 }

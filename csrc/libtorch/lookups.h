@@ -13,7 +13,7 @@ namespace natgrad::detail {
 /// Σ wₖ W[indexₖ] over the entries k < K that belong to it.
 struct Lookup {
   torch::Tensor index;   ///< [K], integers in [0, V)
-  torch::Tensor row;     ///< m of each entry, [K]; undefined: entry k is row k
+  torch::Tensor row;     ///< m of each entry, [K]; undefined: all have as many, in order
   torch::Tensor weight;  ///< w, [K], numbers or booleans; undefined: all 1
 };
 

@@ -50,6 +50,25 @@ std::vector<RowsCase> rows_cases() {
        [=](auto& x) {
          return torch::embedding(table, unit(x.select(1, 0))) * other.index({unit(x.select(1, 1))});
        }},
+      {"RaggedBags",
+       {table},
+       [=](auto& x) {
+         const auto begins =
+             4 * torch::arange(x.size(0)) - (torch::arange(x.size(0)) > 0).to(torch::kLong);
+         return std::get<0>(torch::embedding_bag(table, unit(x).flatten(), begins)).sin();
+       }},
+      {"ManyLookups",
+       {table},
+       [=](auto& x) {
+         const auto words = unit(torch::cat({x, x.sin(), x.cos(), x.exp()}, 1));
+         return torch::embedding(table, words).tanh().sum(1).sin();
+       }},
+      {"TwoLookups",
+       {table},
+       [=](auto& x) {
+         const auto one = table.index({unit(x.select(1, 0)).div(20, "floor")});
+         return one.sin() * table.index({unit(x.select(1, 1)).div(20, "floor")});
+       }},
       {"SeveralLookups",
        {table},
        [=](auto& x) {
