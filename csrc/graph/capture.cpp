@@ -61,8 +61,9 @@ Capture capture(Layers found, const std::vector<Tensor>& deltas, const OutputGra
       order_gradients(found.layers, pull_back(scaled(probe, scales), gradient_edges(found.layers)));
   for (size_t k = 0; k < deltas.size(); ++k) {
     auto order = order_of(found.layers[k], probed[k], rescaled[k], scales);
-    const bool is_by_row = mixed == MixedRows::InOrder && found.layers[k].batch == examples;
-    if (!order && is_by_row) order = ExampleOrder::Major;
+    const auto& layer = found.layers[k];
+    const bool is_by_row = layer.batch == examples || layer.rows == examples;
+    if (!order && mixed == MixedRows::InOrder && is_by_row) order = ExampleOrder::Major;
     if (!order) {
       drop(captured.covers, found.layers[k]);
     } else if (deltas[k].defined()) {
@@ -192,6 +193,19 @@ std::vector<bool> plain_parameters(const Capture& captured) {
     plain[i] = captured.covers[i] && uses[i] == 1 && plain_uses[i] == 1;
   }
   return plain;
+}
+
+std::vector<bool> table_parameters(const Capture& captured) {
+  std::vector<bool> tables(captured.covers.size());
+  for (size_t i = 0; i < tables.size(); ++i) {
+    tables[i] = captured.covers[i] && takes_part(captured, i);
+  }
+  for (const auto& layer : captured.layers) {
+    const bool is_table = layer.kind == Layer::Kind::Embedding;
+    if (layer.weight && !is_table) tables[*layer.weight] = false;
+    if (layer.bias) tables[*layer.bias] = false;
+  }
+  return tables;
 }
 
 }  // namespace natgrad::detail

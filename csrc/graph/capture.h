@@ -32,8 +32,8 @@ void drop(std::vector<bool>& covers, const Layer& layer);
 Capture capture_below(const OutputGradients& u, const LossGraph& graph);
 
 /// The same where the examples may be coupled: rows in dimension 0 whose order no probe tells,
-/// since each depends on all, count as the examples' all the same. An example's row is then what
-/// the gradient at its rows of the layers adds to ∇h.
+/// since each depends on all, count as the examples' all the same, and so do [N, T] rows of N·T. An
+/// example's row is then what the gradient at its rows of the layers adds to ∇h.
 Capture capture_shares_below(const OutputGradients& u, const LossGraph& graph);
 
 /// Below any loss: the examples are what dimension 0 of the layers' outputs holds. Throws
@@ -50,5 +50,8 @@ torch::Tensor rows_of_layers(const Capture& captured, const std::vector<torch::T
 /// By parameter: whether one layer, with one row an example, is all that it takes part in: its
 /// inner products are then those of the factors.
 std::vector<bool> plain_parameters(const Capture& captured);
+
+/// By parameter: whether lookups of its rows are all that it takes part in (table_rows.h).
+std::vector<bool> table_parameters(const Capture& captured);
 
 }  // namespace natgrad::detail

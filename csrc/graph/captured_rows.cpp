@@ -56,10 +56,10 @@ namespace {
 
 /// How many numbers of the rows are formed.
 int64_t numbers_formed(const Capture& captured, const ParameterLayout& parameters) {
-  const auto plain = plain_parameters(captured);
+  const auto plain = plain_parameters(captured), tables = table_parameters(captured);
   int64_t numbers = 0;
   for (size_t i = 0; i < plain.size(); ++i) {
-    if (!plain[i]) numbers += captured.examples * parameters.tensors()[i].numel();
+    if (!plain[i] && !tables[i]) numbers += captured.examples * parameters.tensors()[i].numel();
   }
   return numbers;
 }
@@ -89,7 +89,7 @@ CapturedRows::CapturedRows(const GradientSlots& u, const LossGraph& graph)
 CapturedRows::CapturedRows(const GradientSlots& u, Capture captured, const LossGraph& graph)
     : parameters_(graph.parameters()), rows_(captured.examples) {
   const torch::NoGradGuard no_grad;
-  const auto plain = plain_parameters(captured);
+  const auto plain = plain_parameters(captured), tables = table_parameters(captured);
   const auto dtype = parameters_.options().dtype();
   for (size_t k = 0; k < captured.layers.size(); ++k) {
     const auto& layer = captured.layers[k];
@@ -105,6 +105,8 @@ CapturedRows::CapturedRows(const GradientSlots& u, Capture captured, const LossG
     const auto value = parameters_.tensors()[i].detach();
     if (!captured.covers[i]) {
       explicit_.push_back({i, rows_by_passes(u, graph, parameters_.tensors()[i])});
+    } else if (tables[i]) {
+      tables_.emplace_back(captured, i, value);
     } else if (!plain[i] && takes_part(captured, i)) {
       explicit_.push_back({i, rows_of_layers(captured, captured.deltas, i, value)});
     }
@@ -131,6 +133,7 @@ Tensor CapturedRows::multiply(const Tensor& v) const {
   for (const auto& block : explicit_) {
     add(block.rows.mv(pieces[block.parameter].reshape(-1)));
   }
+  for (const auto& table : tables_) add(table.multiply(pieces[table.parameter()]));
   return product.defined() ? product : torch::zeros({rows_}, v.options());
 }
 
@@ -155,6 +158,7 @@ Tensor CapturedRows::multiply_transposed(const Tensor& u) const {
     auto piece = pieces[block.parameter].view(-1);
     torch::mv_out(piece, block.rows.t(), u);
   }
+  for (const auto& table : tables_) table.add_transposed(u, pieces[table.parameter()]);
   return product;
 }
 
@@ -170,6 +174,7 @@ const Tensor& CapturedRows::gram() const {
   for (int64_t begin = 0; begin < rows_; begin += kBand) {
     fill_gram(begin, std::min(begin + kBand, rows_));
   }
+  for (const auto& table : tables_) table.add_gram(gram_);
   return gram_;
 }
 
@@ -216,6 +221,11 @@ RootCosts CapturedRows::costs() const {
     inputs += static_cast<double>(block.rows.size(1));
     calls += 2;
   }
+  for (const auto& table : tables_) {
+    numbers += kMatrixVector * static_cast<double>(table.numbers()) / static_cast<double>(rows_);
+    inputs += static_cast<double>(table.numbers_of_gram());
+    calls += 5;
+  }
   const auto N = static_cast<double>(rows_);
   const double share = (1 + std::min(1., kBand / N)) / 2;  // of RRᵀ that is formed
   return {2 * (N * numbers + kCallOfRows * calls), share * N * N * inputs + kCallOfRows * calls};
@@ -231,6 +241,7 @@ Tensor CapturedRows::squared_norms() const {
     norms.addcmul_(inputs, layer.delta.square().sum(1));
   }
   for (const auto& block : explicit_) norms.add_(block.rows.square().sum(1));
+  for (const auto& table : tables_) norms.add_(table.squared_norms());
   return norms;
 }
 

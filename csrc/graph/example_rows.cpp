@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 #include "graph/layer_factors.h"
+#include "graph/table_entries.h"
 
 namespace natgrad::detail {
 namespace {
@@ -22,6 +23,13 @@ void add_products(const Tensor& rows, const Tensor& left, const Tensor& right) {
   }
 }
 
+void add_entries(const Tensor& rows, const TableEntries& entries) {
+  const auto width = entries.vectors.size(1);
+  rows.unflatten(1, {rows.size(1) / width, width})
+      .index_put_({examples_of(entries, rows.size(0)), entries.index}, entries.vectors,
+                  /*accumulate=*/true);
+}
+
 }  // namespace
 
 Tensor gather_rows(const Tensor& factor, int64_t examples, ExampleOrder order) {
@@ -30,6 +38,9 @@ Tensor gather_rows(const Tensor& factor, int64_t examples, ExampleOrder order) {
 
 void add_weight_rows(const Tensor& rows, Layer layer, const Tensor& delta, ExampleOrder order,
                      torch::IntArrayRef shape) {
+  if (layer.kind == Layer::Kind::Embedding) {
+    return add_entries(rows, table_entries(layer, delta, rows.size(0), order));
+  }
   layer.input = layer.input.to(delta.dtype());
   const auto examples = rows.size(0);
   const auto [left, right] = weight_factors(layer, delta, shape);

@@ -33,6 +33,7 @@ bool is_convolution(const Layer& layer) { return layer.kind == Layer::Kind::Conv
 
 /// How often a layer's weights are applied to an example: rows, and positions of each.
 double applications(const Layer& layer, double examples) {
+  if (layer.kind == Layer::Kind::Embedding) return 1;  // zeros that are filled
   const auto shape = shape_at(layer.output);
   const auto positions =
       is_convolution(layer) ? c10::multiply_integers(shape.begin() + 2, shape.end()) : 1;

@@ -27,8 +27,11 @@ Rows rows_of(const Node& node) {
       "Gelu", "Silu",     "Elu",        "LeakyRelu",    "Hardtanh",  "Softplus",    "Mish",
       "Sin",  "Cos",      "Clamp",      "Threshold",    "Hardswish", "Hardsigmoid", "ClampMin",
       "Rsub", "ClampMax", "LogSigmoid", "NativeDropout"};
-  static const OpNames leading = {"View",      "UnsafeView",           "ReshapeAlias",
-                                  "AvgPool2D", "MaxPool2DWithIndices", "AdaptiveAvgPool2D"};
+  // A concatenation along dimension 0 is longer than what was concatenated.
+  static const OpNames leading = {
+      "View", "UnsafeView", "ReshapeAlias",         "Squeeze",          "Unsqueeze", "Cat",
+      "Bmm",  "AvgPool2D",  "MaxPool2DWithIndices", "AdaptiveAvgPool2D"};
+  if (reduces_within_rows(node)) return Rows::Leading;
   const auto& op = op_name(node);
   if (elementwise.contains(op)) return Rows::Elementwise;
   return leading.contains(op) ? Rows::Leading : Rows::Unknown;
@@ -69,9 +72,22 @@ bool mixes_rows(const Node& node, torch::IntArrayRef result) {
   return op_of(node) == Op::LayerNorm && normalised_dimensions(node) >= result.size();
 }
 
+/// Whether it takes or repeats rows of its inputs: which ones, its shape does not tell.
+bool is_choice_of_rows(Op op) {
+  return op == Op::Embedding || op == Op::EmbeddingBag || op == Op::Index ||
+         op == Op::IndexSelect || op == Op::Expand;
+}
+
+bool has_only_parameters(const Node& node) {
+  return std::all_of(node.next_edges().begin(), node.next_edges().end(), [](const auto& edge) {
+    return !edge.is_valid() || is_parameter(edge.function.get());
+  });
+}
+
 bool keeps_rows(Node& node, int64_t examples) {
   const auto result = shape_at(result_of(node));
   if (!has_leading(result, examples) || mixes_rows(node, result)) return false;
+  if (is_choice_of_rows(op_of(node))) return has_only_parameters(node);
   const auto data = data_input(op_of(node));
   const auto rows = data ? Rows::Leading : rows_of(node);
   if (rows == Rows::Unknown || is_batch_normalisation_in_training(node)) return false;

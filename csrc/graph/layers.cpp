@@ -11,6 +11,7 @@
 
 #include "graph/lstm_gates.h"
 #include "graph/parameter_uses.h"
+#include "graph/table_layers.h"
 #include "libtorch/degradations.h"
 #include "libtorch/edges.h"
 
@@ -70,10 +71,16 @@ std::optional<Layer> read_convolution(Node& node, size_t parameter, const Use& u
   return layer;
 }
 
-/// Whether an addition repeats the parameter along dimension 0 of its result.
+/// Whether an addition or expansion repeats the parameter along dimension 0 of its result.
 bool broadcasts_along_rows(const Tensor& value, torch::IntArrayRef result) {
   const auto dims = static_cast<int64_t>(result.size());
   return value.dim() < dims || (dims > 0 && value.dim() == dims && value.size(0) == 1);
+}
+
+/// Whether the result [N, T, ...] adds row t of the parameter, [T, ...], to its own.
+bool is_row_by_row(const Tensor& value, torch::IntArrayRef result) {
+  const auto dims = static_cast<size_t>(value.dim());
+  return dims > 1 && result.size() > dims && value.sizes() == result.slice(result.size() - dims);
 }
 
 /// The rows of [N, ..., D] along whose last dimensions a parameter lies.
@@ -86,7 +93,12 @@ std::optional<Layer> read_addition(Node& node, size_t parameter, const Use& use,
                                    const Tensor& value) {
   const bool is_plain = use.at.input == 0 || alpha_of(node) == 1;
   const auto shape = shape_of_result(node);
-  if (!is_plain || use.is_transposed || !broadcasts_along_rows(value, shape)) return std::nullopt;
+  if (!is_plain || use.is_transposed) return std::nullopt;
+  const bool is_bias = broadcasts_along_rows(value, shape);
+  if (!is_bias || shape[0] == 1 || is_row_by_row(value, shape)) {
+    auto repetition = read_repetition(use, parameter, value);
+    if (repetition || !is_bias) return repetition;
+  }
   auto layer = layer_of(Layer::Kind::Bias, node);
   layer.bias = parameter;
   layer.rows = leading_rows(shape, value);
@@ -126,7 +138,8 @@ std::optional<Layer> read_fused_lstm(Node& node, size_t parameter, const Use& us
   return layer;
 }
 
-std::optional<Layer> read_layer(const Use& use, size_t parameter, const Tensor& value) {
+std::optional<Layer> read_layer(const Use& use, size_t parameter, const Tensor& value,
+                                const Consumers& consumers) {
   if (!use.at.node) return std::nullopt;
   Node& node = *use.at.node;
   if (is_fused_lstm(node)) return read_fused_lstm(node, parameter, use);
@@ -138,7 +151,14 @@ std::optional<Layer> read_layer(const Use& use, size_t parameter, const Tensor& 
     case Op::Convolution:
       return read_convolution(node, parameter, use);
     case Op::Add:
+    case Op::Expand:
       return read_addition(node, parameter, use, value);
+    case Op::Embedding:
+    case Op::EmbeddingBag:
+    case Op::Index:
+    case Op::IndexSelect:
+    case Op::Slice:
+      return read_lookup(use, parameter, value, consumers);
     case Op::BatchNorm:
     case Op::GroupNorm:
     case Op::LayerNorm:
@@ -155,7 +175,7 @@ std::optional<std::vector<Layer>> layers_with(size_t parameter, const Tensor& va
                                               std::set<std::string>& unread) {
   std::vector<Layer> layers;
   for (const auto& use : uses_of(edge, consumers)) {
-    auto layer = read_layer(use, parameter, value);
+    auto layer = read_layer(use, parameter, value, consumers);
     if (!layer) {
       unread.insert(use.at.node ? use.at.node->name() : "the outputs");
       return std::nullopt;

@@ -10,6 +10,7 @@
 #include "graph/coupled_examples.h"
 #include "graph/example_rows.h"
 #include "graph/pull_back_examples.h"
+#include "graph/table_entries.h"
 
 namespace natgrad::detail {
 namespace {
@@ -47,8 +48,18 @@ Tensor sum_of_squared_products(const Tensor& left, const Tensor& right, const Te
   return sum;
 }
 
+void add_table(const Layer& layer, const Tensor& delta, ExampleOrder order, const Tensor& weights,
+               const Tensor& place) {
+  const auto examples = weights.size(0);
+  const auto entries = merged(table_entries(layer, delta, examples, order), examples);
+  const auto of_entries = weights.index_select(0, entries.example).unsqueeze(1);
+  place.view({-1, entries.vectors.size(1)})
+      .index_add_(0, entries.index, entries.vectors.square() * of_entries);
+}
+
 void add_weight(const Layer& layer, const Tensor& delta, ExampleOrder order, const Tensor& weights,
                 const Tensor& place) {
+  if (layer.kind == Layer::Kind::Embedding) return add_table(layer, delta, order, weights, place);
   const auto examples = weights.size(0);
   const auto [left, right] = weight_factors(layer, delta, place.sizes());
   place.add_(sum_of_squared_products(gather_rows(left, examples, order),
@@ -74,7 +85,7 @@ std::vector<bool> add_captured(const Capture& captured, const Tensor& weights,
   for (size_t k = 0; k < captured.layers.size(); ++k) {
     auto layer = captured.layers[k];
     const auto delta = captured.deltas[k].to(weights.dtype());
-    if (layer.weight) layer.input = layer.input.to(weights.dtype());
+    if (layer.input.defined()) layer.input = layer.input.to(weights.dtype());
     const auto order = captured.orders[k];
     if (layer.weight && done[*layer.weight]) {
       add_weight(layer, delta, order, weights, places[*layer.weight]);

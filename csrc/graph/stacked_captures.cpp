@@ -18,48 +18,84 @@ Tensor stacked_rows(const std::vector<Tensor>& parts, int64_t examples, ExampleO
   return torch::cat(by_step, 1).flatten(0, 1);
 }
 
+/// Where the rows of repetition `k` of `count` stand.
+Tensor moved_rows(const Tensor& row, int64_t k, int64_t count, int64_t rows, int64_t examples,
+                  ExampleOrder order) {
+  if (order == ExampleOrder::Major) return row + k * rows;
+  const auto step = row.div(examples, "floor");
+  return step * (count * examples) + k * examples + row.remainder(examples);
+}
+
+Lookup stacked(const Lookup& lookup, int64_t count, int64_t rows, int64_t examples,
+               ExampleOrder order) {
+  const auto copies = static_cast<size_t>(count);
+  const auto repeated = [&](const Tensor& entries) {
+    if (!entries.defined()) return entries;
+    if (lookup.row.defined()) return torch::cat(std::vector<Tensor>(copies, entries));
+    const std::vector<Tensor> parts(copies, entries.view({rows, -1}));
+    return stacked_rows(parts, examples, order).reshape(-1);
+  };
+  Lookup all{repeated(lookup.index), {}, repeated(lookup.weight)};
+  if (!lookup.row.defined()) return all;
+  std::vector<Tensor> moved;
+  for (int64_t k = 0; k < count; ++k) {
+    moved.push_back(moved_rows(lookup.row, k, count, rows, examples, order));
+  }
+  all.row = torch::cat(moved);
+  return all;
+}
+
+bool is_same(const Layer& a, const Layer& b) {
+  return a.output == b.output && a.weight == b.weight && a.bias == b.bias && a.kind == b.kind;
+}
+
 /// The layer's δ in that capture; zero where its gradients do not reach the layer.
 Tensor delta_in(const Capture& capture, const Layer& layer, const Tensor& like) {
   for (size_t k = 0; k < capture.layers.size(); ++k) {
-    if (capture.layers[k].output == layer.output) return capture.deltas[k];
+    if (is_same(capture.layers[k], layer)) return capture.deltas[k];
   }
   return torch::zeros_like(like);
 }
 
-bool has(const Capture& capture, const Layer& layer) {
-  return std::any_of(capture.layers.begin(), capture.layers.end(),
-                     [&](const Layer& other) { return other.output == layer.output; });
-}
-
-void append_stacked(Capture& all, Layer layer, const Tensor& like, ExampleOrder order,
-                    const std::vector<Capture>& captures) {
-  std::vector<Tensor> deltas;
-  for (const auto& capture : captures) deltas.push_back(delta_in(capture, layer, like));
-  const auto count = static_cast<int64_t>(captures.size());
-  const auto examples = captures.front().examples;
+Layer repeated(Layer layer, int64_t count, int64_t examples, ExampleOrder order) {
+  if (layer.input.defined()) {
+    const std::vector<Tensor> inputs(static_cast<size_t>(count), layer.input);
+    layer.input = stacked_rows(inputs, examples, order);
+  }
+  if (layer.lookup.index.defined()) {
+    layer.lookup = stacked(layer.lookup, count, layer.rows, examples, order);
+  }
   layer.rows *= count;
   layer.batch *= count;
-  if (layer.input.defined()) {
-    layer.input = stacked_rows(std::vector<Tensor>(captures.size(), layer.input), examples, order);
-  }
-  append(all, std::move(layer), stacked_rows(deltas, examples, order), order);
+  return layer;
 }
 
 }  // namespace
 
 Capture stack(std::vector<Capture> captures) {
   if (captures.size() == 1) return std::move(captures.front());
+  const auto count = static_cast<int64_t>(captures.size());
+  const auto examples = captures.front().examples;
   Capture all;
-  all.examples = captures.front().examples * static_cast<int64_t>(captures.size());
+  all.examples = examples * count;
   all.covers = captures.front().covers;
+  std::vector<Layer> known;
   for (const auto& capture : captures) {
     for (size_t i = 0; i < all.covers.size(); ++i) {
       all.covers[i] = all.covers[i] && capture.covers[i];
     }
     for (size_t k = 0; k < capture.layers.size(); ++k) {
       const auto& layer = capture.layers[k];
-      if (has(all, layer)) continue;
-      append_stacked(all, layer, capture.deltas[k], capture.orders[k], captures);
+      const auto order = capture.orders[k];
+      if (std::any_of(known.begin(), known.end(),
+                      [&](const Layer& other) { return is_same(other, layer); })) {
+        continue;
+      }
+      known.push_back(layer);
+      std::vector<Tensor> deltas;
+      for (const auto& one : captures) deltas.push_back(delta_in(one, layer, capture.deltas[k]));
+      append(all, repeated(layer, count, examples, order), stacked_rows(deltas, examples, order),
+             order);
     }
   }
   return all;

@@ -2,6 +2,7 @@
 
 #include <torch/csrc/autograd/generated/Functions.h>
 
+#include <algorithm>
 #include <typeindex>
 #include <unordered_map>
 
@@ -48,8 +49,13 @@ Op op_of(const Node& node) {
       {typeid(generated::ClampMinBackward0), Op::ClampMin},
       {typeid(generated::ConvolutionBackward0), Op::Convolution},
       {typeid(generated::DivBackward0), Op::Div},
+      {typeid(generated::EmbeddingBackward0), Op::Embedding},
+      {typeid(generated::EmbeddingBagBackward0), Op::EmbeddingBag},
       {typeid(generated::ExpBackward0), Op::Exp},
+      {typeid(generated::ExpandBackward0), Op::Expand},
       {typeid(generated::HuberLossBackward0), Op::HuberLoss},
+      {typeid(generated::IndexBackward0), Op::Index},
+      {typeid(generated::IndexSelectBackward0), Op::IndexSelect},
       {typeid(generated::LogBackward0), Op::Log},
       {typeid(generated::LogSigmoidBackward0), Op::LogSigmoid},
       {typeid(generated::LogSoftmaxBackward0), Op::LogSoftmax},
@@ -60,6 +66,7 @@ Op op_of(const Node& node) {
       {typeid(generated::NegBackward0), Op::Neg},
       {typeid(generated::PowBackward0), Op::Pow},
       {typeid(generated::SigmoidBackward0), Op::Sigmoid},
+      {typeid(generated::SliceBackward0), Op::Slice},
       {typeid(generated::SmoothL1LossBackward0), Op::SmoothL1Loss},
       {typeid(generated::SoftmaxBackward0), Op::Softmax},
       {typeid(generated::SoftplusBackward0), Op::Softplus},
@@ -271,6 +278,25 @@ bool is_cast(const Node& node) { return is<generated::ToCopyBackward0>(node); }
 bool is_reshape(const Node& node) {
   return is<generated::ViewBackward0>(node) || is<generated::UnsafeViewBackward0>(node) ||
          is<generated::ReshapeAliasBackward0>(node);
+}
+
+namespace {
+
+template <class Reduction>
+bool reduces_other_dimensions(const Node& node) {
+  const auto* reduction = dynamic_cast<const Reduction*>(&node);
+  if (!reduction || !reduction->dim.list) return false;
+  const auto dims = static_cast<int64_t>(reduction->self_sym_sizes.size());
+  const auto& reduced = *reduction->dim.list;
+  return !reduced.empty() &&
+         std::none_of(reduced.begin(), reduced.end(), [dims](int64_t d) { return d % dims == 0; });
+}
+
+}  // namespace
+
+bool reduces_within_rows(const Node& node) {
+  return reduces_other_dimensions<generated::SumBackward1>(node) ||
+         reduces_other_dimensions<generated::MeanBackward1>(node);
 }
 
 namespace {

@@ -24,9 +24,14 @@ enum class Op {
   ClampMin,
   Convolution,
   Div,
+  Embedding,
+  EmbeddingBag,
   Exp,
+  Expand,
   GroupNorm,
   HuberLoss,
+  Index,  ///< by tensors: a[index]
+  IndexSelect,
   LayerNorm,
   Log,
   LogSigmoid,
@@ -38,6 +43,7 @@ enum class Op {
   Neg,
   Pow,  ///< with a number as exponent
   Sigmoid,
+  Slice,
   SmoothL1Loss,
   Softmax,
   Softplus,
@@ -122,8 +128,10 @@ size_t normalised_dimensions(const torch::autograd::Node& node);
 bool is_matrix_transpose(torch::autograd::Node& node);
 /// Whether it only casts, or moves to another device.
 bool is_cast(const torch::autograd::Node& node);
-/// Whether it keeps all elements in their order.
+/// Whether it keeps all elements in their order: a view of another shape.
 bool is_reshape(const torch::autograd::Node& node);
+/// Whether it is a sum or a mean that leaves dimension 0 alone.
+bool reduces_within_rows(const torch::autograd::Node& node);
 /// Whether it normalises by the statistics of its own batch.
 bool is_batch_normalisation_in_training(const torch::autograd::Node& node);
 

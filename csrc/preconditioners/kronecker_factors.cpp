@@ -12,6 +12,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
+#include <string>
 
 #include "libtorch/degradations.h"
 #include "preconditioners/kronecker_layers.h"
@@ -157,15 +159,26 @@ void add_squares(std::vector<Tensor>& sums, const std::vector<Tensor>& gradients
   }
 }
 
-void report_unread_layers(const Layers& found) {
+/// Parameters that no layer covers, and tables whose rows are looked up.
+void report_parameters_without_factors(const Layers& found, const ParameterLayout& parameters) {
+  std::set<std::string> nodes(found.unread.begin(), found.unread.end());
+  std::set<size_t> tables;
+  for (const auto& layer : found.layers) {
+    if (layer.kind != Layer::Kind::Embedding) continue;
+    nodes.insert(layer.output.function->name());
+    if (found.covers[*layer.weight]) tables.insert(*layer.weight);
+  }
+  double share = found.coverage;
+  for (const size_t table : tables) {
+    share -= static_cast<double>(parameters.tensors()[table].numel()) /
+             static_cast<double>(parameters.size());
+  }
   report_degradation(
       Degradation::UnreadLayers,
-      found.coverage == 1
-          ? ""
-          : fmt::format(
-                "layers cover {:.3g} of the parameters, and Kronecker factors are a diagonal "
-                "for the rest, at {}",
-                found.coverage, fmt::join(found.unread, ", ")));
+      nodes.empty() ? ""
+                    : fmt::format("layers cover {:.3g} of the parameters, and Kronecker factors "
+                                  "are a diagonal for the rest, at {}",
+                                  share, fmt::join(nodes, ", ")));
 }
 
 }  // namespace
@@ -177,7 +190,7 @@ KroneckerFactors kronecker_factors(const LossGraph& graph, at::Generator generat
   check_has_fisher(graph);
   const auto& parameters = graph.parameters();
   const auto& found = layers_of(graph);
-  report_unread_layers(found);
+  report_parameters_without_factors(found, parameters);
   const auto& layers = found.layers;
   const auto plans = plan_blocks(layers, parameters, options.largest());
   const auto rest = edges_of_the_rest(plans, parameters);

@@ -56,7 +56,8 @@ std::vector<PlannedBlock> plan_blocks(const std::vector<Layer>& layers,
     const auto& first = layers[members.front()];
     const bool agree = std::all_of(members.begin(), members.end(),
                                    [&](size_t k) { return are_alike(layers[k], first); });
-    if (!agree || parameters.tensors()[weight].numel() == 0) continue;
+    const bool is_table = first.kind == Layer::Kind::Embedding;
+    if (is_table || !agree || parameters.tensors()[weight].numel() == 0) continue;
     auto plan = plan_block(weight, std::move(members), layers, parameters);
     if (std::max(plan.activations, plan.gradients) <= largest) plans.push_back(std::move(plan));
   }

@@ -14,7 +14,8 @@ struct PlannedBlock {
   int64_t groups = 1, activations = 0, gradients = 0;  // the factors' sizes
 };
 
-/// One for each weight that all of its layers use alike, with no factor beyond `largest`.
+/// One for each weight that all of its layers use alike, with no factor beyond `largest`; none for
+/// tables whose rows are looked up.
 std::vector<PlannedBlock> plan_blocks(const std::vector<Layer>& layers,
                                       const ParameterLayout& parameters, int64_t largest);
 

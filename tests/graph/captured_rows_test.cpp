@@ -28,6 +28,10 @@ std::vector<RowsCase> rows_cases() {
   const auto w = parameter({3, 4}, 1), b = parameter({3}, 2), v = parameter({2, 3}, 3);
   const auto kernel = parameter({2, 1, 2}, 4), c = parameter({2}, 5), top = parameter({2, 6}, 6);
   const auto by_hand = parameter({4, 2}, 7), frozen = randn({3, 4}, 8);
+  const auto table = parameter({40, 2}, 14), other = parameter({40, 2}, 15);
+  const auto unit = [](const Tensor& x) {  // a number below 40 from each of x
+    return (1e3 * x).floor().remainder(40).to(torch::kLong);
+  };
   return {
       {"Factored",
        {w, b, v},
@@ -40,6 +44,36 @@ std::vector<RowsCase> rows_cases() {
        {kernel, c, top},
        [=](auto& x) {
          return torch::linear(torch::conv1d(x.unsqueeze(1), kernel, c).tanh().flatten(1), top);
+       }},
+      {"OneLookup",
+       {table, other},
+       [=](auto& x) {
+         return torch::embedding(table, unit(x.select(1, 0))) * other.index({unit(x.select(1, 1))});
+       }},
+      {"RaggedBags",
+       {table},
+       [=](auto& x) {
+         const auto begins =
+             4 * torch::arange(x.size(0)) - (torch::arange(x.size(0)) > 0).to(torch::kLong);
+         return std::get<0>(torch::embedding_bag(table, unit(x).flatten(), begins)).sin();
+       }},
+      {"ManyLookups",
+       {table},
+       [=](auto& x) {
+         const auto words = unit(torch::cat({x, x.sin(), x.cos(), x.exp()}, 1));
+         return torch::embedding(table, words).tanh().sum(1).sin();
+       }},
+      {"TwoLookups",
+       {table},
+       [=](auto& x) {
+         const auto one = table.index({unit(x.select(1, 0)).div(20, "floor")});
+         return one.sin() * table.index({unit(x.select(1, 1)).div(20, "floor")});
+       }},
+      {"SeveralLookups",
+       {table},
+       [=](auto& x) {
+         const auto words = torch::embedding(table, unit(x), /*padding_idx=*/3);
+         return (words.tanh().sum(1) + table.index({unit(x.select(1, 0))})).sin();
        }},
       {"TiedAndUnused",
        {by_hand, parameter({5}, 9)},

@@ -34,7 +34,7 @@ Tensor images(const Tensor& x) { return x.view({kBatch, 1, 6, 6}); }
 
 std::vector<Form> kept_forms() {
   const auto kernel = parameter({2, 1, 3, 3}, 3), gain = parameter({2}, 4),
-             bias = parameter({2}, 5);
+             bias = parameter({2}, 5), table = parameter({7, 4}, 22);
   return {
       {"Perceptron", [](auto& x) { return above(below(x).tanh()); }},
       {"WithBiases",
@@ -58,6 +58,19 @@ std::vector<Form> kept_forms() {
          return above(torch::adaptive_avg_pool2d(maps, {2, 1}).flatten(1));
        },
        36},
+      {"Embeddings",
+       [=](auto& x) {
+         const auto words = (10 * x).floor().remainder(7).to(torch::kLong);
+         const auto one = torch::embedding(table, words.select(1, 0));
+         const auto mean = torch::embedding(table, words).tanh().mean(1);
+         return above(torch::cat({one, x, mean * table.index({words.select(1, 1)})}, 1));
+       }},
+      {"ProductsOfEmbeddings",
+       [=](auto& x) {
+         const auto words = (10 * x).floor().remainder(7).to(torch::kLong);
+         const auto all = torch::embedding(table, words);
+         return torch::bmm(all, table.index({words.select(1, 0)}).unsqueeze(2)).squeeze(2);
+       }},
       {"GroupNorm",
        [=](auto& x) {
          const auto maps = torch::conv2d(images(x), kernel);
@@ -94,6 +107,19 @@ std::vector<Form> mixing_forms() {
        [](auto& x) {
          const auto h = below(x);
          return above(h.mm(h.t()));
+       }},
+      {"RowsLookedUpInTheBatch",
+       [](auto& x) {
+         return above(below(x).index({torch::tensor({1, 0, 2, 4, 3})}));
+       }},
+      {"EmbeddingOfTheBatch",
+       [](auto& x) {
+         return above(torch::embedding(below(x), torch::tensor({1, 0, 2, 4, 3})));
+       }},
+      {"SumOfTheBatch",
+       [](auto& x) {
+         const auto h = below(x);
+         return above(h.unsqueeze(2).expand({-1, -1, kBatch}).contiguous().tanh().sum(0));
        }},
       {"SoftmaxOverTheBatch", [](auto& x) { return above(below(x).softmax(0)); }},
       {"CumulativeSum", [](auto& x) { return above(below(x).cumsum(0)); }},

@@ -1,6 +1,7 @@
 #include "graph/layers.h"
 #include <torch/csrc/autograd/variable.h>
 #include "graph/backward.h"
+#include "graph/example_rows.h"
 #include "graph/layer_factors.h"
 
 #include "support/dense_oracles.h"
@@ -24,7 +25,10 @@ Layers layers_of(const Tensor& z, const std::vector<Tensor>& parameters) {
 /// What a layer's δ and its activations say of the gradients of its parameters.
 void add_gradients(const Layer& layer, const Tensor& delta, const std::vector<Tensor>& parameters,
                    std::vector<Tensor>& gradients) {
-  if (layer.weight) {
+  if (layer.kind == Layer::Kind::Embedding) {  // as rows of one example that has them all
+    auto& sum = gradients[*layer.weight];
+    add_weight_rows(sum.view({1, -1}), layer, delta, ExampleOrder::Major, sum.sizes());
+  } else if (layer.weight) {
     const auto& w = parameters[*layer.weight];
     const auto [left, right] = weight_factors(layer, delta, w.sizes());
     gradients[*layer.weight] += torch::einsum("mglr,mglc->grc", {left, right}).reshape(w.sizes());
@@ -66,8 +70,11 @@ TEST_P(LayersOfNetworks, AccountForTheirParametersGradients) {
 
 TEST_P(LayersOfNetworks, HaveRowsThatFitTheirTensors) {
   for (const auto& layer : found.layers) {
-    EXPECT_EQ(layer.input.defined(), layer.weight.has_value() || layer.kind == Layer::Kind::Scale);
-    if (layer.weight) {
+    const bool is_lookup = layer.kind == Layer::Kind::Embedding;
+    const bool has_input = layer.weight.has_value() && !is_lookup;
+    EXPECT_EQ(layer.input.defined(), has_input || layer.kind == Layer::Kind::Scale);
+    EXPECT_EQ(layer.lookup.index.defined(), is_lookup);
+    if (has_input) {
       EXPECT_EQ(layer.input.size(0), layer.rows);
     }
     EXPECT_TRUE(layer.weight || layer.bias);
@@ -97,6 +104,36 @@ TEST(LayersTest, TellWhatTheyAre) {
 TEST(LayersTest, FunctionalWeightsAreInputByOutput) {
   const auto w = parameter({4, 3}, 1);
   EXPECT_TRUE(layers_of(randn({5, 4}, 2).mm(w), {w}).layers.at(0).is_input_by_output);
+}
+
+TEST(LayersTest, LookupsTellTheirRowsAndExamples) {
+  const auto table = parameter({7, 4}, 1);
+  const auto words = torch::arange(15).remainder(7).view({5, 3});
+  const auto layer = layers_of(torch::embedding(table, words), {table}).layers.at(0);
+  EXPECT_EQ(layer.kind, Layer::Kind::Embedding);
+  EXPECT_EQ(layer.rows, 15);
+  EXPECT_EQ(layer.batch, 5);
+  EXPECT_TRUE(identical(layer.lookup.index, words.flatten()));
+}
+
+TEST(LayersTest, PositionsOfAllExamplesAreLookedUpWhereTheyAreAdded) {
+  const auto table = parameter({4, 2}, 1);
+  const auto z = randn({5, 3, 2}, 2) + torch::embedding(table, torch::tensor({2, 0, 1}));
+  const auto layer = layers_of(z, {table}).layers.at(0);
+  EXPECT_EQ(layer.batch, 5);
+  EXPECT_TRUE(identical(layer.lookup.index, torch::tensor({2, 0, 1}).repeat({5})));
+}
+
+TEST(LayersTest, RowsChosenByOtherMeansAreNotCovered) {
+  const auto table = parameter({4, 2}, 1);
+  const auto mask = torch::tensor({true, false, true, true});
+  const auto i = torch::tensor({0, 3}), j = torch::tensor({1, 0});
+  for (const auto& z :
+       {table.index({mask}), table.index({i, j}), table.index_select(1, j),
+        torch::embedding(table, i, -1, /*scale_grad_by_freq=*/true),
+        torch::embedding(table, i, -1, false, /*sparse=*/true), table.narrow(0, 0, 2)}) {
+    EXPECT_EQ(layers_of(z, {table}).covers, std::vector<bool>{false}) << z.grad_fn()->name();
+  }
 }
 
 TEST(LayersTest, FlattenedSequencesKeepTheirBatch) {

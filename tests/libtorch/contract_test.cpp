@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "libtorch/contract.h"
+#include "libtorch/lookups.h"
 #include "libtorch/nodes.h"
 
 namespace natgrad::testing::contract_test {
@@ -36,8 +37,17 @@ std::vector<OpCase> op_cases() {
        [] {
          return at::conv1d(z().unsqueeze(0), randn({2, 4, 2}, 6));
        }},
+      {Op::Embedding, "embedding(z, words)", [] { return at::embedding(z(), classes()); }},
+      {Op::EmbeddingBag, "embedding_bag(z, words)",
+       [] { return std::get<0>(at::embedding_bag(z(), classes(), torch::arange(2))); }},
       {Op::Exp, "exp(z)", [] { return z().exp(); }},
+      {Op::Expand, "expand(z)",
+       [] {
+         return z().expand({2, 4, 3});
+       }},
       {Op::HuberLoss, "huber_loss", [] { return at::huber_loss(z(), y()); }},
+      {Op::Index, "z[words]", [] { return z().index({classes()}); }},
+      {Op::IndexSelect, "index_select(z, words)", [] { return z().index_select(0, classes()); }},
       {Op::Log, "log(z²)", [] { return z().square().log(); }},
       {Op::LogSigmoid, "log_sigmoid(z)", [] { return at::log_sigmoid(z()); }},
       {Op::LogSoftmax, "log_softmax(z)", [] { return z().log_softmax(1); }},
@@ -46,6 +56,7 @@ std::vector<OpCase> op_cases() {
       {Op::Mul, "w z", [=] { return w * z(); }, 1},
       {Op::Neg, "-z", [] { return -z(); }},
       {Op::Sigmoid, "sigmoid(z)", [] { return z().sigmoid(); }},
+      {Op::Slice, "narrow(z)", [] { return z().narrow(0, 1, 2); }},
       {Op::SmoothL1Loss, "smooth_l1_loss", [] { return at::smooth_l1_loss(z(), y()); }},
       {Op::Softmax, "softmax(z)", [] { return z().softmax(1); }},
       {Op::Sub, "w - z", [=] { return w - z(); }, 1},
@@ -251,6 +262,73 @@ TEST(SavedContract, NormalisationsKeepWhatTheirGainsMultiply) {
   const auto normalised = at::layer_norm(x, {6, 2}, wide, wide);
   check(Op::LayerNorm, normalised, at::layer_norm(x, {6, 2}), kRounding);
   EXPECT_EQ(normalised_dimensions(node_of(normalised)), 2) << kSaved;
+}
+
+// ---- Rows of tables ----
+
+/// The transpose of a lookup, [V, M], from what its node tells.
+Tensor matrix_of_lookup(const Tensor& result) {
+  const auto lookup = lookup_of(node_of(result));
+  if (!lookup) return {};
+  const auto entries = lookup->index.numel();
+  const auto of_each = std::max<int64_t>(1, entries / (result.numel() / 3));
+  const auto even = torch::arange(entries).div(of_each, /*rounding_mode=*/"floor");
+  const auto row = lookup->row.defined() ? lookup->row : even;
+  const auto weight = lookup->weight.defined() ? lookup->weight.to(torch::kDouble)
+                                               : torch::ones({entries}, torch::kDouble);
+  return torch::zeros({4, result.numel() / 3}, torch::kDouble)
+      .index_put_({lookup->index, row}, weight, /*accumulate=*/true);
+}
+
+void expect_told(const Tensor& result, const char* call) {
+  constexpr double kRounding = 1e-14;  // sums of a few products
+  const auto u = randn(result.sizes(), 33);
+  const auto S = matrix_of_lookup(result);
+  ASSERT_TRUE(S.defined()) << call << mend("lookups.cpp");
+  const auto gradient = torch::autograd::grad({result}, {z()}, {u})[0];
+  EXPECT_LT((S.mm(u.reshape({-1, 3})) - gradient).abs().max().item<double>(), kRounding)
+      << call << mend("lookups.cpp");
+}
+
+TEST(SavedContract, LookupsTellTheTransposeThatTheirGradientIs) {
+  const auto words = torch::tensor({{3, 0}, {3, 3}, {1, 2}});
+  expect_told(at::embedding(z(), words), "embedding");
+  expect_told(at::embedding(z(), words, /*padding_idx=*/3), "embedding with padding");
+  expect_told(z().index({words - 4}), "index by negative numbers");
+  expect_told(z().index({words[0].to(torch::kInt)}), "index by int32");
+  expect_told(z().index_select(0, words.flatten()), "index_select");
+  expect_told(z().index_select(-2, words.flatten()), "index_select of dimension -2");
+  expect_told(z().slice(0, 1, 4, 2), "slice");
+  expect_told(z().narrow(0, 1, 2), "narrow");
+}
+
+TEST(SavedContract, BagsTellTheirEntriesToo) {
+  const auto words = torch::tensor({3, 0, 3, 3, 1, 2}), offsets = torch::tensor({0, 1, 1, 4});
+  const auto weights = randn({6}, 34);
+  const auto bag = [&](int64_t mode, const Tensor& weighted, bool with_last, int64_t padding) {
+    const auto last = torch::cat({offsets, torch::tensor({6})});
+    return std::get<0>(at::embedding_bag(z(), words, with_last ? last : offsets, false, mode, false,
+                                         weighted, with_last, padding));
+  };
+  expect_told(bag(0, {}, false, -1), "sums");
+  expect_told(bag(0, weights, false, 3), "weighted sums with padding");
+  expect_told(bag(1, {}, true, -1), "means");
+  expect_told(bag(1, {}, false, 3), "means with padding");
+  const auto even = [&](int64_t mode, int64_t padding) {
+    return std::get<0>(at::embedding_bag(z(), words, 2 * torch::arange(3), false, mode, false, {},
+                                         false, padding));
+  };
+  expect_told(even(0, -1), "sums of pairs");
+  expect_told(even(1, 3), "means of pairs with padding");
+  EXPECT_FALSE(matrix_of_lookup(bag(2, {}, false, -1)).defined());
+}
+
+TEST(SavedContract, SumsAndMeansTellTheirDimensions) {
+  EXPECT_TRUE(reduces_within_rows(node_of(z().sum(1)))) << kSaved;
+  EXPECT_TRUE(reduces_within_rows(node_of(z().mean(-1, /*keepdim=*/true)))) << kSaved;
+  for (const auto& t : {z().sum(0), z().mean(-2), z().sum({0, 1}), z().sum(), z().mean()}) {
+    EXPECT_FALSE(reduces_within_rows(node_of(t))) << node_of(t).name() << kSaved;
+  }
 }
 
 TEST(SavedContract, TransposesAndCastsAreTold) {

@@ -314,22 +314,24 @@ ExampleNetwork layer_norm() {
           }};
 }
 
-// ---- Parameters that are not a layer's own. ----
+// ---- Rows of tables. ----
 
-ExampleNetwork weight_norm() {
-  const auto direction = parameter({6, 4}, 501), length = parameter({6, 1}, 502);
-  const auto v = parameter({kClasses, 6}, 503);
-  return {{direction, length, v}, vectors(), [=](const Tensor& x) {
-            const auto w = direction * (length / direction.norm(2, 1, true));
-            return torch::linear(torch::linear(x, w).tanh(), v);
-          }};
-}
+/// Two words of seven an example; one row is met twice in an example, one by none.
+Tensor words() { return torch::tensor({{0, 3}, {3, 3}, {6, 1}, {2, 0}, {5, 3}}); }
 
 ExampleNetwork embedding() {
   const auto table = parameter({7, 4}, 511), v = parameter({kClasses, 8}, 512);
-  const auto indices = torch::tensor({{0, 3}, {3, 3}, {6, 1}, {2, 0}, {5, 3}});
-  return {{table, v}, indices, [=](const Tensor& x) {
+  return {{table, v}, words(), [=](const Tensor& x) {
             return torch::linear(torch::embedding(table, x).flatten(1), v);
+          }};
+}
+
+ExampleNetwork embedding_of_one_word() {
+  const auto table = parameter({7, 4}, 513), numbers = parameter({7}, 514);
+  return {{table, numbers}, words(), [=](const Tensor& x) {
+            const auto word = x.select(1, 1);
+            return mixed(torch::embedding(table, word, /*padding_idx=*/1) +
+                         numbers.index({word - 7}).unsqueeze(1));
           }};
 }
 
@@ -341,8 +343,97 @@ ExampleNetwork embedding_tied_to_the_output() {
           }};
 }
 
+/// Of users' and items' vectors, each item's one above another's.
+ExampleNetwork tables_looked_up_twice() {
+  const auto user = parameter({7, 4}, 523), item = parameter({7, 4}, 524);
+  return {{user, item}, words(), [=](const Tensor& x) {
+            const auto u = user.index_select(0, x.select(1, 0));
+            const auto liked = item.index({x.select(1, 1)}),
+                       other = item.index({6 - x.select(1, 0)});
+            return mixed(u * (liked.sin() - other) + user.index_select(0, x.select(1, 1)));
+          }};
+}
+
+ExampleNetwork bags_of_embeddings() {
+  const auto summed = parameter({7, 4}, 525), averaged = parameter({7, 4}, 526);
+  return {
+      {summed, averaged}, words(), [=](const Tensor& x) {
+        const auto bag = [&](const Tensor& table, int64_t mode, const Tensor& weights,
+                             int64_t padding) {
+          return std::get<0>(torch::embedding_bag(table, x.flatten(), 2 * torch::arange(x.size(0)),
+                                                  false, mode, false, weights, false, padding));
+        };
+        const auto weights = x.flatten().to(torch::kDouble) / 3 - 1;
+        return mixed(bag(summed, 0, weights, -1) * bag(averaged, 1, {}, 3));
+      }};
+}
+
+/// As many time steps as examples.
+ExampleNetwork positions_before_batch() {
+  const auto table = parameter({7, 4}, 527), positions = parameter({kBatch, 1, 4}, 528);
+  const auto w = parameter({2, 4}, 529);
+  const auto indices = torch::cat({words(), words().flip(0), words().narrow(1, 1, 1)}, 1);
+  return {{table, positions, w}, indices, [=](const Tensor& x) {
+            const auto h = (torch::embedding(table, x.t()) + positions).tanh();
+            return mixed(torch::linear(h, w).transpose(0, 1));
+          }};
+}
+
+ExampleNetwork positions_of_a_longer_table() {
+  const auto table = parameter({7, 4}, 531), looked_up = parameter({3, 4}, 532);
+  const auto sliced = parameter({4, 4}, 533);
+  return {{table, looked_up, sliced}, words(), [=](const Tensor& x) {
+            const auto at = torch::arange(x.size(1));
+            const auto h =
+                torch::embedding(table, x) + torch::embedding(looked_up, at).unsqueeze(0);
+            return mixed(h.sin() + sliced.narrow(0, 1, x.size(1)));
+          }};
+}
+
+ExampleNetwork class_token() {
+  const auto token = parameter({1, 1, 4}, 534), w = parameter({2, 4}, 535);
+  return {{token, w}, sequences(2, 4), [=](const Tensor& x) {
+            const auto all = torch::cat({token.expand({x.size(0), 1, 4}), x}, 1);
+            return mixed(torch::linear(all, w));
+          }};
+}
+
+ExampleNetwork token_before_batch() {
+  const auto token = parameter({1, 1, 4}, 536), w = parameter({2, 4}, 537);
+  return {{token, w}, sequences(2, 4), [=](const Tensor& x) {
+            const auto all = torch::cat({x.transpose(0, 1), token.expand({1, x.size(0), 4})});
+            return mixed(torch::linear(all, w).transpose(0, 1));
+          }};
+}
+
+// ---- Parameters that are not a layer's own. ----
+
+/// Of a bag the largest entry of each column.
+ExampleNetwork bag_of_maxima() {
+  const auto table = parameter({7, 4}, 538);
+  return {{table}, words(), [=](const Tensor& x) {
+            return mixed(std::get<0>(torch::embedding_bag(
+                table, x.flatten(), 2 * torch::arange(x.size(0)), false, /*mode=*/2)));
+          }};
+}
+
+ExampleNetwork computed_table() {
+  const auto table = parameter({7, 4}, 539);
+  return {
+      {table}, words(), [=](const Tensor& x) { return mixed(torch::embedding(table.tanh(), x)); }};
+}
+
+ExampleNetwork weight_norm() {
+  const auto direction = parameter({6, 4}, 501), length = parameter({6, 1}, 502);
+  const auto v = parameter({kClasses, 6}, 503);
+  return {{direction, length, v}, vectors(), [=](const Tensor& x) {
+            const auto w = direction * (length / direction.norm(2, 1, true));
+            return torch::linear(torch::linear(x, w).tanh(), v);
+          }};
+}
+
 ExampleNetwork parts_of_a_tensor() {
-  const auto both = parameter({9, 4}, 531), v = parameter({kClasses, 6}, 532);
+  const auto both = parameter({9, 4}, 581), v = parameter({kClasses, 6}, 582);
   return {{both, v}, vectors(), [=](const Tensor& x) {
             const auto h = torch::linear(x, both.narrow(0, 0, 6)).tanh();
             return torch::linear(h, v) + torch::linear(x, both.narrow(0, 6, kClasses));
@@ -417,9 +508,18 @@ const std::vector<ExampleNetworkCase>& example_networks() {
       {"GroupNorm", group_norm, {true, true, true}, 3},
       {"InstanceNorm", instance_norm, {true, false, false}, 1},
       {"LayerNorm", layer_norm, {true, true, true}, 3},
+      {"Embedding", embedding, {true, true}, 2},
+      {"EmbeddingOfOneWord", embedding_of_one_word, {true, true}, 2},
+      {"EmbeddingTiedToTheOutput", embedding_tied_to_the_output, {true, true}, 3},
+      {"TablesLookedUpTwice", tables_looked_up_twice, {true, true}, 4},
+      {"BagsOfEmbeddings", bags_of_embeddings, {true, true}, 2},
+      {"PositionsBeforeBatch", positions_before_batch, {true, true, true}, 3},
+      {"PositionsOfALongerTable", positions_of_a_longer_table, {true, true, true}, 3},
+      {"ClassToken", class_token, {true, true}, 2},
+      {"TokenBeforeBatch", token_before_batch, {true, true}, 2},
+      {"BagOfMaxima", bag_of_maxima, {false}, 0},
+      {"ComputedTable", computed_table, {false}, 0},
       {"WeightNorm", weight_norm, {false, false, true}, 1},
-      {"Embedding", embedding, {false, true}, 1},
-      {"EmbeddingTiedToTheOutput", embedding_tied_to_the_output, {false, true}, 1},
       {"PartsOfATensor", parts_of_a_tensor, {false, true}, 1},
       {"WeightOnTheLeft", weight_on_the_left, {false, true}, 1},
       {"ScaledProduct", scaled_product, {false, false}, 0},
