@@ -71,7 +71,8 @@ TEST_P(TwoPlayers, StayNearTheDataWithoutMemoryAtAFixedRate) {
   NaturalGradient artist(game.artist->parameters(), options),
       critic(game.critic->parameters(), options);
   const auto played = play(artist, critic, game);
-  // 1.5 to 1.9; the default's players reach 4 to 6 here, and in larger nets 90, and are lost.
+  // 1.5 to 1.9; the default's players reach 4.4 and 5.8 with two of these seeds, less than 4 with
+  // the third.
   EXPECT_LT(played.worst_loss, 2.5);
   EXPECT_LT(played.largest_point, 6);
   EXPECT_NEAR(played.mean_radius, 2, 0.7);
