@@ -16,23 +16,23 @@ using torch::Tensor;
 TargetedRows::TargetedRows(RowSeed seed, const LossGraph& graph)
     : weights_(std::move(seed.weights)),
       targets_(std::move(seed.targets)),
-      slots_(static_cast<double>(seed.gradients.size())),
+      rows_of_example_(static_cast<double>(targets_.numel()) / graph.distinct_examples()),
       rows_(seed.gradients, graph) {}
 
 TargetedRows::TargetedRows(RowSeed seed, Capture captured, const LossGraph& graph)
     : weights_(std::move(seed.weights)),
       targets_(std::move(seed.targets)),
-      slots_(static_cast<double>(seed.gradients.size())),
+      rows_of_example_(static_cast<double>(targets_.numel()) / graph.distinct_examples()),
       rows_(seed.gradients, std::move(captured), graph) {}
 
 Tensor TargetedRows::noise() const {
   const PlainArithmetic plain;
   const auto norms = rows_.squared_norms();
-  const auto mean = slots_ * weights_.dot(norms) / weights_.sum();
+  const auto mean = rows_of_example_ * weights_.dot(norms) / weights_.sum();
   if (const double value = mean.item<double>(); value > 0 && std::isfinite(value)) return mean;
   // In double, where there is more room; without any weight it is 0, not 0/0.
   const auto weights = weights_.to(torch::kDouble);
-  return slots_ * weights.dot(norms.to(torch::kDouble)) /
+  return rows_of_example_ * weights.dot(norms.to(torch::kDouble)) /
          weights.sum().clamp_min(std::numeric_limits<double>::min());
 }
 

@@ -33,7 +33,7 @@ class TargetedRows {
 
  private:
   torch::Tensor weights_, targets_;
-  double slots_;
+  double rows_of_example_;
   CapturedRows rows_;
 };
 
