@@ -87,7 +87,8 @@ TEST(HessianTest, StepsOnALossThatCannotBeRead) {
   EXPECT_LT(relative_error(layout.values() - theta, torch::linalg_solve(system, -gradient)),
             kRounding);
   // The default damping needs the number of examples, and says so; nothing has moved.
-  NaturalGradient noisy(network.parameters, NaturalGradientOptions().curvature(Hessian()));
+  NaturalGradient noisy(network.parameters,
+                        NaturalGradientOptions().curvature(Hessian()).unread(Unread::Throw));
   const auto before = layout.values();
   expect_error([&] { noisy.step(unreadable(network.forward())); }, "fixed damping");
   EXPECT_TRUE(identical(layout.values(), before));

@@ -118,9 +118,29 @@ TEST_F(PenaltyReading, AFactorOfTheLossIsRefused) {
   const auto s = parameter({}, 4);
   auto parameters = network.parameters;
   parameters.push_back(s);
-  for (const auto& loss : {(-s).exp() * ce + s, ce * penalty(s.square()), (ce + s * s).log()}) {
+  for (const auto& loss : {(ce + s * s).log(), ce / s.square() + s.log(), ce * ce * s}) {
     expect_error([&] { LossGraph(loss, parameters); }, "not linear");
   }
+}
+
+// exp(-s) L + s, of Gaussian or tempered likelihoods: block by block the Hessian, without what
+// mixes s and the network.
+TEST_F(PenaltyReading, ALearnedWeightIsReadBlockByBlock) {
+  const auto s = parameter({}, 4);
+  auto parameters = network.parameters;
+  parameters.push_back(s);
+  const auto loss = (-s).exp() * ce + s;
+  const LossGraph graph(loss, parameters);
+  const auto count = graph.parameters().size() - 1;
+  const auto tempered = (-s.detach()).exp() * ce;
+  const auto network_alone = dense(gauss_newton(LossGraph(tempered, network.parameters)));
+  const auto C = dense(gauss_newton(graph) + penalty_hessian(graph));
+  EXPECT_LT(relative_error(C.narrow(0, 0, count).narrow(1, 0, count), network_alone), kRounding);
+  EXPECT_LT(relative_error(C[count][count], tempered.detach()), kRounding);
+  EXPECT_EQ(C.narrow(0, 0, count).select(1, count).abs().max().item<double>(), 0);
+  const auto whole = torch::cat(
+      {LossGraph(tempered, network.parameters).gradient(), (1 - tempered.detach()).view({1})});
+  EXPECT_LT(relative_error(graph.gradient(), whole), kRounding);
 }
 
 TEST_F(PenaltyReading, ALearnedWeightIsAnOutputOfTheModel) {

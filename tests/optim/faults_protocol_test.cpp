@@ -137,7 +137,8 @@ TEST(FaultsProtocol, Row56FailedStepOfANoisyModuleLeavesNoTrace) {
   const auto run = [](bool with_fault) {
     torch::manual_seed(3);
     auto model = classifier(/*noisy=*/true);
-    NaturalGradient optimizer(model->parameters(), NaturalGradientOptions().module(model.ptr()));
+    NaturalGradient optimizer(model->parameters(),
+                              NaturalGradientOptions().module(model.ptr()).unread(Unread::Throw));
     for (int k = 0; k < 3; ++k) {
       const auto loss = [&] {
         return F::cross_entropy(model->forward(Training::inputs(k)), Training::labels(k));

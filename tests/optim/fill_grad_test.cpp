@@ -108,7 +108,7 @@ TEST(FillGradTest, AFailedStepLeavesTheOldOnes) {
   };
   for (const auto& [outcome, fault] : faults) {
     SCOPED_TRACE(to_string(outcome));
-    Training training(filling().damping(Tikhonov(0)));
+    Training training(filling().curvature(GaussNewton()).damping(Tikhonov(0)));
     training.loss(0).backward();
     const auto old = gradients_of(training.parameters());
     const Snapshot before(training.parameters(), training.model.ptr());
