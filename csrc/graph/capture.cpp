@@ -195,10 +195,15 @@ std::vector<bool> plain_parameters(const Capture& captured) {
   return plain;
 }
 
-std::vector<bool> table_parameters(const Capture& captured) {
+// Examples' rows of a table, in numbers, that are formed in less time than it takes to look
+// anything up in them.
+constexpr int64_t kSmallTable = int64_t{1} << 17;
+
+std::vector<bool> large_tables(const Capture& captured, const ParameterLayout& parameters) {
   std::vector<bool> tables(captured.covers.size());
   for (size_t i = 0; i < tables.size(); ++i) {
-    tables[i] = captured.covers[i] && takes_part(captured, i);
+    const auto numbers = captured.examples * parameters.tensors()[i].numel();
+    tables[i] = numbers > kSmallTable && captured.covers[i] && takes_part(captured, i);
   }
   for (const auto& layer : captured.layers) {
     const bool is_table = layer.kind == Layer::Kind::Embedding;

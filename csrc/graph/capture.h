@@ -51,7 +51,8 @@ torch::Tensor rows_of_layers(const Capture& captured, const std::vector<torch::T
 /// inner products are then those of the factors.
 std::vector<bool> plain_parameters(const Capture& captured);
 
-/// By parameter: whether lookups of its rows are all that it takes part in (table_rows.h).
-std::vector<bool> table_parameters(const Capture& captured);
+/// By parameter: whether lookups of its rows are all that it takes part in, and the table is too
+/// large to form all examples' rows (table_rows.h).
+std::vector<bool> large_tables(const Capture& captured, const ParameterLayout& parameters);
 
 }  // namespace natgrad::detail

@@ -56,7 +56,7 @@ namespace {
 
 /// How many numbers of the rows are formed.
 int64_t numbers_formed(const Capture& captured, const ParameterLayout& parameters) {
-  const auto plain = plain_parameters(captured), tables = table_parameters(captured);
+  const auto plain = plain_parameters(captured), tables = large_tables(captured, parameters);
   int64_t numbers = 0;
   for (size_t i = 0; i < plain.size(); ++i) {
     if (!plain[i] && !tables[i]) numbers += captured.examples * parameters.tensors()[i].numel();
@@ -89,7 +89,7 @@ CapturedRows::CapturedRows(const GradientSlots& u, const LossGraph& graph)
 CapturedRows::CapturedRows(const GradientSlots& u, Capture captured, const LossGraph& graph)
     : parameters_(graph.parameters()), rows_(captured.examples) {
   const torch::NoGradGuard no_grad;
-  const auto plain = plain_parameters(captured), tables = table_parameters(captured);
+  const auto plain = plain_parameters(captured), tables = large_tables(captured, parameters_);
   const auto dtype = parameters_.options().dtype();
   for (size_t k = 0; k < captured.layers.size(); ++k) {
     const auto& layer = captured.layers[k];

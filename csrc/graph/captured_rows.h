@@ -35,11 +35,10 @@ bool are_too_many(const Capture& captured, const ParameterLayout& parameters);
 ///     R v = Σ δ·(W a + b) for v = (W, b),  Rᵀu = (Σ uᵢ δᵢ aᵢᵀ, Σ uᵢ δᵢ),
 ///     RRᵀ = (A Aᵀ + 1) ∘ (Δ Δᵀ)
 ///
-/// (Goodfellow 2015), and no row is formed; nor is one of a table that only lookups take part in
-/// (table_rows.h). Of other layers (convolutions, several rows an example,
-/// weights that are used several times) each example's gradient is formed from the same pass, N
-/// numbers for each number of theirs; of parameters that no layer covers by a pass for each
-/// example.
+/// (Goodfellow 2015), and no row is formed; nor is one of a large table that only lookups take part
+/// in (table_rows.h). Of other layers (convolutions, several rows an example, weights that are used
+/// several times) each example's gradient is formed from the same pass, N numbers for each number
+/// of theirs; of parameters that no layer covers by a pass for each example.
 ///
 /// R v, Rᵀu and RRᵀ are matrix products, without autograd.
 class CapturedRows {

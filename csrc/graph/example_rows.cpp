@@ -23,11 +23,17 @@ void add_products(const Tensor& rows, const Tensor& left, const Tensor& right) {
   }
 }
 
+/// rows[e, j] += the vectors of example e's entries in row j of the table.
 void add_entries(const Tensor& rows, const TableEntries& entries) {
-  const auto width = entries.vectors.size(1);
-  rows.unflatten(1, {rows.size(1) / width, width})
-      .index_put_({examples_of(entries, rows.size(0)), entries.index}, entries.vectors,
-                  /*accumulate=*/true);
+  const auto examples = rows.size(0), width = entries.vectors.size(1), table = rows.size(1) / width;
+  const auto example = examples_of(entries, examples);
+  if (rows.is_contiguous()) {
+    rows.view({examples * table, width})
+        .index_add_(0, example * table + entries.index, entries.vectors);
+  } else {
+    rows.unflatten(1, {table, width})
+        .index_put_({example, entries.index}, entries.vectors, /*accumulate=*/true);
+  }
 }
 
 }  // namespace

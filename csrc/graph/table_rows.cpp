@@ -98,9 +98,8 @@ void TableRows::add_pairs(const Tensor& gram) const {
     const auto count = std::min(steps * examples_, all - begin);
     const auto differ = index.narrow(0, begin, count).unsqueeze(1) != index.unsqueeze(0);
     const auto products = vectors.narrow(0, begin, count).mm(vectors.t()).masked_fill_(differ, 0);
-    gram.add_(count == examples_ && all == examples_
-                  ? products
-                  : products.view({-1, examples_, of_each(), examples_}).sum({0, 2}));
+    const auto rows = count == examples_ ? products : products.view({-1, examples_, all}).sum(0);
+    for (const auto& block : rows.split(examples_, 1)) gram.add_(block);
   }
 }
 

@@ -28,7 +28,10 @@ std::vector<RowsCase> rows_cases() {
   const auto w = parameter({3, 4}, 1), b = parameter({3}, 2), v = parameter({2, 3}, 3);
   const auto kernel = parameter({2, 1, 2}, 4), c = parameter({2}, 5), top = parameter({2, 6}, 6);
   const auto by_hand = parameter({4, 2}, 7), frozen = randn({3, 4}, 8);
-  const auto table = parameter({40, 2}, 14), other = parameter({40, 2}, 15);
+  // Of 2^17 numbers in the rows of 127 examples; small for one example.
+  const auto table = parameter({600, 2}, 14), other = parameter({600, 2}, 15);
+  const auto small = parameter({40, 2}, 16), wide = parameter({50, 400}, 17);
+  const auto tall = parameter({14000, 2}, 18);
   const auto unit = [](const Tensor& x) {  // a number below 40 from each of x
     return (1e3 * x).floor().remainder(40).to(torch::kLong);
   };
@@ -49,6 +52,21 @@ std::vector<RowsCase> rows_cases() {
        {table, other},
        [=](auto& x) {
          return torch::embedding(table, unit(x.select(1, 0))) * other.index({unit(x.select(1, 1))});
+       }},
+      {"SmallTable",
+       {small},
+       [=](auto& x) { return torch::embedding(small, unit(x)).tanh().sum(1).sin(); }},
+      {"TouchedRowsOfSeveralBlocks",
+       {wide},
+       [=](auto& x) {
+         const auto words = unit(torch::cat({x, x.sin(), x.cos(), x.exp()}, 1));
+         return torch::embedding(wide, words).tanh().sum(1).view({-1, 2, 200}).sum(2).sin();
+       }},
+      {"PairsOfSeveralBlocks",
+       {tall},
+       [=](auto& x) {
+         const auto words = unit(x.unsqueeze(2) * torch::arange(1, 14)).flatten(1);
+         return torch::embedding(tall, words).tanh().sum(1).sin();
        }},
       {"RaggedBags",
        {table},
