@@ -49,12 +49,9 @@ void check_forward_is_new(const Census& below_loss, const std::vector<torch::Ten
   for (const auto* node : below_loss.nodes) {
     const bool is_older = node->thread_id() == moved.thread && node->sequence_nr() < moved.sequence;
     if (!is_older || node->next_edges().empty() || is_view(*node)) continue;
-    TORCH_CHECK(!takes_parameter(*node, leaves),
-                "natgrad: the forward pass was made before the "
-                "last step: ",
-                node->name(),
-                " used a parameter that has moved since. Compute the "
-                "loss anew for each step, or give step a closure that does.");
+    TORCH_CHECK(!takes_parameter(*node, leaves), "natgrad: the forward pass was made before the ",
+                "last step: ", node->name(), " used a parameter that has moved since. ",
+                "Compute a new loss for every step, or give step a closure that does.");
   }
 }
 

@@ -160,7 +160,7 @@ void check_targets(const Reading& reading, const Edge& z, const torch::autograd:
   for (const auto& term : reading.terms) {
     if (reading.outputs[term.output] != z || term.is_own()) continue;
     const auto rest = term.gradient.detach().sum(dim).abs().max();
-    const auto size = term.gradient.detach().abs().sum(dim).max();
+    const auto size = term.weights.abs().max();
     NATGRAD_CHECK_READABLE(
         (rest <= kCancelled * size).item<bool>(),
         "natgrad: the loss holds logsumexp(z) without targets that belong to it, as "

@@ -51,7 +51,8 @@ TEST_F(Degraded, ItIsWarnedOfOnce) {
 }
 
 TEST_F(Degraded, WithoutKroneckerFactorsNoLayerIsMissed) {
-  NaturalGradient optimizer({w, scale}, NaturalGradientOptions(0.1).solver(ConjugateGradient()));
+  NaturalGradient optimizer(
+      {w, scale}, NaturalGradientOptions(0.1).solver(ConjugateGradient()).curvature(Fisher()));
   optimizer.step(scaled());
   EXPECT_FALSE(optimizer.summary().layer_coverage);
   EXPECT_TRUE(optimizer.summary().degradations.empty());
