@@ -112,7 +112,7 @@ struct CapturedRowsTest : ::testing::TestWithParam<RowsCase> {
     const auto z = GetParam().forward(randn({examples, 4}, 10));
     const auto u = randn(z.sizes(), 11);
     const LossGraph graph(torch::mse_loss(z, torch::zeros_like(z)), GetParam().parameters);
-    const detail::CapturedRows rows({detail::output_edges(graph), {u}}, graph);
+    const detail::CapturedRows rows({{{detail::output_edges(graph), {u}}}}, graph);
     const auto R = by_passes(z, u);
     const auto v = randn({R.size(1)}, 12), left = randn({examples}, 13);
     // Norms before the Gram matrix is there, and from its diagonal.
