@@ -1,16 +1,21 @@
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
+#include <natgrad/curvature/gradient_rows.h>
 #include <natgrad/curvature/score_rows_or_fisher.h>
 #include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
 
 #include "curvature/scored_examples.h"
+#include "graph/loss_graph_state.h"
+#include "graph/node_kinds.h"
 
 namespace natgrad {
 
 CurvatureAt ScoreRowsOrFisher::at(const LossGraph& graph) const {
   const auto examples = score_rows_if_cheap(graph);
   if (const auto* scored = std::get_if<0>(&examples)) return at_rows(*scored, "score rows");
-  auto other = FisherOrGaussNewton().at(graph);
+  const auto op = op_without_second_derivative(network_census(graph));
+  auto other = op.empty() ? FisherOrGaussNewton().at(graph) : GradientRows().at(graph);
+  if (!op.empty()) other.choice += "; " + op + " cannot be differentiated twice";
   if (other.choice.empty()) other.choice = "the exact matrix";
   other.choice += "; no score rows: " + std::get<Unfit>(examples).reason;
   return other;

@@ -30,6 +30,16 @@ LossGraphState& state_of(const LossGraph& graph) { return *graph.state_; }
 
 namespace {
 
+void check_precision(const Readable<Reading>& reading) {
+  if (!is_read(reading)) return;
+  for (const auto& z : std::get<Reading>(reading).outputs) {
+    TORCH_CHECK(options_at(z).dtype() != torch::kHalf,
+                "natgrad: the outputs of the network are float16, in which the loss's derivatives "
+                "under- and overflow. Cast them before the loss, z.to(torch::kFloat), or compute "
+                "in bfloat16.");
+  }
+}
+
 const Readable<Reading>& readable(LossGraphState& state) {
   if (state.reading) return *state.reading;
   const auto generator = [&] { return state.streams.generator(Purpose::Linearity); };
@@ -39,6 +49,7 @@ const Readable<Reading>& readable(LossGraphState& state) {
     const auto refusal = std::get<Refusal>(*state.reading);
     state.reading = read_substitute(state.loss, parameters, generator, refusal);
   }
+  check_precision(*state.reading);
   return *state.reading;
 }
 

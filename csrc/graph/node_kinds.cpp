@@ -39,6 +39,19 @@ bool is_linear_by_kind(const Node& node) {
   return bilinear.contains(op) && given == 1 && edges[0].is_valid();
 }
 
+std::string op_without_second_derivative(const Census& network) {
+  static const OpNames once = {"ScaledDotProductFlashAttentionForCpu",
+                               "ScaledDotProductFlashAttention",
+                               "ScaledDotProductEfficientAttention",
+                               "ScaledDotProductCudnnAttention",
+                               "EmbeddingBag",
+                               "CudnnRnn",
+                               "MiopenRnn"};
+  const auto found = std::find_if(network.nodes.begin(), network.nodes.end(),
+                                  [](const Node* node) { return once.contains(op_name(*node)); });
+  return found == network.nodes.end() ? "" : (*found)->name();
+}
+
 bool is_part_of_a_penalty(Node& node) {
   const auto& op = op_name(node);
   return (elementwise_ops().contains(op) || reduction_ops().contains(op) ||

@@ -4,7 +4,16 @@
 
 #include <torch/csrc/autograd/function.h>
 
+#include <string>
+
+#include "graph/census.h"
+
 namespace natgrad::detail {
+
+/// The name of an op below which has no second derivative in LibTorch, so that products with J
+/// cannot be made: fused attention, bags of embeddings, fused recurrent nets on a GPU. Empty if
+/// none is known.
+std::string op_without_second_derivative(const Census& network);
 
 /// Whether each element of the node's result is one element of its input: views, slices, gathers.
 bool is_selection(const torch::autograd::Node& node);

@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "graph/backward.h"
@@ -343,17 +344,33 @@ std::vector<Tensor> multiply_loss_hessian(const Reading& reading, const std::vec
   return product;
 }
 
-Readable<bool> has_finite_outputs(const Tensor& loss, const std::vector<Tensor>& parameters) {
+namespace {
+
+bool all_finite(const Tensor& t) { return t.isfinite().all().item<bool>(); }
+
+/// ∂(term)/∂z of a recognised node for a coefficient of 1, which shows the targets.
+Tensor slope_of(const Edge& node, const TermReading& term) {
+  if (term.gradient.defined()) return term.gradient;
+  const auto one = torch::ones(shape_at(node), options_at(node));
+  return backward({node}, {one}, {term.outputs}).front();
+}
+
+}  // namespace
+
+Readable<bool> comes_from_data(const Tensor& loss, const std::vector<Tensor>& parameters) {
   return as_readable([&] {
     const auto parts = find_parts(loss, parameters);
     for (size_t k = 0; k < parts.edges.size(); ++k) {
       const auto& node = parts.edges[k];
       const bool is_term = parts.kinds[k] == PartKind::Term;
-      const auto likelihood =
-          is_term ? read_term(*node.function, zeros_at(node)).likelihood : parts.distributions[k];
+      std::optional<TermReading> term;
+      if (is_term) term = read_term(*node.function, zeros_at(node));
+      const auto likelihood = term ? term->likelihood : parts.distributions[k];
       if (!likelihood) continue;
       const auto& z = likelihood->outputs();
-      if (z.isfinite().any().item<bool>()) return true;
+      const bool some_finite = z.isfinite().any().item<bool>();
+      if (!all_finite(z) && some_finite) return true;  // of some examples
+      if (term && some_finite && !all_finite(slope_of(node, *term))) return true;
     }
     return false;
   });

@@ -45,10 +45,11 @@ Readable<Reading> read_substitute(const torch::Tensor& loss,
 std::vector<torch::Tensor> multiply_loss_hessian(const Reading& reading,
                                                  const std::vector<torch::Tensor>& v);
 
-/// Whether some of the outputs z are finite: then a loss that is NaN comes from the data, not from
-/// the parameters. Outputs that `natgrad::outputs` marks without a distribution are not kept in the
-/// graph, and count as not finite.
-Readable<bool> has_finite_outputs(const torch::Tensor& loss,
-                                  const std::vector<torch::Tensor>& parameters);
+/// Whether a loss that is NaN comes from the data, as far as its graph tells: outputs of some
+/// examples are finite and those of others are not, or the outputs are and a term's slope, which
+/// holds the targets, is not. Else it comes from the parameters: their penalties, outputs that are
+/// all no numbers, a loss of the user's own.
+Readable<bool> comes_from_data(const torch::Tensor& loss,
+                               const std::vector<torch::Tensor>& parameters);
 
 }  // namespace natgrad::detail

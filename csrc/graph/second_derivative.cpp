@@ -6,6 +6,7 @@
 #include "graph/linearization.h"
 #include "libtorch/kinks.h"
 
+#include <cmath>
 #include <unordered_set>
 
 namespace natgrad::detail {
@@ -23,13 +24,53 @@ std::vector<Node*> made_above(const Census& given, const torch::autograd::edge_l
   return nodes;
 }
 
+/// ∇ is linear in the coefficients c, so that ∂(∇·v)/∂c · c = ∇·v, at v = ∇ too, unless the
+/// backward of some op detaches or computes on raw data: what it leaves out of this it leaves out
+/// of the second derivative.
+void check_differentiable(const torch::autograd::edge_list& tensors, const std::vector<Tensor>& c,
+                          const std::vector<Tensor>& gradient) {
+  torch::autograd::edge_list roots;
+  std::vector<Tensor> v;
+  double expected = 0, found = 0;
+  for (const auto& g : gradient) {
+    if (!g.defined()) continue;
+    expected += g.detach().square().sum(torch::kDouble).item<double>();
+    if (!g.requires_grad()) continue;
+    roots.push_back(torch::autograd::impl::gradient_edge(g));
+    v.push_back(g.detach());
+  }
+  const auto slopes = backward(roots, v, edges_of(c));
+  for (size_t k = 0; k < c.size(); ++k) {
+    if (slopes[k].defined()) {
+      found += (slopes[k] * c[k]).detach().sum(torch::kDouble).item<double>();
+    }
+  }
+  const double tolerance = Census(tensors).rounding * expected;
+  if (!std::isfinite(expected) || std::abs(found - expected) <= tolerance) return;
+  const auto op = find_undifferentiable_op(tensors);
+  TORCH_CHECK(false, "natgrad: the gradient cannot be differentiated: the backward of ",
+              op.empty() ? "some op of the loss" : op,
+              " detaches, or computes on raw data, and the Hessian would be wrong without a word. "
+              "Write that backward with differentiable torch operations on the tensors that ctx "
+              "saves.");
+}
+
+std::vector<Tensor> leaves_of(const std::vector<Tensor>& values) {
+  std::vector<Tensor> leaves;
+  for (const auto& value : values) leaves.push_back(value.detach().clone().requires_grad_());
+  return leaves;
+}
+
 }  // namespace
 
 SecondDerivative::SecondDerivative(const torch::autograd::edge_list& tensors,
                                    const std::vector<Tensor>& coefficients,
                                    ParameterLayout parameters)
     : parameters_(std::move(parameters)), parameter_edges_(edges_of(parameters_.tensors())) {
-  const auto gradient = backward(tensors, coefficients, parameter_edges_, Pass::Differentiable);
+  const torch::AutoGradMode enable_grad(true);
+  const auto c = leaves_of(coefficients);
+  const auto gradient = backward(tensors, c, parameter_edges_, Pass::Differentiable);
+  check_differentiable(tensors, c, gradient);
   for (size_t i = 0; i < gradient.size(); ++i) {
     if (!gradient[i].defined() || !gradient[i].requires_grad()) continue;
     gradient_.push_back(torch::autograd::impl::gradient_edge(gradient[i]));

@@ -11,6 +11,7 @@ GraphError kind_of(const c10::Error& error) {
   };
   if (says("backward through the graph a second time")) return GraphError::Freed;
   if (says("modified by an inplace operation")) return GraphError::ChangedInPlace;
+  if (says("does not require grad")) return GraphError::NoGradient;
   if (says("is not implemented") || says("not differentiable")) {
     return GraphError::NotDifferentiable;
   }

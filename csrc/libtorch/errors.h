@@ -11,6 +11,7 @@ enum class GraphError {
   Other,
   Freed,              ///< a saved tensor of a graph that `backward` has freed
   ChangedInPlace,     ///< a saved tensor that was written to since
+  NoGradient,         ///< autograd::grad of what has no graph
   NotDifferentiable,  ///< the derivative of some op, or of its backward, does not exist
 };
 

@@ -7,8 +7,8 @@ using torch::Tensor;
 
 Exponential::Exponential(Tensor minus_rate) : Likelihood(std::move(minus_rate)) {
   // NaN passes: of a network that has diverged, the loss tells.
-  check_support(outputs(), outputs().ge(0).logical_not(),
-                "an Exponential's output z = -rate is negative", "z");
+  check_domain(outputs(), outputs().ge(0).logical_not(),
+               "an Exponential's output z = -rate is negative", "z");
 }
 
 std::string Exponential::describe() const { return "Exponential()"; }

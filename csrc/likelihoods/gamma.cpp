@@ -24,14 +24,14 @@ Gamma::Gamma(Tensor outputs) : Likelihood(std::move(outputs)) {
   check_paired(this->outputs(), "Gamma()");
   const auto [alpha, minus_beta] = split_outputs(this->outputs());
   // NaN passes: of a network that has diverged, the loss tells.
-  check_support(alpha, alpha.le(0).logical_not(),
-                "a Gamma's shape α, the first half of z along dimension 1, is positive (let the "
-                "network put out softplus(a) + 1e-3)",
-                "α");
-  check_support(minus_beta, minus_beta.ge(0).logical_not(),
-                "a Gamma's second parameter -β, the second half of z along dimension 1, is "
-                "negative (let the network put out -softplus(b) - 1e-3)",
-                "-β");
+  check_domain(alpha, alpha.le(0).logical_not(),
+               "a Gamma's shape α, the first half of z along dimension 1, is positive (let the "
+               "network put out softplus(a) + 1e-3)",
+               "α");
+  check_domain(minus_beta, minus_beta.ge(0).logical_not(),
+               "a Gamma's second parameter -β, the second half of z along dimension 1, is "
+               "negative (let the network put out -softplus(b) - 1e-3)",
+               "-β");
 }
 
 std::string Gamma::describe() const { return "Gamma()"; }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "likelihoods/longest_score.h"
 
@@ -94,9 +95,12 @@ void Likelihood::check_real(const Tensor& y, at::IntArrayRef expected, const cha
   check_support(y, y.isfinite(), fmt::format("a {} target is finite", family));
 }
 
-void check_support(const Tensor& y, const Tensor& valid, const std::string& what,
-                   const std::string& name) {
-  if (valid.all().item<bool>()) return;
+namespace {
+
+/// "`what`, but y[i, j] = value" of the first invalid element; nothing if there is none.
+std::optional<std::string> complaint(const Tensor& y, const Tensor& valid, const std::string& what,
+                                     const std::string& name) {
+  if (valid.all().item<bool>()) return std::nullopt;
   const auto flat = valid.logical_not().reshape(-1).to(torch::kUInt8).argmax().item<int64_t>();
   std::vector<int64_t> position(y.dim());
   for (int64_t d = y.dim() - 1, rest = flat; d >= 0; --d) {
@@ -104,8 +108,23 @@ void check_support(const Tensor& y, const Tensor& valid, const std::string& what
     rest /= y.size(d);
   }
   const double value = y.reshape(-1)[flat].item<double>();
-  TORCH_CHECK_VALUE(false, fmt::format("natgrad: {}, but {}[{}] = {:g}.", what, name,
-                                       fmt::join(position, ", "), value));
+  return fmt::format("natgrad: {}, but {}[{}] = {:g}.", what, name, fmt::join(position, ", "),
+                     value);
+}
+
+}  // namespace
+
+void check_support(const Tensor& y, const Tensor& valid, const std::string& what,
+                   const std::string& name) {
+  const auto text = complaint(y, valid, what, name);
+  TORCH_CHECK_VALUE(!text, *text);
+}
+
+void check_domain(const Tensor& z, const Tensor& valid, const std::string& what,
+                  const std::string& name) {
+  if (const auto text = complaint(z, valid, what, name)) {
+    throw OutsideDomain({__func__, __FILE__, static_cast<uint32_t>(__LINE__)}, *text);
+  }
 }
 
 }  // namespace natgrad

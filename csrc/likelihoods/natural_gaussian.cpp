@@ -13,11 +13,11 @@ NaturalGaussian::NaturalGaussian(Tensor outputs) : Likelihood(std::move(outputs)
   check_gaussian_pair(this->outputs());
   const auto b = split_outputs(this->outputs()).second;
   // NaN passes: of a network that has diverged, the loss tells.
-  check_support(b, b.ge(0).logical_not(),
-                "a NaturalGaussian's second parameter b = -1/(2σ²), the second half of z along "
-                "dimension 1, is negative (let the network put out -softplus(c) - 1e-3, or take "
-                "LogStdGaussian)",
-                "b");
+  check_domain(b, b.ge(0).logical_not(),
+               "a NaturalGaussian's second parameter b = -1/(2σ²), the second half of z along "
+               "dimension 1, is negative (let the network put out -softplus(c) - 1e-3, or take "
+               "LogStdGaussian)",
+               "b");
 }
 
 std::string NaturalGaussian::describe() const { return "NaturalGaussian()"; }

@@ -33,10 +33,10 @@ NaturalNegativeBinomial::NaturalNegativeBinomial(Tensor log_probability, double 
               "but got ",
               failures, ".");
   // NaN passes: of a network that has diverged, the loss tells.
-  check_support(outputs(), outputs().ge(0).logical_not(),
-                "a NaturalNegativeBinomial's output z = log p is negative (let the network put out "
-                "-softplus(a) - 1e-3, or take NegativeBinomial)",
-                "z");
+  check_domain(outputs(), outputs().ge(0).logical_not(),
+               "a NaturalNegativeBinomial's output z = log p is negative (let the network put out "
+               "-softplus(a) - 1e-3, or take NegativeBinomial)",
+               "z");
 }
 
 std::string NaturalNegativeBinomial::describe() const {

@@ -10,7 +10,8 @@ using torch::Tensor;
 
 ResidualSpread::ResidualSpread(Tensor z, By by) : Likelihood(std::move(z)), by_(by) {
   if (by == By::Variance) {
-    check_support(outputs().detach(), outputs().detach().gt(0), "a variance is positive", "z");
+    check_domain(outputs().detach(), outputs().detach().le(0).logical_not(),
+                 "a variance is positive");
   }
 }
 

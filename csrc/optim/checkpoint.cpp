@@ -75,9 +75,10 @@ void NaturalGradient::save(torch::serialize::OutputArchive& archive) const {
   write(archive, kVersionKey, torch::tensor(kVersion));
   write(archive, "sizes", sizes_of(all_parameters()));
   write(archive, "rates", torch::tensor(rates, torch::kDouble));
-  const auto& [learned, last_step, accepted_steps, last_gain] = impl().state();
+  const auto& [learned, last_step, accepted_steps, last_gain, caution] = impl().state();
   write(archive, "accepted_steps", torch::tensor(accepted_steps));
   write(archive, "last_gain", torch::tensor(last_gain, torch::kDouble));
+  write(archive, "caution", torch::tensor(caution, torch::kDouble));
   write(archive, "damping", torch::tensor(learned.damping->state(), torch::kDouble));
   write(archive, "step_rule", torch::tensor(learned.step_rule->state(), torch::kDouble));
   write_list(archive, "preconditioner", preconditioner_state(learned));
@@ -103,6 +104,7 @@ void NaturalGradient::load(torch::serialize::InputArchive& archive) {
   const auto rates = read(archive, "rates");
   const auto steps = read(archive, "accepted_steps").item<int64_t>();
   const auto last_gain = read_if_there(archive, "last_gain");
+  const auto caution = read_if_there(archive, "caution");
   const auto damping_state = read(archive, "damping");
   const auto rule_state = read(archive, "step_rule");
   auto preconditioner_state = read_list(archive, "preconditioner");
@@ -137,7 +139,8 @@ void NaturalGradient::load(torch::serialize::InputArchive& archive) {
     auto& options = static_cast<NaturalGradientOptions&>(param_groups_[i].options());
     options.lr(rates[2 * i].item<double>()).weight_decay(rates[2 * i + 1].item<double>());
   }
-  impl().set_state({std::move(learned), std::move(last_step), steps, last_gain});
+  impl().set_state({std::move(learned), std::move(last_step), steps, last_gain,
+                    std::isnan(caution) ? 1 : caution});
 }
 
 }  // namespace natgrad

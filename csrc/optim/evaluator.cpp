@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace natgrad::detail {
 
@@ -157,6 +158,15 @@ Tensor Evaluator::gradient() const {
 }
 
 double Evaluator::at(const Tensor& d, ReplayedBatch& batch, Tensor* gradient) const {
+  try {
+    return inside_domain_at(d, batch, gradient);
+  } catch (const OutsideDomain&) {
+    if (gradient) *gradient = torch::zeros_like(parameters().values());
+    return std::numeric_limits<double>::infinity();
+  }
+}
+
+double Evaluator::inside_domain_at(const Tensor& d, ReplayedBatch& batch, Tensor* gradient) const {
   const auto& layout = parameters();
   const auto own = layout.values(), theta = d.defined() ? own + d : own;
   Preserved before;
@@ -165,8 +175,7 @@ double Evaluator::at(const Tensor& d, ReplayedBatch& batch, Tensor* gradient) co
   double sum = 0;
   auto mean = gradient ? torch::zeros_like(theta) : Tensor();
   for (int64_t k = 0; k < batch.chunks(); ++k) {
-    const torch::AutoGradMode mode(gradient || batch.runs_backward());
-    const auto loss = batch.evaluate(k);
+    const auto loss = batch.evaluate_trial(k, /*differentiable=*/gradient != nullptr);
     sum += loss.item<double>();
     if (!gradient) continue;
     const auto pieces = torch::autograd::grad({loss}, layout.tensors(), {}, false, false,

@@ -70,7 +70,8 @@ class Evaluator {
   /// The gradient of `loss` itself, [P].
   torch::Tensor loss_gradient() const;
 
-  /// h(θ + d) for d of [P], at θ itself if that is undefined, on this or another batch; and the
+  /// h(θ + d) for d of [P], at θ itself if that is undefined, on this or another batch, infinite
+  /// where outputs leave their family's domain; and the
   /// gradient there, [P], if asked for. The parameters hold other memory meanwhile, so that graphs
   /// of θ stay valid. A forward pass a chunk, and a backward pass for the gradient.
   double at(const torch::Tensor& d, ReplayedBatch& batch, torch::Tensor* gradient = nullptr) const;
@@ -97,6 +98,8 @@ class Evaluator {
   ExampleCount examples() const;
 
  private:
+  double inside_domain_at(const torch::Tensor& d, ReplayedBatch& batch,
+                          torch::Tensor* gradient) const;
   torch::Tensor add_loss(int64_t chunk);
   void add_gradient(int64_t chunk, const torch::Tensor& loss);
   LossGraph graph_of(int64_t chunk, const torch::Tensor& loss, Terms terms) const;

@@ -78,6 +78,21 @@ bool LastStep::can_be_taken_back() const {
   });
 }
 
+std::pair<std::vector<Tensor>, std::vector<Tensor>> LastStep::moved_from() const {
+  std::pair<std::vector<Tensor>, std::vector<Tensor>> both;
+  for (const auto& moved : moved_) {
+    both.first.push_back(moved.parameter);
+    both.second.push_back(moved.before);
+  }
+  return both;
+}
+
+bool LastStep::is_below_rounding() const {
+  return std::all_of(moved_.begin(), moved_.end(), [](const Moved& moved) {
+    return at::equal(moved.parameter.detach(), moved.before);
+  });
+}
+
 bool LastStep::take_back() {
   if (!can_be_taken_back()) return false;
   const torch::NoGradGuard no_grad;

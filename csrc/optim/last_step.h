@@ -33,6 +33,10 @@ class LastStep {
 
   /// Whether there is a step, and nobody has written to the parameters since.
   bool can_be_taken_back() const;
+  /// The parameters that it moved, and their values before it.
+  std::pair<std::vector<torch::Tensor>, std::vector<torch::Tensor>> moved_from() const;
+  /// Whether no bit of them changed: the step was below their rounding.
+  bool is_below_rounding() const;
   /// Forgets δ and memory; the step can still be taken back.
   void forget_delta();
   /// θ ← θ before the step, bit for bit, and forgets the step. Returns false, with nothing changed,

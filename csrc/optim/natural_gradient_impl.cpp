@@ -2,12 +2,14 @@
 #include <fmt/format.h>
 #include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
+#include "graph/loss_graph_state.h"
 #include "graph/reading.h"
 #include "linalg/norm.h"
 #include "optim/clipped_gradients.h"
 #include "optim/model.h"
 #include "optim/output_moves.h"
 #include "optim/preserved.h"
+#include "solvers/in_range.h"
 #include "solvers/known_inverse.h"
 
 #include <algorithm>
@@ -25,15 +27,9 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 // A step that costs the next batch more than this share of what it gained on its own is undone. (At
 // 1 the loss may double from batch to batch; at 0 the noise of small batches undoes half of all.)
 constexpr double kRegret = 0.5;
-
-/// Whether a loss of NaN comes from the data: some outputs are finite, as far as they can be known.
-bool is_fault_of_data(const Tensor& loss, const Trainable& trainable,
-                      const NaturalGradientOptions& options) {
-  const auto finite = has_finite_outputs(loss, trainable.parameters);
-  const bool has_to_be_read =
-      options.curvature().needs_terms() && options.unread() == Unread::Throw;
-  return is_read(finite) || has_to_be_read ? value_of(finite) : false;
-}
+// After a step that was taken back the next ones are so much shorter, and as long again after as
+// many that were accepted: a rate that the user fixed would otherwise make the same step again.
+constexpr double kRetreat = 0.25, kRecovery = 2, kLeastCaution = 1e-6;
 
 /// The report of a step on such a loss.
 StepSummary not_finite(const Tensor& loss) {
@@ -74,10 +70,10 @@ LinearOperator precondition(Preconditioner& preconditioner, const StepData& data
 Solution solve(const NaturalGradientOptions& options, const DampedProblem& problem) {
   if (problem.rows) return options.solver().solve_by_rows(*problem.rows);
   const auto& system = problem.system;
-  const bool is_plain = std::isinf(system.radius) && !options.step_rule().needs_basis() &&
-                        !options.solver().needs_preconditioner();
+  if (options.step_rule().needs_basis()) return options.solver().solve(system);
+  const bool is_plain = std::isinf(system.radius) && !options.solver().needs_preconditioner();
   return is_plain && system.matrix.has_solve() ? solve_directly(system)
-                                               : options.solver().solve(system);
+                                               : solve_in_range(options.solver(), system);
 }
 
 /// Whether the solution may be used: the last sound iterate of a solve that made at least one.
@@ -208,10 +204,10 @@ Tensor NaturalGradient::Impl::step(const Batches& batches, const std::vector<Ten
     loss = data.h().loss();
     const auto& faulty = data.faulty_loss();
     const auto report = faulty.defined() ? not_finite(faulty) : advance(data);
-    diverged = faulty.defined() && !(std::isnan(faulty.item<double>()) &&
-                                     is_fault_of_data(faulty, data.h().trainable(), system_));
-    const bool succeeded =
-        report.outcome == StepOutcome::Accepted || report.outcome == StepOutcome::ZeroGradient;
+    diverged = faulty.defined() && !(std::isnan(faulty.item<double>()) && is_fault_of_data(data));
+    const bool succeeded = report.outcome == StepOutcome::Accepted ||
+                           report.outcome == StepOutcome::BelowRounding ||
+                           report.outcome == StepOutcome::ZeroGradient;
     if (succeeded) before.commit();
     summary_ = report;
   }
@@ -231,6 +227,7 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   };
   const auto &h = data.h(), &h_of_curvature = data.of_curvature();
   const torch::NoGradGuard no_grad;
+  check_forward_is_new(loss_census(h.graph()), h.trainable().parameters, moved_);
   report.loss = h.loss().item<double>();
   const double regret = hindsight(data);
   if (regret > kRegret) {
@@ -279,6 +276,10 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   if (judges_by_all) problem.system.matrix = damped_matrix(data, C_of_step, report.lambda);
   auto step = choose_step(learned, h, C_of_step, problem, solution, tried);
   report.step_share = bound(step, *learned.step_rule, system_.max_step_norm());
+  if (state_.caution < 1) {
+    learned.step_rule->shorten(step, state_.caution);
+    report.step_share *= state_.caution;
+  }
   h.graph().verify();
   if (damping.needs_ratio()) measure_ratio(step, h.gradient(), C_of_step, *trials, report);
   if (!is_better(step, tried, *learned.step_rule, report)) {
@@ -292,7 +293,8 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   report.shortening = step.shortening;
   const double gain = report.trial_loss ? trials->start() - *report.trial_loss : kNaN;
   accept(step, h.parameters(), std::move(learned), gain);
-  return ended(StepOutcome::Accepted);
+  return ended(state_.last_step.is_below_rounding() ? StepOutcome::BelowRounding
+                                                    : StepOutcome::Accepted);
 }
 
 /// Says once what was done to `.grad` in vain.
@@ -377,8 +379,9 @@ void NaturalGradient::Impl::accept(const Step& step, const ParameterLayout& layo
                                    double gain) {
   const Tensor before = layout.values();
   move_parameters(layout, step.displacement);
+  moved_ = Instant::now();
   state_ = {std::move(learned), LastStep(layout, before, step.kept, step.memory),
-            state_.accepted_steps + 1, gain};
+            state_.accepted_steps + 1, gain, std::min(1., state_.caution * kRecovery)};
 }
 
 /// A damping that judges steps is told. After trials that were no better nothing goes on from the
@@ -392,9 +395,21 @@ StepOutcome NaturalGradient::Impl::take_failure(StepOutcome outcome, std::option
   return damping.is_exhausted() ? StepOutcome::DampingExhausted : outcome;
 }
 
+/// Whether a loss of NaN comes from the data and not from the parameters: it was no number before
+/// the last step either. Where no closure can tell, the graph does, as far as it can be read.
+bool NaturalGradient::Impl::is_fault_of_data(StepData& data) const {
+  const auto& last = state_.last_step;
+  if (data.can_try() && last.can_be_taken_back()) return !data.is_finite_at(last.moved_from());
+  const auto comes = comes_from_data(data.faulty_loss(), data.h().trainable().parameters);
+  const bool has_to_be_read =
+      system_.curvature().needs_terms() && system_.unread() == Unread::Throw;
+  return is_read(comes) || has_to_be_read ? detail::value_of(comes) : false;
+}
+
 void NaturalGradient::Impl::take_back_last_step() {
   if (!state_.last_step.take_back()) return;
   state_.learned.damping->rejected();
+  state_.caution = std::max(state_.caution * kRetreat, kLeastCaution);
   summary_.restored = true;
 }
 

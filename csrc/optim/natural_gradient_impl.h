@@ -2,6 +2,7 @@
 
 #include <natgrad/optim/natural_gradient.h>
 
+#include "graph/new_forward.h"
 #include "libtorch/degradations.h"
 #include "optim/closure_trials.h"
 #include "optim/damped_problem.h"
@@ -24,6 +25,7 @@ struct OptimizerState {
   LastStep last_step = {};
   int64_t accepted_steps = 0;
   double last_gain = std::numeric_limits<double>::quiet_NaN();  ///< of the last step on its trials
+  double caution = 1;  ///< the share of the next step that is taken, below 1 after one taken back
 };
 
 }  // namespace detail
@@ -67,6 +69,7 @@ class NaturalGradient::Impl {
                    TrialLosses* trials) const;
   void accept(const Step& step, const ParameterLayout& layout, Learned learned, double gain);
   StepOutcome take_failure(StepOutcome outcome, std::optional<double> ratio, bool at_the_edge);
+  bool is_fault_of_data(StepData& data) const;
   void take_back_last_step();
   void warn_once();
 
@@ -76,6 +79,7 @@ class NaturalGradient::Impl {
   size_t met_parameters_ = 0;
   bool stepping_ = false, warned_of_failure_ = false, warned_of_curvature_ = false;
   bool closure_is_checked_ = false;  // that it answers the same when called again
+  detail::Instant moved_;             // when the parameters last did
   Degradations degradations_;
   std::set<Degradation> warned_of_;
 };

@@ -4,6 +4,7 @@
 #include "graph/backward.h"
 #include "graph/census.h"
 #include "graph/walk.h"
+#include "libtorch/errors.h"
 #include "libtorch/running_statistics.h"
 
 #include <algorithm>
@@ -65,13 +66,26 @@ Tensor ReplayedBatch::evaluate(int64_t chunk) {
   return loss;
 }
 
+Tensor ReplayedBatch::evaluate_trial(int64_t chunk, bool differentiable) {
+  const torch::AutoGradMode mode(differentiable || differentiates_);
+  if (torch::GradMode::is_enabled()) return evaluate(chunk);
+  try {
+    return evaluate(chunk);
+  } catch (const c10::Error& error) {
+    if (kind_of(error) != GraphError::NoGradient) throw;
+  }
+  differentiates_ = true;
+  const torch::AutoGradMode enable_grad(true);
+  return evaluate(chunk);
+}
+
 Tensor ReplayedBatch::evaluate_first(int64_t chunk) {
   const auto gradients = gradients_of(parameters_);
   generators_[chunk] = generator_states(parameters_.front().device());
   const auto loss = batch_.loss(chunk);
   torch::GradMode::is_enabled() ? check_loss(loss) : check_number(loss);
   if (chunk == 0 && loss.requires_grad()) first_loss_ = loss;
-  runs_backward_ = runs_backward_ || !are_the_same(gradients_of(parameters_), gradients);
+  differentiates_ = differentiates_ || !are_the_same(gradients_of(parameters_), gradients);
   return loss;
 }
 

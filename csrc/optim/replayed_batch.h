@@ -21,8 +21,9 @@ class ReplayedBatch {
   int64_t chunks() const { return batch_.chunks; }
   /// The loss of a chunk, with its graph unless gradients are disabled.
   torch::Tensor evaluate(int64_t chunk);
-  /// Whether the closure ran a backward pass of its own, and so needs gradients enabled.
-  bool runs_backward() const { return runs_backward_; }
+  /// The loss of a chunk at a trial point: without a graph, unless that is asked for or the closure
+  /// differentiates itself (`backward()`, or `autograd::grad` by its inputs).
+  torch::Tensor evaluate_trial(int64_t chunk, bool differentiable);
 
  private:
   torch::Tensor evaluate_first(int64_t chunk);
@@ -34,7 +35,7 @@ class ReplayedBatch {
   torch::Tensor first_loss_;                              // of chunk 0, with its graph
   std::optional<std::vector<torch::Tensor>> statistics_;  // by then
   std::vector<Restore> generators_;  // by chunk, as they were at its first call
-  bool runs_backward_ = false;
+  bool differentiates_ = false;      // whether the closure needs gradients enabled
 };
 
 }  // namespace natgrad::detail

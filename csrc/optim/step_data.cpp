@@ -1,6 +1,10 @@
 #include "optim/step_data.h"
 #include <torch/torch.h>
 
+#include <cmath>
+
+#include "optim/preserved.h"
+
 namespace natgrad::detail {
 
 using torch::Tensor;
@@ -27,6 +31,16 @@ StepData::StepData(const Batches& batches, const std::vector<Tensor>& parameters
   if (curvature_batch_ && !h_.faulty_loss().defined()) {
     h_of_curvature_.emplace(*curvature_batch_, groups, system, stream, Evaluator::Use::Curvature);
   }
+}
+
+bool StepData::is_finite_at(const std::pair<std::vector<Tensor>, std::vector<Tensor>>& parameters) {
+  Preserved before;
+  before.exchange_data(parameters.first, parameters.second);
+  for (int64_t k = 0; k < gradient_batch_.chunks(); ++k) {
+    const auto loss = gradient_batch_.evaluate_trial(k, /*differentiable=*/false);
+    if (!std::isfinite(loss.item<double>())) return false;
+  }
+  return true;
 }
 
 const Tensor& StepData::faulty_loss() const {

@@ -20,6 +20,9 @@ class StepData {
   StepData& operator=(const StepData&) = delete;
 
   bool can_try() const { return can_try_; }
+  /// Whether the loss of the gradient's batch is finite with the parameters' data exchanged so.
+  bool is_finite_at(
+      const std::pair<std::vector<torch::Tensor>, std::vector<torch::Tensor>>& parameters);
   /// A loss of either that was not finite, with its graph; undefined if there was none. If it is
   /// defined, use nothing of the two but `loss` and `trainable`.
   const torch::Tensor& faulty_loss() const;

@@ -12,6 +12,8 @@ const char* to_string(StepOutcome outcome) {
       return "NotStepped";
     case StepOutcome::Accepted:
       return "Accepted";
+    case StepOutcome::BelowRounding:
+      return "BelowRounding";
     case StepOutcome::ZeroGradient:
       return "ZeroGradient";
     case StepOutcome::NonFiniteLoss:
@@ -124,6 +126,11 @@ std::string StepSummary::outcome_text() const {
           "as it can be: the loss has reached what its rounding allows, or is not "
           "smooth here, or the closure changes between calls",
           start, gradient, damping_text(lambda, radius), ratio_text(ratio));
+    case StepOutcome::BelowRounding:
+      return fmt::format(
+          "{}, {}, {}, |step| {:.3g}: less than the rounding of every parameter, which all stay as "
+          "they are; lower the damping, raise lr, or train in double",
+          start, gradient, damping_text(lambda, radius), step_norm);
     case StepOutcome::Accepted:
       break;
   }

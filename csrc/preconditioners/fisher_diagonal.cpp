@@ -4,6 +4,9 @@
 #include <natgrad/preconditioners/fisher_diagonal.h>
 #include <torch/torch.h>
 
+#include <algorithm>
+#include <string>
+
 #include "graph/coupled_examples.h"
 #include "graph/loss_graph_state.h"
 #include "libtorch/degradations.h"
@@ -15,25 +18,38 @@ using torch::Tensor;
 
 namespace {
 
-// Of d where the examples are coupled, at a backward pass a draw: the standard deviation is 0.35 d.
+// Of d where single examples do not tell it, at a backward pass a draw: the standard deviation is
+// 0.35 d.
 constexpr int64_t kDraws = 16;
 
-/// Whether the statistics of a batch make no example's gradient its own.
-bool are_coupled(const LossGraph& graph) {
-  return graph.is_readable() && has_fisher(graph) && graph.negative_weights() == 0 &&
-         detail::find_batch_normalisation(detail::network_census(graph)) != nullptr;
+bool have_equal_examples(const LossGraph& graph) {
+  const auto& terms = graph.terms();
+  return std::all_of(terms.begin(), terms.end(), [&](const LossTerm& term) {
+    return graph.examples_of(term) == graph.examples();
+  });
+}
+
+/// Why the gradients of single examples do not tell the diagonal, where the Fisher matrix can;
+/// empty if they do.
+std::string why_not_by_examples(const LossGraph& graph) {
+  if (!graph.is_readable() || !has_fisher(graph) || graph.negative_weights() > 0) return {};
+  if (detail::find_batch_normalisation(detail::network_census(graph)) != nullptr) {
+    return "batch normalisation in training mode couples the examples";
+  }
+  return have_equal_examples(graph) ? "" : "the loss's terms have unequal numbers of examples";
 }
 
 Tensor diagonal_of(const LossGraph& graph, FisherWeights weights) {
-  const bool coupled = are_coupled(graph);
+  const auto reason = why_not_by_examples(graph);
   detail::report_degradation(
       detail::Degradation::CoupledExamples,
-      coupled ? "batch normalisation in training mode couples the examples: FisherDiagonal() takes "
-                "the diagonal of the Fisher matrix, by 16 draws of the targets"
-              : "");
-  return coupled ? propagated_fisher_diagonal(graph, kDraws,
-                                              graph.generator(Purpose::Preconditioner), weights)
-                 : empirical_fisher_diagonal(graph, Moment::Uncentred, weights);
+      reason.empty() ? ""
+                     : reason +
+                           ": FisherDiagonal() takes the diagonal of the Fisher matrix, by 16 "
+                           "draws of the targets");
+  if (reason.empty()) return empirical_fisher_diagonal(graph, Moment::Uncentred, weights);
+  return propagated_fisher_diagonal(graph, kDraws, graph.generator(Purpose::Preconditioner),
+                                    weights);
 }
 
 }  // namespace

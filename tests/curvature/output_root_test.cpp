@@ -119,7 +119,13 @@ TEST_P(RootsOfNetworks, SolveAsTheDenseMatrixDoes) {
   expect_dual(C, reference());
 }
 
-INSTANTIATE_TEST_SUITE_P(Networks, RootsOfNetworks, ::testing::ValuesIn(example_networks()),
+std::vector<ExampleNetworkCase> networks_with_products() {
+  auto networks = example_networks();
+  std::erase_if(networks, [](const auto& network) { return !network.is_twice_differentiable; });
+  return networks;
+}
+
+INSTANTIATE_TEST_SUITE_P(Networks, RootsOfNetworks, ::testing::ValuesIn(networks_with_products()),
                          ByName());
 
 // ---- Every family of distributions. ----

@@ -23,8 +23,9 @@ struct ExampleNetwork {
 struct ExampleNetworkCase {
   std::string name;
   std::function<ExampleNetwork()> make;
-  std::vector<bool> captured;  ///< by parameter: whether layers account for it
-  size_t layers;               ///< how many there are
+  std::vector<bool> captured;           ///< by parameter: whether layers account for it
+  size_t layers;                        ///< how many there are
+  bool is_twice_differentiable = true;  ///< by LibTorch's ops
 };
 
 /// All of them; adding a network is one line.

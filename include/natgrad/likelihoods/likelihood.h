@@ -108,6 +108,18 @@ class NATGRAD_EXPORT Likelihood {
   torch::Tensor outputs_;
 };
 
+/// What a family throws where outputs of the network leave its domain. At a trial point that counts
+/// as an infinite loss.
+class NATGRAD_EXPORT OutsideDomain final : public c10::ValueError {
+ public:
+  using ValueError::ValueError;
+};
+
+/// As `check_support` for the outputs, but throws `OutsideDomain`. Let NaN pass: of a network that
+/// has diverged, the loss tells.
+NATGRAD_EXPORT void check_domain(const torch::Tensor& z, const torch::Tensor& valid,
+                                 const std::string& what, const std::string& name = "z");
+
 /// Throws `c10::Error` "`what`, but y[i, j] = value" for the first element where `valid` is false,
 /// with `name` for y.
 NATGRAD_EXPORT void check_support(const torch::Tensor& y, const torch::Tensor& valid,

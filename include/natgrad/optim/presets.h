@@ -23,10 +23,11 @@ NATGRAD_EXPORT NaturalGradientOptions natural_gradient(double lr = 1);
 /// Gauss-Newton matrix, stopped by their relative progress (5e-4) and started at 0.95 of the last
 /// solution, preconditioned by (diag of the empirical Fisher + λ)^-0.75; backtracking through
 /// iterates kept at a growth of 1.3; a line search by Armijo's rule; λ by Levenberg and Marquardt's
-/// rule, from `lambda`.
+/// rule, from `lambda`, with hindsight: a step that has raised the loss of the next batch raises λ,
+/// and by much, is taken back.
 ///
-/// Whole batches or large ones, the same for gradient, curvature and trial losses; `step(Batches)`
-/// takes smaller ones for the curvature. Needs a closure.
+/// Best on whole batches or large ones, the same for gradient, curvature and trial losses;
+/// `step(Batches)` takes smaller ones for the curvature. Needs a closure.
 NATGRAD_EXPORT NaturalGradientOptions hessian_free(double lambda = 1);
 
 /// Krylov subspace descent (Vinyals & Povey 2012): the loss itself is minimised by BFGS over the
@@ -37,12 +38,16 @@ NATGRAD_EXPORT NaturalGradientOptions krylov_subspace_descent(int64_t dimension 
 
 /// K-FAC (Martens & Grosse 2015): the inverse of Kronecker factors gives the direction, the exact
 /// quadratic model the learning rate and momentum, and ρ of every fifth step λ, from `lambda` down
-/// to no less than 3e-4, with weight decay 1e-5 as in the source. λ falls faster than there, 0.75 a
-/// step instead of 0.95, for what that gains on a deep autoencoder (`benchmarks/deep_autoencoder`).
+/// to no less than 3e-4, with weight decay 1e-5 as in the source. The quadratic model is of all
+/// examples of the gradient, and a step's length is fitted to their loss, so that no step raises
+/// it. λ falls faster than there, 0.75 a step instead of 0.95, for what that gains on a deep
+/// autoencoder (`benchmarks/deep_autoencoder`).
 ///
-/// Best with a part of the batch for the curvature, from which the factors and the quadratic model
-/// are then taken, as in the source: `step(Batches{batch, its first eighth})`; or `step(8,
-/// closure)`, where it is the first chunk. Batches of some hundreds. Needs a closure.
+/// Best with a part of the batch for the curvature, from which the factors are then taken:
+/// `step(Batches{batch, its first eighth})`; or `step(8, closure)`, where it is the first chunk.
+/// The source takes the model from a part too, `.step_rule(QuadraticModelStep())`: cheaper, and
+/// without bound where the part says too little (embeddings, few outputs, small batches). Batches
+/// of some hundreds. Needs a closure.
 NATGRAD_EXPORT NaturalGradientOptions kfac(double lambda = 20);
 
 }  // namespace natgrad::presets

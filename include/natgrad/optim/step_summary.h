@@ -14,6 +14,7 @@ namespace natgrad {
 enum class StepOutcome {
   NotStepped,         ///< before the first step
   Accepted,           ///< θ moved
+  BelowRounding,      ///< accepted, but less than the rounding of every parameter: θ is the same
   ZeroGradient,       ///< ∇h = 0: nothing to do
   NonFiniteLoss,      ///< the loss is NaN or infinite
   NonFiniteGradient,  ///< the loss is finite, its gradient is not
