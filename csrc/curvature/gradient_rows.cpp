@@ -120,8 +120,12 @@ CurvatureAt GradientRows::at(const LossGraph& graph) const {
   const auto groups = examples_of(g, hessian_along(graph, g));
   const double weight = weight_of_square(graph, static_cast<double>(groups.rbegin()->first));
   if (groups.size() > 1) return by_products(graph, g, groups, weight);
-  auto seed = seed_of(graph, g, scales_of(groups.begin()->second, weight));
-  auto captured = detail::capture_shares_below(seed.gradients.front(), graph);
+  const auto scales = scales_of(groups.begin()->second, weight);
+  auto seed = seed_of(graph, g, scales);
+  // Shares of ∇h, which are scaled as shares: where the examples are coupled, those below scaled g
+  // would not add up to it.
+  auto captured = detail::capture_shares_below({detail::output_edges(graph), g}, graph);
+  detail::scale_examples(captured, scales);
   if (detail::are_too_many(captured, graph.parameters())) {
     return by_products(graph, g, groups, weight);
   }

@@ -156,6 +156,16 @@ Capture capture_below_unread_loss(const LossGraph& graph) {
   return captured;
 }
 
+void scale_examples(Capture& captured, const Tensor& scales) {
+  for (size_t k = 0; k < captured.layers.size(); ++k) {
+    auto& delta = captured.deltas[k];
+    const auto rows = captured.layers[k].rows, each = rows / captured.examples;
+    const bool is_major = captured.orders[k] == ExampleOrder::Major;
+    const auto by_row = is_major ? scales.repeat_interleave(each) : scales.repeat({each});
+    delta = scale_examples(delta, by_row);
+  }
+}
+
 bool takes_part(const Capture& captured, size_t parameter) {
   return std::any_of(captured.layers.begin(), captured.layers.end(), [&](const Layer& layer) {
     return layer.weight == parameter || layer.bias == parameter;

@@ -40,6 +40,9 @@ Capture capture_shares_below(const OutputGradients& u, const LossGraph& graph);
 /// `c10::Error` with the way out where they are not all alike there or do not cover all parameters.
 Capture capture_below_unread_loss(const LossGraph& graph);
 
+/// Each example's δ times its number.
+void scale_examples(Capture& captured, const torch::Tensor& scales);
+
 /// Whether any of the layers has the parameter.
 bool takes_part(const Capture& captured, size_t parameter);
 

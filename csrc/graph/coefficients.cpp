@@ -73,8 +73,12 @@ void reject_nonlinear(const torch::autograd::Node& node) {
       "natgrad::outputs(natgrad::Categorical(z)).");
 }
 
-/// Whether that a coefficient of `kind` depends on such a part makes the loss nonlinear in it.
-bool excludes(PartKind kind, PartKind other) { return kind == other || other == PartKind::Outputs; }
+/// Whether that a coefficient of `kind` depends on such a part makes the loss nonlinear in it: a
+/// learned weight may be a factor of a term.
+bool excludes(PartKind kind, PartKind other) {
+  const bool is_penalty = kind == PartKind::Penalty;
+  return other == PartKind::Outputs || is_penalty == (other == PartKind::Penalty);
+}
 
 void add_nonlinear(std::vector<bool>& nonlinear, const LossParts& parts,
                    const Coefficients& coefficients, const std::vector<Tensor>& probes,

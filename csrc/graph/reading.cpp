@@ -96,7 +96,8 @@ class Terms {
     second->argument = second->outputs;
     auto gradient =
         backward({node}, {coefficient.detach()}, {second->outputs}, Pass::Differentiable).front();
-    normalised_.push_back({reading_.terms.size(), second->normaliser, false});
+    normalised_.push_back(
+        {reading_.terms.size(), second->normaliser, second->is_normalised_by_log, false});
     reading_.terms.push_back({index_of(second->outputs, reading_.outputs), second->likelihood,
                               second->weights, std::move(gradient)});
     reading_.arguments.push_back(second->argument);
@@ -110,11 +111,14 @@ class Terms {
     NATGRAD_CHECK_READABLE(index < reading_.terms.size(),
                            "natgrad: the loss is linear in outputs that no term of it has.");
     auto& term = reading_.terms[index];
+    bool may_be_log = false;
     for (auto& normalised : normalised_) {
-      if (normalised.term == index && are_same(b, normalised.share * term.weights)) {
-        normalised.is_found = true;
-      }
+      if (normalised.term != index || normalised.is_by_log != is_log) continue;
+      may_be_log = true;
+      if (are_same(b, normalised.share * term.weights)) normalised.is_found = true;
     }
+    NATGRAD_CHECK_READABLE(!is_log || may_be_log,
+                           "natgrad: the loss holds log(z) of outputs z that are no variance.");
     const auto added =
         is_log ? backward({edge}, {b.detach()}, {z}, Pass::Differentiable).front() : b.detach();
     term.gradient = term.gradient + added;
@@ -134,7 +138,7 @@ class Terms {
   struct Normalised {
     size_t term;
     double share;
-    bool is_found;
+    bool is_by_log, is_found;
   };
 
   size_t find(const Edge& z) const {
@@ -164,7 +168,8 @@ void check_targets(const Reading& reading, const Edge& z, const torch::autograd:
     NATGRAD_CHECK_READABLE(
         (rest <= kCancelled * size).item<bool>(),
         "natgrad: the loss holds logsumexp(z) without targets that belong to it, as "
-        "logsumexp(z, 1) - z.gather(1, y) has them.");
+        "logsumexp(z, 1) - z.gather(1, y) has them. Any other function of outputs z takes "
+        "natgrad::outputs(z).");
   }
 }
 

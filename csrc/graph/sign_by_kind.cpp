@@ -93,10 +93,13 @@ Sign Signs::by_name(Node& node) {
       "Relu",  "Sqrt",    "Norm",           "LinalgVectorNorm", "Softplus", "Var",  "Std",
       "Cdist", "CtcLoss", "SoftMarginLoss", "MultiMarginLoss",  "Cosh",     "Rsqrt"};
   static const OpNames not_positive = {"LogSoftmax", "LogSigmoid"};
-  static const OpNames keeping = {"Sum",      "Mean",  "Amax",  "Amin",   "Max",   "Min",
-                                  "Clone",    "Stack", "Cat",   "Log1P",  "Where", "Minimum",
-                                  "NanToNum", "Add",   "Expm1", "Maximum"};
+  static const OpNames keeping = {"Sum",   "Mean",    "Amax",     "Amin",  "Max",
+                                  "Min",   "Clone",   "Stack",    "Cat",   "Log1P",
+                                  "Where", "Minimum", "NanToNum", "Expm1", "Maximum"};
   static const OpNames flipping = {"NllLoss", "NllLoss2D", "Neg"};
+  if (const auto factor = factor_of(node)) {
+    return *factor >= 0 ? of(node.next_edge(0)) : flipped(of(node.next_edge(0)));
+  }
   const auto& op = op_name(node);
   if (not_negative.contains(op)) return Sign::NotNegative;
   if (not_positive.contains(op)) return Sign::NotPositive;
@@ -123,6 +126,8 @@ Sign Signs::of_node(Node& node) {
     case Op::Clamp:
     case Op::ClampMin:
       return if_not_negative(least_of_clamp(node).value_or(-1) >= 0);
+    case Op::Add:  // of two tensors: a number that was added is not known
+      return alpha_of(node) >= 0 ? common(node) : Sign::Unknown;
     case Op::Mul:
     case Op::Div:
       return of_product(node);

@@ -18,19 +18,34 @@ using torch::Tensor;
 using torch::autograd::Edge;
 using torch::autograd::Node;
 
+/// The edge past products with numbers, whose product `factor` is multiplied with.
+Edge without_factors(Edge edge, double& factor) {
+  while (edge.is_valid()) {
+    const auto number = factor_of(*edge.function);
+    if (!number) break;
+    factor *= *number;
+    edge = edge.function->next_edge(0);
+  }
+  return edge;
+}
+
 bool leads_to_square(const Edge& edge) {
-  if (!edge.is_valid()) return false;
-  const auto op = op_of(*edge.function);
-  return (op == Op::Pow || op == Op::Mul) && is_square(*edge.function);
+  double factor = 1;
+  const auto below = without_factors(edge, factor);
+  if (!below.is_valid()) return false;
+  const auto op = op_of(*below.function);
+  return (op == Op::Pow || op == Op::Mul) && is_square(*below.function);
 }
 
 /// The exponential at the edge, past products with constants; else null.
 Node* exponential_at(const Edge& edge) {
-  Node* node = edge.function.get();
+  double factor = 1;
+  const auto below = [&factor](const Edge& e) { return without_factors(e, factor).function.get(); };
+  Node* node = below(edge);
   while (node != nullptr && op_of(*node) == Op::Mul) {
     const auto &left = node->next_edge(0), &right = node->next_edge(1);
     if (left.is_valid() == right.is_valid()) return nullptr;
-    node = (left.is_valid() ? left : right).function.get();
+    node = below(left.is_valid() ? left : right);
   }
   return node != nullptr && op_of(*node) == Op::Exp ? node : nullptr;
 }
@@ -38,8 +53,15 @@ Node* exponential_at(const Edge& edge) {
 /// A product or quotient by its parts.
 struct ScaledSquare {
   Edge square, spread;
-  Tensor squares, scale;  ///< r², and what it is multiplied with
+  Tensor squares, scale;  ///< k r², and what it is multiplied with
   bool is_quotient;
+
+  /// The square below `square`, where c k arrives of c.
+  std::pair<Node*, Tensor> square_of(const Tensor& c) const {
+    double k = 1;
+    Node* node = without_factors(square, k).function.get();
+    return {node, c * k};
+  }
 };
 
 std::optional<ScaledSquare> parts_of(Node& node) {
@@ -79,13 +101,15 @@ bool is_scaled_square(Node& node) {
 TermReading read_scaled_square(Node& node, const Tensor& c) {
   const auto parts = *parts_of(node);
   check_scale(parts, c);
-  auto term = read_square(*parts.square.function, c);
-  term.weights = 2 * c * parts.scale;
+  const auto [square, c_of_square] = parts.square_of(c);
+  auto term = read_square(*square, c_of_square);
+  term.weights = 2 * c_of_square * parts.scale;
   return term;
 }
 
-TermReading read_spread(Node& node, const Tensor& c) {
+TermReading read_spread(Node& node, const Tensor& coefficient) {
   const auto parts = *parts_of(node);
+  const auto c = parts.square_of(coefficient).second;
   using By = ResidualSpread::By;
   const auto spread = [](const Edge& z, std::shared_ptr<const Likelihood> likelihood, Tensor s,
                          double normaliser = 0.5) {
@@ -96,8 +120,12 @@ TermReading read_spread(Node& node, const Tensor& c) {
   };
   Node* exp = exponential_at(parts.spread);
   if (exp == nullptr) {
-    const auto v = parts.scale.reciprocal();
-    return spread(parts.spread, std::make_shared<ResidualSpread>(v, By::Variance), 2 * c);
+    double k = 1;
+    const auto z = without_factors(parts.spread, k);
+    const auto v = parts.scale.reciprocal() / k;
+    auto term = spread(z, std::make_shared<ResidualSpread>(v, By::Variance), 2 * c / k);
+    term.is_normalised_by_log = true;
+    return term;
   }
   const auto exponent = saved_result(*exp).log();
   const auto& below = exp->next_edge(0);

@@ -22,6 +22,7 @@ struct TermReading {
   /// Whether functions linear in z elsewhere in the loss belong to the term.
   bool has_linear_part = false;
   double normaliser = 0;  ///< of a second term: the share b/s of the linear part that it needs
+  bool is_normalised_by_log = false;  ///< whether that part is b·log z
 };
 
 /// Whether the node is the likelihood of a term that `read_term` understands.

@@ -168,11 +168,11 @@ Walk walk_down(const Edge& top, const NodeSet& parameters,
   Walk walk;
   depth_first(top.function.get(), [&](Node& node, Node* above) {
     walk.from[&node] = above;
-    if (parameters.contains(&node)) {
+    auto part = part_at(node);
+    if (!part && parameters.contains(&node)) {
       walk.upper.parameters.insert(&node);
       return false;
     }
-    auto part = part_at(node);
     if (part) {
       walk.upper.terms.insert(&node);
       add(walk.parts, std::move(*part));
@@ -222,6 +222,14 @@ Walk walk_down(const Edge& top, const NodeSet& parameters, LossesOfParameters re
     if (!part) check_has_reader(node, [&] { return reaches_parameter(node, parameters); });
     return part;
   });
+}
+
+/// Whether some path comes to such a z past the terms, or to the parameter that it is.
+bool reaches_natural_outputs(const Walk& walk, const NaturalOutputs& natural) {
+  const auto& [nodes, terms, parameters] = walk.upper;
+  const auto is_natural = [&](const Node* node) { return natural.contains(node); };
+  return std::any_of(nodes.begin(), nodes.end(), is_natural) ||
+         std::any_of(parameters.begin(), parameters.end(), is_natural);
 }
 
 /// Whether what comes down to the nodes of linear parts comes to their z, and to no other result.
@@ -276,13 +284,16 @@ LossParts parts_of(Walk walk, const std::function<bool(Node&)>& is_penalty_part)
 LossParts find_parts(const Tensor& loss, const std::vector<Tensor>& parameters) {
   const auto nodes = nodes_of(parameters);
   const Edge top = torch::autograd::impl::gradient_edge(loss);
-  auto walk = walk_down(top, nodes, LossesOfParameters::ArePenalties);
+  auto reading = LossesOfParameters::ArePenalties;
+  auto walk = walk_down(top, nodes, reading);
   // Parameters that are the outputs themselves, as in a table of logits.
-  if (walk.parts.empty()) walk = walk_down(top, nodes, LossesOfParameters::AreTerms);
+  if (walk.parts.empty()) {
+    reading = LossesOfParameters::AreTerms;
+    walk = walk_down(top, nodes, reading);
+  }
   const auto natural = natural_outputs(walk);
-  const auto& above = walk.upper.nodes;
-  if (std::any_of(above.begin(), above.end(), [&](Node* node) { return natural.contains(node); })) {
-    auto again = walk_down(top, nodes, LossesOfParameters::ArePenalties, natural);
+  if (reaches_natural_outputs(walk, natural)) {
+    auto again = walk_down(top, nodes, reading, natural);
     if (meets_natural_outputs(again, natural)) walk = std::move(again);
   }
   return parts_of(std::move(walk), is_part_of_a_penalty);

@@ -175,6 +175,16 @@ std::pair<Tensor, Tensor> saved_factors(Node& node) {
                                 : factors(as<generated::DivBackward0>(node));
 }
 
+std::optional<double> factor_of(const Node& node) {
+  if (is<generated::MulBackward1>(node)) {
+    return as<generated::MulBackward1>(node).other.toDouble();
+  }
+  if (is<generated::DivBackward1>(node)) {
+    return 1 / as<generated::DivBackward1>(node).other.toDouble();
+  }
+  return std::nullopt;
+}
+
 // ---- Layers ----
 
 AddmmScales scales_of_addmm(const Node& node) {

@@ -95,6 +95,9 @@ std::optional<double> least_of_clamp(const torch::autograd::Node& node);
 /// What Mul and Div were given, in order; undefined where the other one needs no gradient.
 std::pair<torch::Tensor, torch::Tensor> saved_factors(torch::autograd::Node& node);
 
+/// Of mul and div by a number, what their input is multiplied with; nothing of other nodes.
+std::optional<double> factor_of(const torch::autograd::Node& node);
+
 /// The numbers of Addmm, β · input 0 + α · (input 1)(input 2).
 struct AddmmScales {
   double alpha, beta;

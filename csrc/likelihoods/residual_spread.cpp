@@ -51,11 +51,12 @@ Tensor ResidualSpread::fisher_solve(const Tensor& v) const { return 2 * v / slop
 std::optional<Likelihood::OutputChange> ResidualSpread::output_change(const Tensor& score,
                                                                       const Tensor& d) const {
   const auto relative = slope() * d;
-  const auto move = by_ == By::LogVariance
-                        ? relative
-                        : torch::log1p(relative.clamp_min(-1));  // -∞ at no variance
   const auto squares = 2 * score / slope() + 1;
-  return OutputChange{0.5 * (move + squares * torch::expm1(-move)), relative.abs()};
+  const auto by = [&](const Tensor& move) { return 0.5 * (move + squares * torch::expm1(-move)); };
+  if (by_ == By::LogVariance) return OutputChange{by(relative), relative.abs()};
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const auto loss = torch::where(relative > -1, by(torch::log1p(relative)), kInfinity);
+  return OutputChange{loss, relative.abs()};  // ∞ at no variance
 }
 
 Tensor ResidualSpread::sample(std::optional<at::Generator> generator) const {

@@ -59,11 +59,11 @@ std::vector<Form> linear_forms() {
 std::vector<Form> other_forms() {
   return {
       {"Logarithm", [](auto& z) { return ce(z).log(); }},
-      {"Square", [](auto& z) { return ce(z).square(); }},
-      {"TimesItselfAlive",
+      {"Cube", [](auto& z) { return ce(z).pow(3); }},
+      {"TimesMoreThanItself",
        [](auto& z) {
          const auto loss = ce(z);
-         return loss * loss;
+         return loss * (1 + loss);
        }},
       {"TimesAnother", [](auto& z) { return ce(z) * F::mse_loss(z, targets()); }},
       {"OverItselfAlive",
@@ -72,7 +72,7 @@ std::vector<Form> other_forms() {
          return loss / (1 + loss);
        }},
       {"AConstantOver", [](auto& z) { return -torch::ones({}, torch::kDouble) / ce(z); }},
-      {"WorstSoftly", [](auto& z) { return ce_of_each(z).logsumexp(0); }},
+      {"Saturating", [](auto& z) { return ce_of_each(z).tanh().mean(); }},
   };
 }
 

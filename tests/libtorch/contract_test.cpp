@@ -244,6 +244,14 @@ TEST(SavedContract, BatchNormalisationTellsWhetherItTrains) {
       << node_of(evaluating).name() << mend("nodes.cpp (is_batch_normalisation_in_training)");
 }
 
+TEST(SavedContract, ProductsWithNumbersKeepTheNumber) {
+  EXPECT_EQ(factor_of(*(z() * -3).grad_fn()), -3) << mend("nodes.cpp");
+  EXPECT_EQ(factor_of(*(0.5 * z()).grad_fn()), 0.5) << mend("nodes.cpp");
+  EXPECT_EQ(factor_of(*(z() / 4).grad_fn()), 0.25) << mend("nodes.cpp");
+  EXPECT_FALSE(factor_of(*(z() * y()).grad_fn()));
+  EXPECT_FALSE(factor_of(*(z() + 2).grad_fn()));
+}
+
 // Of a normalisation without gains the result is what it keeps.
 TEST(SavedContract, NormalisationsKeepWhatTheirGainsMultiply) {
   const auto x = variable({4, 6, 2}, 27), gain = variable({6}, 28), shift = variable({6}, 29);

@@ -168,15 +168,15 @@ TEST_P(LikelihoodProperties, OutputChangeIsTheChangeOfLogProb) {
 
 /// Those whose F_R depends on z in a unit that is the family's own.
 bool says_how_it_changes(const std::string& text) {
-  for (const auto* family :
-       {"Bernoulli(", "Categorical(", "LogRateExponential(", "LogStdGaussian(",
-        "LogVarianceGaussian(", "Multinomial(", "NegativeBinomial(", "Poisson("}) {
+  for (const auto* family : {"Bernoulli(", "Categorical(", "LogRateExponential(", "LogStdGaussian(",
+                             "LogVarianceGaussian(", "Multinomial(", "NegativeBinomial(",
+                             "Poisson(", "ResidualSpread("}) {
     if (text.rfind(family, 0) == 0) return true;
   }
   return false;
 }
 
-TEST_P(LikelihoodProperties, OutputChangeIsSaidByEightFamilies) {
+TEST_P(LikelihoodProperties, OutputChangeIsSaidByNineFamilies) {
   const auto none = torch::zeros_like(z_);
   const auto change = likelihood_->output_change(none, none);
   EXPECT_EQ(change.has_value(), says_how_it_changes(likelihood_->describe()))

@@ -9,6 +9,7 @@
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/curvature/gauss_newton.h>
+#include <natgrad/curvature/gradient_rows.h>
 #include <natgrad/curvature/hessian.h>
 #include <natgrad/curvature/metric.h>
 #include <natgrad/curvature/monte_carlo_fisher.h>
@@ -51,6 +52,7 @@ inline std::vector<CurvatureOption> curvature_options() {
       {"EmpiricalFisherUniform", of(EmpiricalFisher().weights(FisherWeights::Uniform))},
       {"ScoreRows", of(ScoreRows())},
       {"ScoreRowsOrFisher", of(ScoreRowsOrFisher())},
+      {"GradientRows", of(GradientRows())},
       {"Tonga", of(Tonga())},
       {"TongaOfRankTwo", of(Tonga().rank(2)), true, false, of(Tonga())},
       {"Hessian", of(Hessian()), false},

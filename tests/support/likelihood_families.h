@@ -14,6 +14,7 @@
 #include <natgrad/likelihoods/log_variance_gaussian.h>
 #include <natgrad/likelihoods/natural_gaussian.h>
 #include <natgrad/likelihoods/poisson.h>
+#include <natgrad/likelihoods/residual_spread.h>
 
 #include "support/exponential_families.h"
 #include "support/location_families.h"
@@ -29,6 +30,9 @@ inline std::vector<LikelihoodFamily> common_families() {
       paired_line(first, [](const Tensor&, const Tensor& s) { return s.exp(); });
   const auto log_variance_line =
       paired_line(first, [](const Tensor&, const Tensor& s) { return s.exp().sqrt(); });
+  const auto residuals = [](const TensorMap& sigma) {
+    return [=](const Tensor& z) { return real_line(torch::zeros_like(z), sigma(z)); };
+  };
   const auto negative = on_second_half([](const Tensor& b) { return -0.3 - b.abs(); });
   const auto within = [](double limit) {
     return on_second_half([=](const Tensor& s) { return s.clamp(-limit, limit); });
@@ -67,6 +71,16 @@ inline std::vector<LikelihoodFamily> common_families() {
        log_variance_line,
        {{4, 2}, {3, 4}},
        within(40)},
+      {"ResidualSpread",
+       of<ResidualSpread>(),
+       residuals([](const Tensor& z) { return z.exp().sqrt(); }),
+       {{5}, {4, 2}, {}},
+       [](const Tensor& z) { return z.clamp(-40, 40); }},
+      {"ResidualSpreadVariance",
+       of<ResidualSpread>(ResidualSpread::By::Variance),
+       residuals([](const Tensor& z) { return z.sqrt(); }),
+       {{5}, {4, 2}, {}},
+       [](const Tensor& z) { return 5 + z.abs().clamp_max(1e3); }},
       {"Poisson", of<Poisson>(), enumerate_counts, {{5}, {4, 3}, {}}, countable, true},
       {"Laplace", of<Laplace>(), tails(0, 1), {{5}, {4, 2}, {}}, any_number, false, false},
       {"LaplaceScale", of<Laplace>(0.3), tails(0, 1 / 0.3), {{3, 2}}, any_number, false, false},

@@ -106,5 +106,9 @@ std::vector<LossCase> squared_errors();
 std::vector<LossCase> named_likelihoods();
 std::vector<LossCase> own_losses();
 std::vector<LossCase> sums_of_terms();
+std::vector<LossCase> squares_by_hand();
+std::vector<LossCase> classes_by_hand();
+std::vector<LossCase> coins_by_hand();
+std::vector<LossCase> counts_by_hand();
 
 }  // namespace natgrad::testing::loss_parts

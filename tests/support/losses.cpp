@@ -10,7 +10,8 @@ const std::vector<LossCase>& losses() {
     std::vector<LossCase> all;
     for (const auto& part :
          {cross_entropies(), binary_cross_entropies(), losses_of_sigmoids(), location_losses(),
-          counts(), squared_errors(), named_likelihoods(), own_losses(), sums_of_terms()}) {
+          counts(), squared_errors(), named_likelihoods(), own_losses(), sums_of_terms(),
+          squares_by_hand(), classes_by_hand(), coins_by_hand(), counts_by_hand()}) {
       all.insert(all.end(), part.begin(), part.end());
     }
     return all;
