@@ -73,18 +73,20 @@ std::string path_along(const std::vector<const Node*>& way, const Origins& from)
   return fmt::format("{}", fmt::join(names, " -> "));
 }
 
+// Where no better way is known.
+constexpr auto kOwnLoss =
+    "If it is convex in the outputs, mark them, and its own Hessian is taken there:\n"
+    "  auto z = natgrad::outputs(model->forward(x));\n"
+    "  optimizer.step(my_loss(z, y));\n"
+    "or name their distribution, natgrad::outputs(natgrad::Categorical(logits)), for any "
+    "objective. A penalty on the parameters that is no sum of elementwise functions is "
+    "marked by natgrad::penalty(R).\nThe losses that are known: ";
+
 void reject_path(const std::string& path) {
   const auto advice = way_out_of(path);
-  NATGRAD_CHECK_READABLE(
-      false, "natgrad: cannot read this loss: it reaches a parameter along ", path,
-      " past all losses that natgrad knows.\n", advice, advice.empty() ? "" : "\n",
-      "For a loss of your own, convex in the outputs, mark them:\n"
-      "  auto z = natgrad::outputs(model->forward(x));\n"
-      "  optimizer.step(my_loss(z, y));\n"
-      "or name their distribution, natgrad::outputs(natgrad::Categorical(logits)), for any "
-      "objective. A penalty on the parameters that is no sum of elementwise functions is "
-      "marked by natgrad::penalty(R).\nThe losses that are known: ",
-      readable_losses(), ".");
+  NATGRAD_CHECK_READABLE(false, "natgrad: cannot read this loss: it reaches a parameter along ",
+                         above_network(path), " past all losses that natgrad knows.\n",
+                         advice.empty() ? c10::str(kOwnLoss, readable_losses(), ".") : advice);
 }
 
 }  // namespace
