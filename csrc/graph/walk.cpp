@@ -49,11 +49,12 @@ bool reaches_parameter(Node& node, const NodeSet& parameters) {
   return reached;
 }
 
+/// Of no examples there is nothing to take as outputs either.
 void check_not_empty(const Node& term) {
   for (const auto& edge : term.next_edges()) {
     if (!edge.is_valid()) continue;
     const auto shape = shape_at(edge);
-    NATGRAD_CHECK_READABLE(
+    TORCH_CHECK(
         c10::multiply_integers(shape) > 0, "natgrad: the outputs below ", term.name(),
         " have no elements (shape ", shape,
         "): the batch is empty. Skip empty batches, or drop the last one in the data loader.");
