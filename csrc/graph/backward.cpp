@@ -6,6 +6,7 @@
 #include <string_view>
 #include "libtorch/engine.h"
 #include "libtorch/errors.h"
+#include "libtorch/ways_out.h"
 
 namespace natgrad::detail {
 
@@ -30,11 +31,7 @@ namespace {
       kind != GraphError::NotDifferentiable,
       "natgrad: an op of the network or of the loss cannot be differentiated twice, which "
       "curvature products need: ",
-      what,
-      "\nWrite an op of the network with others (for attention: the math backend of "
-      "scaled_dot_product_attention; for cdist: (a - b).norm()). For one of the loss, name the "
-      "outputs' distribution, natgrad::outputs(natgrad::Categorical(z)): its Fisher matrix needs "
-      "no second derivative.");
+      what, "\n", way_out_of_error(what));
   throw;  // NOLINT: rethrows the error being explained
 }
 

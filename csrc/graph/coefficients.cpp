@@ -8,8 +8,10 @@
 
 #include "graph/backward.h"
 #include "graph/mark_nodes.h"
+#include "graph/term_readers.h"
 #include "graph/unreadable.h"
 #include "graph/walk.h"
+#include "libtorch/ways_out.h"
 
 namespace natgrad::detail {
 
@@ -68,9 +70,8 @@ void reject_nonlinear(const torch::autograd::Node& node) {
   NATGRAD_CHECK_READABLE(
       false, "natgrad: the loss is not linear in its part at ", node.name(),
       " (as in a focal loss, the logarithm of a loss, or a product of losses), so its curvature is "
-      "not that of the likelihood there. Write the loss as a function of natgrad::outputs(z), and "
-      "its Hessian in z is taken by autograd; if it is not convex in z, name the distribution, "
-      "natgrad::outputs(natgrad::Categorical(z)).");
+      "not that of the likelihood there. ",
+      way_out_of(op_of(node)));
 }
 
 /// Whether that a coefficient of `kind` depends on such a part makes the loss nonlinear in it: a
@@ -124,7 +125,13 @@ std::vector<size_t> nonlinear_parts(const LossParts& parts, const Coefficients& 
 void check_linearity(const LossParts& parts, const Coefficients& coefficients,
                      at::Generator generator) {
   const auto found = nonlinear_parts(parts, coefficients, std::move(generator));
-  if (!found.empty()) reject_nonlinear(*parts.edges[found.front()].function);
+  if (found.empty()) return;
+  const auto node_of_part = [&](size_t k) -> auto& { return *parts.edges[k].function; };
+  // A square or an exponential may mean anything; a loss of LibTorch tells more.
+  const auto telling = std::find_if(found.begin(), found.end(), [&](size_t k) {
+    return parts.kinds[k] == PartKind::Term && !is_hand_written(node_of_part(k));
+  });
+  reject_nonlinear(node_of_part(telling == found.end() ? found.front() : *telling));
 }
 
 }  // namespace natgrad::detail

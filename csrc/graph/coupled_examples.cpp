@@ -23,11 +23,13 @@ Node* find_batch_normalisation(const Census& census) {
 void check_examples_are_independent(const Census& census) {
   Node* node = find_batch_normalisation(census);
   if (!node) return;
-  TORCH_CHECK(false, "natgrad: batch normalisation in training mode (", node->name(),
-              ", a batch of ", shape_at(result_of(*node))[0],
-              ") couples the examples: each one's loss depends on the inputs of all, so that no "
-              "gradient belongs to one example. Call model->eval() before the forward pass, which "
-              "normalises by the running statistics, or use GroupNorm, LayerNorm or InstanceNorm.");
+  TORCH_CHECK(
+      false, "natgrad: batch normalisation in training mode (", node->name(), ", a batch of ",
+      shape_at(result_of(*node))[0],
+      ") couples the examples: each one's loss depends on the inputs of all, so that no "
+      "gradient belongs to one example. Take the default curvature, which asks for none, call "
+      "model->eval() before the forward pass, which normalises by the running statistics, "
+      "or use GroupNorm, LayerNorm or InstanceNorm.");
 }
 
 }  // namespace natgrad::detail

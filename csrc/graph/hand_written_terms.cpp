@@ -13,6 +13,7 @@
 #include "libtorch/edges.h"
 #include "libtorch/nodes.h"
 #include "libtorch/op_names.h"
+#include "libtorch/ways_out.h"
 
 namespace natgrad::detail {
 
@@ -24,14 +25,15 @@ namespace {
 
 /// A concave part has no likelihood: A(z) with a negative factor, as in a mixture's
 /// -log Σ exp(z).
-void check_not_negative(const Tensor& s, const char* part) {
+void check_not_negative(const Tensor& s, Node& node, const char* part) {
   NATGRAD_CHECK_READABLE(s.ge(0).all().item<bool>(), "natgrad: the loss holds ", part,
-                         " with a negative factor, which is no likelihood's.");
+                         " with a negative factor, which is no likelihood's. ",
+                         way_out_of(op_of(node)));
 }
 
-TermReading natural_term(const Edge& z, std::shared_ptr<const Likelihood> likelihood,
+TermReading natural_term(Node& node, const Edge& z, std::shared_ptr<const Likelihood> likelihood,
                          const Tensor& s, const char* part) {
-  check_not_negative(s, part);
+  check_not_negative(s, node, part);
   TermReading term{z, std::move(likelihood), s};
   term.has_linear_part = true;
   return term;
@@ -88,7 +90,7 @@ Edge location_below(const Edge& r) {
 
 TermReading read_square(Node& node, const Tensor& c) {
   const auto r = op_of(node) == Op::Mul ? saved_factors(node).first : saved_input(node);
-  return natural_term(location_below(node.next_edge(0)), std::make_shared<Gaussian>(r), 2 * c,
+  return natural_term(node, location_below(node.next_edge(0)), std::make_shared<Gaussian>(r), 2 * c,
                       "a square");
 }
 
@@ -100,7 +102,7 @@ TermReading read_logsumexp(Node& node, const Tensor& c) {
   const auto z = saved_input(node);
   const auto [dims, keeps] = dimensions_of(node);
   const auto dim = c10::maybe_wrap_dim(dims.front(), z.dim());
-  return natural_term(node.next_edge(0), std::make_shared<Categorical>(z, dim),
+  return natural_term(node, node.next_edge(0), std::make_shared<Categorical>(z, dim),
                       keeps ? c : c.unsqueeze(dim), "log Σ exp(z)");
 }
 
@@ -109,7 +111,8 @@ bool is_softplus(Node& node) { return beta_of_softplus(node) == 1; }
 TermReading read_softplus(Node& node, const Tensor& c) {
   const auto [edge, is_negated] = without_sign(node.next_edge(0));
   const auto z = saved_input(node);
-  return natural_term(edge, std::make_shared<Bernoulli>(is_negated ? -z : z), c, "a softplus");
+  return natural_term(node, edge, std::make_shared<Bernoulli>(is_negated ? -z : z), c,
+                      "a softplus");
 }
 
 namespace {
@@ -152,7 +155,7 @@ bool is_log_of_sigmoid(Node& log) {
 
 TermReading read_log_of_sigmoid(Node& log, const Tensor& c) {
   Node& sigmoid = *sigmoid_below(log);
-  return natural_term(sigmoid.next_edge(0),
+  return natural_term(log, sigmoid.next_edge(0),
                       std::make_shared<Bernoulli>(saved_result(sigmoid).logit()), -c,
                       "the logarithm of a sigmoid");
 }
@@ -162,8 +165,8 @@ TermReading read_log_of_sigmoid(Node& log, const Tensor& c) {
 bool is_exp(Node&) { return true; }
 
 TermReading read_exp(Node& node, const Tensor& c) {
-  return natural_term(node.next_edge(0), std::make_shared<Poisson>(saved_result(node).log()), c,
-                      "exp(z)");
+  return natural_term(node, node.next_edge(0), std::make_shared<Poisson>(saved_result(node).log()),
+                      c, "exp(z)");
 }
 
 }  // namespace natgrad::detail

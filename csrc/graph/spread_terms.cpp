@@ -82,11 +82,12 @@ std::optional<ScaledSquare> parts_of(Node& node) {
 }
 
 void check_scale(const ScaledSquare& parts, const Tensor& c) {
-  NATGRAD_CHECK_READABLE(
-      c.ge(0).all().item<bool>() && parts.scale.gt(0).all().item<bool>() &&
-          parts.squares.sizes() == c.sizes() && parts.scale.sizes() == c.sizes(),
-      "natgrad: the loss holds r²/v with a negative factor or variance, or broadcasts the two; a "
-      "Gaussian's residuals and variances have one shape, and its variances are positive.");
+  NATGRAD_CHECK_READABLE(c.ge(0).all().item<bool>() && parts.scale.gt(0).all().item<bool>() &&
+                             parts.squares.sizes() == c.sizes() && parts.scale.sizes() == c.sizes(),
+                         "natgrad: the loss holds r²/v with a negative factor or variance, or "
+                         "broadcasts the two. Give "
+                         "both one shape, and keep v positive; with log v among the outputs write "
+                         "natgrad::nll(natgrad::LogVarianceGaussian(z), y), z of [N, 2].");
 }
 
 }  // namespace

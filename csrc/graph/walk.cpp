@@ -49,11 +49,12 @@ bool reaches_parameter(Node& node, const NodeSet& parameters) {
   return reached;
 }
 
+/// Of no examples there is nothing to take as outputs either.
 void check_not_empty(const Node& term) {
   for (const auto& edge : term.next_edges()) {
     if (!edge.is_valid()) continue;
     const auto shape = shape_at(edge);
-    NATGRAD_CHECK_READABLE(
+    TORCH_CHECK(
         c10::multiply_integers(shape) > 0, "natgrad: the outputs below ", term.name(),
         " have no elements (shape ", shape,
         "): the batch is empty. Skip empty batches, or drop the last one in the data loader.");
@@ -73,18 +74,20 @@ std::string path_along(const std::vector<const Node*>& way, const Origins& from)
   return fmt::format("{}", fmt::join(names, " -> "));
 }
 
+// Where no better way is known.
+constexpr auto kOwnLoss =
+    "If it is convex in the outputs, mark them, and its own Hessian is taken there:\n"
+    "  auto z = natgrad::outputs(model->forward(x));\n"
+    "  optimizer.step(my_loss(z, y));\n"
+    "or name their distribution, natgrad::outputs(natgrad::Categorical(logits)), for any "
+    "objective. A penalty on the parameters that is no sum of elementwise functions is "
+    "marked by natgrad::penalty(R).\nThe losses that are known: ";
+
 void reject_path(const std::string& path) {
   const auto advice = way_out_of(path);
-  NATGRAD_CHECK_READABLE(
-      false, "natgrad: cannot read this loss: it reaches a parameter along ", path,
-      " past all losses that natgrad knows.\n", advice, advice.empty() ? "" : "\n",
-      "For a loss of your own, convex in the outputs, mark them:\n"
-      "  auto z = natgrad::outputs(model->forward(x));\n"
-      "  optimizer.step(my_loss(z, y));\n"
-      "or name their distribution, natgrad::outputs(natgrad::Categorical(logits)), for any "
-      "objective. A penalty on the parameters that is no sum of elementwise functions is "
-      "marked by natgrad::penalty(R).\nThe losses that are known: ",
-      readable_losses(), ".");
+  NATGRAD_CHECK_READABLE(false, "natgrad: cannot read this loss: it reaches a parameter along ",
+                         above_network(path), " past all losses that natgrad knows.\n",
+                         advice.empty() ? c10::str(kOwnLoss, readable_losses(), ".") : advice);
 }
 
 }  // namespace

@@ -42,8 +42,8 @@ struct LossParts {
 /// among them; it is given by the edge where it joins the rest of the loss.
 ///
 /// Throws `UnreadableLoss`, naming the nodes on the way and the way out, if the loss reaches a
-/// parameter past all terms otherwise, if it reaches no term, or if a term's outputs hold no
-/// elements.
+/// parameter past all terms otherwise, or if it reaches no term; `c10::Error` if a term's outputs
+/// hold no elements.
 LossParts find_parts(const torch::Tensor& loss, const std::vector<torch::Tensor>& parameters);
 
 /// How a loss that cannot be read is taken apart all the same: as a function of outputs of the

@@ -15,6 +15,7 @@ enum class Degradation {
   UnreadLayers,      ///< parameters under ops that are no layer that natgrad knows
   ClippedGradients,  ///< `.grad` was clipped, which a step does not read
   CoupledExamples,   ///< batch normalisation in training: no example has a gradient of its own
+  FusedAttention,    ///< attention by one op, which cannot be differentiated twice, was given up
   UnreadLoss,        ///< a loss that natgrad cannot read, taken as one of outputs that it found
   NoFunctorch,       ///< built without nlohmann-json, on which functorch's headers depend
 };

@@ -4,7 +4,9 @@
 #include <torch/torch.h>
 #include "graph/loss_graph_state.h"
 #include "graph/reading.h"
+#include "libtorch/fused_attention.h"
 #include "linalg/norm.h"
+#include "optim/attention.h"
 #include "optim/clipped_gradients.h"
 #include "optim/model.h"
 #include "optim/output_moves.h"
@@ -15,6 +17,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <string_view>
 #include <utility>
 
 namespace natgrad {
@@ -44,6 +47,14 @@ int64_t negative_weights(const Curvature& curvature, const LossGraph& graph) {
   return curvature.needs_terms() ? graph.negative_weights() : 0;
 }
 
+/// Within another one.
+std::string as_part_of_a_sentence(std::string sentence) {
+  constexpr std::string_view kPrefix = "natgrad: ";
+  if (sentence.starts_with(kPrefix)) sentence.erase(0, kPrefix.size());
+  if (sentence.ends_with('.')) sentence.pop_back();
+  return sentence;
+}
+
 /// A loss that cannot be read is said to be none; `taken` names what it is taken for.
 void report_unread(const Curvature& curvature, const LossGraph& graph, const std::string& taken) {
   if (!curvature.needs_terms()) return;
@@ -53,7 +64,8 @@ void report_unread(const Curvature& curvature, const LossGraph& graph, const std
       reason.empty() ? ""
                      : fmt::format("the loss is taken as a function of outputs found in its "
                                    "graph ({}), which trains but knows less of it. The reason: {}",
-                                   taken.empty() ? curvature.describe() : taken, reason));
+                                   taken.empty() ? curvature.describe() : taken,
+                                   as_part_of_a_sentence(reason)));
 }
 
 /// That of C + λD, with weight decay in C, after it has learnt from this batch.
@@ -194,6 +206,23 @@ Tensor NaturalGradient::Impl::step(const Batches& batches, const std::vector<Ten
   const FlagGuard stepping(stepping_);
   const Listening listening(degradations_);
   const torch::AutoGradMode enable_grad(true);
+  if (!attends_plainly_) {
+    try {
+      return take_step(batches, parameters, groups, can_try);
+    } catch (const c10::NotImplementedError& error) {
+      if (!can_try || !is_of_fused_attention(error)) throw;
+    }
+    attends_plainly_ = true;
+    report_degradation(Degradation::FusedAttention,
+                       "attention is computed by several ops within step's closures, since "
+                       "LibTorch's one op for it (flash attention) cannot be differentiated twice");
+  }
+  return take_step(with_plain_attention(batches), parameters, groups, can_try);
+}
+
+Tensor NaturalGradient::Impl::take_step(
+    const Batches& batches, const std::vector<Tensor>& parameters,
+    const std::vector<torch::optim::OptimizerParamGroup>& groups, bool can_try) {
   Tensor loss;
   bool diverged = false;
   {

@@ -56,6 +56,10 @@ class NaturalGradient::Impl {
                      const std::vector<torch::optim::OptimizerParamGroup>& groups, bool can_try);
 
  private:
+  /// The step on batches whose closures are called as they are.
+  torch::Tensor take_step(const Batches& batches, const std::vector<torch::Tensor>& parameters,
+                          const std::vector<torch::optim::OptimizerParamGroup>& groups,
+                          bool can_try);
   /// The method. On return θ has moved, and the state is the next one, if the step is accepted.
   StepSummary advance(StepData& data);
   void look_at_gradients(const Evaluator& h) const;
@@ -78,6 +82,7 @@ class NaturalGradient::Impl {
   StepSummary summary_;
   size_t met_parameters_ = 0;
   bool stepping_ = false, warned_of_failure_ = false, warned_of_curvature_ = false;
+  bool attends_plainly_ = false;     // closures are called with attention in several ops
   bool closure_is_checked_ = false;  // that it answers the same when called again
   detail::Instant moved_;             // when the parameters last did
   Degradations degradations_;

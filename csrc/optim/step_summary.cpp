@@ -43,14 +43,15 @@ std::string solver_hint(Termination termination, int64_t negative_weights) {
             negative_weights);
       }
       return "the curvature matrix is not positive definite: the loss is not convex in the outputs "
-             "z; "
-             "name their distribution, as in natgrad::outputs(natgrad::LogStdGaussian(z)), and its "
-             "Fisher matrix is used; Hessian() needs a larger damping";
+             "z, "
+             "whose own Hessian GaussNewton() takes, or not in the parameters, whose Hessian() is. "
+             "Take curvature(natgrad::FisherOrGaussNewton()), which is the Fisher matrix of "
+             "outputs "
+             "with a distribution and one of gradient rows elsewhere, or raise the damping";
     case Termination::Breakdown:
-      return "the loss has no curvature in the outputs z, as l1_loss under GaussNewton(); with a "
-             "likelihood take the default, or name their distribution, "
-             "natgrad::outputs(natgrad::Categorical(z)); or the system is singular: raise the "
-             "damping";
+      return "the matrix is singular: raise the damping; or the loss has no curvature in the "
+             "outputs z, as l1_loss under GaussNewton(): take "
+             "curvature(natgrad::FisherOrGaussNewton())";
     case Termination::NonFinite:
       return "a curvature product is not finite; lower lr or raise the damping";
     default:

@@ -81,7 +81,7 @@ struct ZooTest : ::testing::TestWithParam<zoo::Entry> {
 
 TEST_P(ZooTest, TrainsByDefault) {
   NaturalGradient optimizer(model.parameters);
-  train(zoo::kSteps, [&](int64_t k) { optimizer.step(model.loss(k)); });
+  train(zoo::kSteps, [&](int64_t k) { optimizer.step([&] { return model.loss(k); }); });
   EXPECT_LE(zoo::full_loss(model), GetParam().expect.goal) << optimizer.summary().message();
 }
 
