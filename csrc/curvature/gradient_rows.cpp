@@ -1,5 +1,6 @@
 #include <natgrad/curvature/gradient_rows.h>
 #include <natgrad/graph/loss_graph.h>
+#include <natgrad/linalg/random.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -134,14 +135,40 @@ CurvatureAt GradientRows::at(const LossGraph& graph) const {
       kGradientRows);
 }
 
+namespace {
+
+// Directions beside the gradient: a loss that is not convex is seen as such by one of a batch's
+// examples.
+constexpr int kDirections = 3;
+// Of the largest curvature, what rounding may make of none.
+constexpr double kRounding = 1e-5;
+
+bool bends_down_along(const LossGraph& graph, const std::vector<Tensor>& v) {
+  const auto groups = examples_of(v, hessian_along(graph, v));
+  return std::any_of(groups.begin(), groups.end(), [](const auto& group) {
+    const auto& curvatures = group.second.curvatures;
+    return (curvatures.min() < -kRounding * curvatures.abs().max()).template item<bool>();
+  });
+}
+
+}  // namespace
+
 bool is_convex_along_gradient(const LossGraph& graph) {
   const torch::NoGradGuard no_grad;
   const auto g = gradients_at_outputs(graph);
   const auto groups = examples_of(g, hessian_along(graph, g));
-  return std::all_of(groups.begin(), groups.end(), [](const auto& group) {
+  const bool bends_up = std::all_of(groups.begin(), groups.end(), [](const auto& group) {
     const auto& [count, examples] = group;
     return examples.squares.eq(0).logical_or(examples.curvatures > 0).all().template item<bool>();
   });
+  if (!bends_up) return false;
+  auto generator = graph.generator(Purpose::Linearity);
+  for (int direction = 0; direction < kDirections; ++direction) {
+    std::vector<Tensor> v;
+    for (const auto& one : g) v.push_back(random_normal(one.sizes(), one.options(), generator));
+    if (bends_down_along(graph, v)) return false;
+  }
+  return true;
 }
 
 std::shared_ptr<const Curvature> GradientRows::clone() const {

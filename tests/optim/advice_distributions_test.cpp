@@ -288,6 +288,7 @@ std::vector<Case> cases() {
       {"LogSigmaNamed", log_sigma},
       {"SoftplusRateByItsLogarithm", softplus_rate},
       {"ExpRateNamed", exp_rate},
+      {"MixtureMarked", mixture},
       {"MixtureLeftAlone", [] { return left_alone(mixture()); }},
       {"PolicyOfAMeanGaussian", policy_of_mean},
       {"PolicyOfMeanAndSpreadLogStdGaussian", policy_of_both},

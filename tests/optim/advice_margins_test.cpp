@@ -142,8 +142,11 @@ Model soft_margin() {
 
 std::vector<Case> cases() {
   return {
+      {"TripletMarked", triplet},
       {"TripletLeftAlone", [] { return left_alone(triplet()); }},
+      {"CosineMarked", cosine},
       {"CosineLeftAlone", [] { return left_alone(cosine()); }},
+      {"MmdMarked", mmd},
       {"MmdLeftAlone", [] { return left_alone(mmd()); }},
       {"MarginRankingLeftAlone", [] { return left_alone(margin_ranking()); }},
       {"MarginRankingMarked", margin_ranking},

@@ -35,7 +35,9 @@ class NATGRAD_EXPORT GradientRows final : public Curvature {
 };
 
 /// Whether the loss is convex in z as far as this batch shows: gᵢᵀ(∇²_z h)g |ᵢ > 0 at every example
-/// that has a gradient. A product with the Hessian in z.
+/// that has a gradient, and vᵢᵀ(∇²_z h)v |ᵢ ≥ 0 for three random v. (Along g alone a mixture's or a
+/// triplet's loss may be convex by chance, and one step by its indefinite Hessian undoes many.)
+/// Four products with the Hessian in z at most.
 NATGRAD_EXPORT bool is_convex_along_gradient(const LossGraph& graph);
 
 }  // namespace natgrad
