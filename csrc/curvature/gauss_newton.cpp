@@ -1,5 +1,6 @@
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/curvature/gradient_noise.h>
+#include <natgrad/curvature/gradient_rows.h>
 #include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
 
@@ -32,6 +33,10 @@ LinearOperator gauss_newton(const LossGraph& graph) {
 }
 
 CurvatureAt GaussNewton::at(const LossGraph& graph) const {
+  // Nobody has chosen the outputs of a loss that cannot be read for the loss to be convex in them.
+  if (!graph.substitutes().empty() && !is_convex_along_gradient(graph)) {
+    return GradientRows().at(graph);
+  }
   const auto G = gauss_newton(graph);
   const auto& terms = graph.terms();
   const bool own =

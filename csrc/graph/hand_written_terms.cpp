@@ -120,9 +120,11 @@ namespace {
 // What users add to a probability before its logarithm, or clamp it to, is less.
 constexpr double kLargestEpsilon = 1e-3;
 
-/// The sigmoid below a logarithm, past numbers that are added, clamping and 1 - p.
+/// The sigmoid below a logarithm, past numbers that are added, clamping, 1 - p and other shapes.
 Node* sigmoid_below(Node& log) {
-  static const OpNames passed = {"Add", "Sub", "Rsub", "Neg", "Clamp", "ClampMin", "ClampMax"};
+  static const OpNames passed = {"Add",       "Sub",      "Rsub",        "Neg",
+                                 "Clamp",     "ClampMin", "ClampMax",    "Squeeze",
+                                 "Unsqueeze", "View",     "ReshapeAlias"};
   Node* node = log.next_edge(0).function.get();
   while (node != nullptr && passed.contains(op_name(*node))) {
     const auto& edges = node->next_edges();
@@ -136,7 +138,8 @@ Node* sigmoid_below(Node& log) {
 }
 
 bool is_close(const Tensor& p, const Tensor& q) {
-  return p.sizes() == q.sizes() && p.sub(q).abs().max().item<double>() <= kLargestEpsilon;
+  return p.numel() == q.numel() && p.numel() > 0 &&
+         p.sub(q.reshape(p.sizes())).abs().max().item<double>() <= kLargestEpsilon;
 }
 
 }  // namespace
@@ -148,16 +151,16 @@ bool is_log_of_sigmoid(Node& log) {
   bool is_probability = false;
   with_graph_errors([&] {
     const auto q = saved_input(log), p = saved_result(*sigmoid);
-    is_probability = is_close(q, p) || is_close(q, 1 - p);
+    is_probability = is_close(p, q) || is_close(1 - p, q);
   });
   return is_probability;
 }
 
 TermReading read_log_of_sigmoid(Node& log, const Tensor& c) {
   Node& sigmoid = *sigmoid_below(log);
-  return natural_term(log, sigmoid.next_edge(0),
-                      std::make_shared<Bernoulli>(saved_result(sigmoid).logit()), -c,
-                      "the logarithm of a sigmoid");
+  const auto p = saved_result(sigmoid);
+  return natural_term(sigmoid.next_edge(0), std::make_shared<Bernoulli>(p.logit()),
+                      -c.reshape(p.sizes()), "the logarithm of a sigmoid");
 }
 
 // ---- Exponentials ----

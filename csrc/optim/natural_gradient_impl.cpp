@@ -233,7 +233,7 @@ Tensor NaturalGradient::Impl::take_step(
     loss = data.h().loss();
     const auto& faulty = data.faulty_loss();
     const auto report = faulty.defined() ? not_finite(faulty) : advance(data);
-    diverged = faulty.defined() && !(std::isnan(faulty.item<double>()) && is_fault_of_data(data));
+    diverged = faulty.defined() && !is_fault_of_data(data);
     const bool succeeded = report.outcome == StepOutcome::Accepted ||
                            report.outcome == StepOutcome::BelowRounding ||
                            report.outcome == StepOutcome::ZeroGradient;
@@ -424,12 +424,15 @@ StepOutcome NaturalGradient::Impl::take_failure(StepOutcome outcome, std::option
   return damping.is_exhausted() ? StepOutcome::DampingExhausted : outcome;
 }
 
-/// Whether a loss of NaN comes from the data and not from the parameters: it was no number before
-/// the last step either. Where no closure can tell, the graph does, as far as it can be read.
+/// Whether a loss that is not finite comes from the data and not from the parameters: it was not
+/// before the last step either. Where no closure can tell, the graph does of NaN, as far as it can
+/// be read.
 bool NaturalGradient::Impl::is_fault_of_data(StepData& data) const {
   const auto& last = state_.last_step;
+  const auto& loss = data.faulty_loss();
+  const auto comes = comes_from_data(loss, data.h().trainable().parameters);
   if (data.can_try() && last.can_be_taken_back()) return !data.is_finite_at(last.moved_from());
-  const auto comes = comes_from_data(data.faulty_loss(), data.h().trainable().parameters);
+  if (!std::isnan(loss.item<double>())) return false;
   const bool has_to_be_read =
       system_.curvature().needs_terms() && system_.unread() == Unread::Throw;
   return is_read(comes) || has_to_be_read ? detail::value_of(comes) : false;

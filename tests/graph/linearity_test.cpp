@@ -68,8 +68,6 @@ const std::vector<HeadedLoss> kNotLinear = {
     {"RatioOfHeads", [](auto& a, auto& b, auto&) { return ce(a) / F::mse_loss(b, targets()); }},
     {"SumOfALinearAndACubedTerm",
      [](auto& a, auto& b, auto&) { return ce(a) + F::mse_loss(b, targets()).pow(3); }},
-    {"WeightFromAnotherHead",
-     [](auto& a, auto& b, auto&) { return (ce_of_each(a) * b.sigmoid().mean(1)).sum(); }},
     {"WeightFromTheSameHead",
      [](auto& a, auto&, auto&) { return (ce_of_each(a) * a.softmax(1).amax(1)).sum(); }},
     {"TermTimesMarkedLoss",
@@ -77,6 +75,13 @@ const std::vector<HeadedLoss> kNotLinear = {
 };
 
 INSTANTIATE_TEST_SUITE_P(Losses, NotLinear, ::testing::ValuesIn(kNotLinear), ByName());
+
+// The weight reaches the network past all terms.
+TEST(LinearityTest, AWeightFromAnotherHeadIsRefused) {
+  const HeadedLoss weighted{
+      "", [](auto& a, auto& b, auto&) { return (ce_of_each(a) * b.sigmoid().mean(1)).sum(); }};
+  expect_error([&] { read(weighted, 0); }, "SigmoidBackward0");
+}
 
 struct Linear : ::testing::TestWithParam<HeadedLoss> {};
 

@@ -29,7 +29,7 @@ struct Model {
 double full_loss(const Model& model);
 
 /// A published method that fits the model, beside the default.
-enum class Preset { HessianFree, Kfac, KrylovSubspaceDescent, NaturalGradient };
+enum class Preset { HessianFree, Kfac, KrylovSubspaceDescent, NaturalGradient, ScoreRows };
 
 struct Expectation {
   double goal;  ///< the full loss after `kSteps` steps from seed 0 is at most this

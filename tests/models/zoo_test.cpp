@@ -60,6 +60,8 @@ Course course_of(zoo::Preset preset) {
       return {presets::krylov_subspace_descent(), 5};
     case zoo::Preset::NaturalGradient:
       return {policy_gradient(), 10};
+    case zoo::Preset::ScoreRows:  // where an op has no second derivative
+      return {presets::hessian_free().curvature(ScoreRows()), 10};
   }
   return {};
 }

@@ -119,7 +119,7 @@ TEST(FaultsGraph, Row21FlashAttentionIsNamed) {
                   std::string::npos);
         training.optimizer->step(loss_of(mixed));
       },
-      "scaled_dot_product");
+      "scaled_dot_product", NaturalGradientOptions().curvature(FisherOrGaussNewton()));
 }
 
 TEST(FaultsGraph, Row22OpaqueBackwardIsNamed) {
