@@ -17,10 +17,7 @@ Fisher positive_fisher(const LossGraph& graph) {
 
 CurvatureAt FisherOrGaussNewton::at(const LossGraph& graph) const {
   if (has_fisher(graph)) return positive_fisher(graph).at(graph);
-  // Outputs that natgrad found are no choice of the user's: Gauss-Newton may be dear there.
-  const bool is_marked = graph.substitutes().empty();
-  return is_marked && is_convex_along_gradient(graph) ? GaussNewton().at(graph)
-                                                      : GradientRows().at(graph);
+  return is_convex_along_gradient(graph) ? GaussNewton().at(graph) : GradientRows().at(graph);
 }
 
 std::shared_ptr<const Curvature> FisherOrGaussNewton::clone() const {

@@ -159,7 +159,7 @@ bool is_log_of_sigmoid(Node& log) {
 TermReading read_log_of_sigmoid(Node& log, const Tensor& c) {
   Node& sigmoid = *sigmoid_below(log);
   const auto p = saved_result(sigmoid);
-  return natural_term(sigmoid.next_edge(0), std::make_shared<Bernoulli>(p.logit()),
+  return natural_term(log, sigmoid.next_edge(0), std::make_shared<Bernoulli>(p.logit()),
                       -c.reshape(p.sizes()), "the logarithm of a sigmoid");
 }
 

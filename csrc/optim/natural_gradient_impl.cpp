@@ -7,7 +7,6 @@
 #include "libtorch/fused_attention.h"
 #include "linalg/norm.h"
 #include "optim/attention.h"
-#include "optim/clipped_gradients.h"
 #include "optim/model.h"
 #include "optim/output_moves.h"
 #include "optim/preserved.h"
@@ -305,10 +304,8 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   if (judges_by_all) problem.system.matrix = damped_matrix(data, C_of_step, report.lambda);
   auto step = choose_step(learned, h, C_of_step, problem, solution, tried);
   report.step_share = bound(step, *learned.step_rule, system_.max_step_norm());
-  if (state_.caution < 1) {
-    learned.step_rule->shorten(step, state_.caution);
-    report.step_share *= state_.caution;
-  }
+  report.caution = state_.caution;
+  if (state_.caution < 1) learned.step_rule->shorten(step, state_.caution);
   h.graph().verify();
   if (damping.needs_ratio()) measure_ratio(step, h.gradient(), C_of_step, *trials, report);
   if (!is_better(step, tried, *learned.step_rule, report)) {
@@ -324,16 +321,6 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   accept(step, h.parameters(), std::move(learned), gain);
   return ended(state_.last_step.is_below_rounding() ? StepOutcome::BelowRounding
                                                     : StepOutcome::Accepted);
-}
-
-/// Says once what was done to `.grad` in vain.
-void NaturalGradient::Impl::look_at_gradients(const Evaluator& h) const {
-  const bool is_ours = system_.fill_grad() || warned_of_.contains(Degradation::ClippedGradients);
-  if (is_ours || h.batch().chunks() > 1 || !h.trainable().parameters.front().grad().defined())
-    return;
-  const auto pieces = h.parameters().views(h.loss_gradient());
-  report_degradation(Degradation::ClippedGradients,
-                     describe_clipping(h.trainable().parameters, pieces));
 }
 
 DampedProblem NaturalGradient::Impl::problem_of(const StepData& data, const LinearOperator& C,
@@ -443,25 +430,6 @@ void NaturalGradient::Impl::take_back_last_step() {
   state_.learned.damping->rejected();
   state_.caution = std::max(state_.caution * kRetreat, kLeastCaution);
   summary_.restored = true;
-}
-
-/// A loop that never looks at the summary would otherwise stand still without a word.
-void NaturalGradient::Impl::warn_once() {
-  const auto say = [this](bool& warned) {
-    if (!std::exchange(warned, true)) {
-      TORCH_WARN("natgrad: ", summary_.message(), " (Said once; see optimizer.summary().)");
-    }
-  };
-  for (const auto& [kind, sentence] : degradations_.sentences) {
-    if (warned_of_.insert(kind).second) {
-      TORCH_WARN("natgrad: ", sentence, ". (Said once; see optimizer.summary().)");
-    }
-  }
-  if (summary_.outcome == StepOutcome::SolverFailed ||
-      summary_.outcome == StepOutcome::DampingExhausted) {
-    return say(warned_of_failure_);
-  }
-  if (summary_.solver.termination == Termination::NegativeCurvature) say(warned_of_curvature_);
 }
 
 }  // namespace natgrad

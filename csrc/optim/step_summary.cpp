@@ -136,10 +136,11 @@ std::string StepSummary::outcome_text() const {
       break;
   }
   return fmt::format(
-      "{}, {}, {}{}{}, |step| {:.3g}{}{}, {} iterations ({}){}{}", start, gradient,
+      "{}, {}, {}{}{}, |step| {:.3g}{}{}{}, {} iterations ({}){}{}", start, gradient,
       damping_text(lambda, radius), examples_text(examples, examples_basis), ratio_text(ratio),
-      step_norm, shortening_text(shortening / step_share), share_text(step_share, "max_step_norm"),
-      solver.iterations, to_string(solver.termination),
+      step_norm, shortening_text(shortening), share_text(step_share, "max_step_norm"),
+      share_text(caution, "after a step that was taken back"), solver.iterations,
+      to_string(solver.termination),
       negative_weights > 0 ? fmt::format(", {} negative weights", negative_weights) : "",
       curvature.empty() ? "" : ", " + curvature);
 }

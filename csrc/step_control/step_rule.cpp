@@ -12,7 +12,6 @@ void StepRule::shorten(Step& step, double share) const {
   step.displacement = share * step.displacement;
   if (step.kept.defined()) step.kept = share * step.kept;
   step.loss = std::nullopt;  // that was elsewhere
-  step.shortening *= share;
 }
 
 }  // namespace natgrad

@@ -23,13 +23,6 @@ double full_loss(const Model& model) {
 
 std::ostream& operator<<(std::ostream& stream, const Entry& entry) { return stream << entry.name; }
 
-namespace {
-
-// Losses that cannot be read: what is taken for them is said once.
-constexpr auto kFound = "taken as a function of outputs found";
-
-}  // namespace
-
 const std::vector<Entry>& zoo() {
   // Name, model, {goal, preset, one observation an example, warnings}.
   static const std::vector<Entry> entries{

@@ -32,7 +32,7 @@ double full_loss(const Model& model);
 enum class Preset { HessianFree, Kfac, KrylovSubspaceDescent, NaturalGradient, ScoreRows };
 
 struct Expectation {
-  double goal;  ///< the full loss after `kSteps` steps from seed 0 is at most this
+  double goal;  ///< of the full loss after `kSteps` steps from seed 0; see `kSteps`
   Preset preset;
   bool one_observation;                    ///< each example is one: a step by score rows fits
   std::vector<const char*> warnings = {};  ///< a part of each warning that may be given
@@ -52,6 +52,9 @@ struct Entry {
 };
 
 std::ostream& operator<<(std::ostream& stream, const Entry& entry);
+
+/// A warning of losses that cannot be read: what is taken for them is said once.
+inline constexpr const char* kFound = "taken as a function of outputs found";
 
 const std::vector<Entry>& zoo();
 

@@ -90,6 +90,13 @@ TEST_P(ZooTest, TrainsByDefault) {
   const double start = zoo::full_loss(model);
   NaturalGradient optimizer(model.parameters);
   train(zoo::kSteps, [&](int64_t k) { optimizer.step([&] { return model.loss(k); }); });
+  for (const auto* part : GetParam().expect.warnings) {
+    if (part != zoo::kFound) continue;
+    const auto& said = optimizer.summary().degradations;
+    EXPECT_TRUE(std::any_of(said.begin(), said.end(), [&](const std::string& sentence) {
+      return sentence.find(part) != std::string::npos;
+    })) << "nothing is said of what is taken for the loss";
+  }
   EXPECT_LE(zoo::full_loss(model), share_of_the_way(start, GetParam().expect.goal, kShareByDefault))
       << optimizer.summary().message();
 }

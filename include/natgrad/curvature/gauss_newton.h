@@ -14,8 +14,8 @@ namespace natgrad {
 /// products are formed: J v, H_L of it, Jᵀ of that, about one forward and one backward pass.
 NATGRAD_EXPORT LinearOperator gauss_newton(const LossGraph& graph);
 
-/// `gauss_newton` as an option of the optimizer; of a loss that cannot be read, and is not convex in
-/// the outputs that are found, `GradientRows()`.
+/// `gauss_newton` as an option of the optimizer; of a loss that cannot be read, and is not convex
+/// in the outputs that are found, `GradientRows()`.
 class NATGRAD_EXPORT GaussNewton final : public Curvature {
  public:
   CurvatureAt at(const LossGraph& graph) const override;

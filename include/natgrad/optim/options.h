@@ -63,8 +63,9 @@ class NATGRAD_EXPORT NaturalGradientOptions
   TORCH_ARG(int64_t, curvature_chunks) = 0;
   /// n: how many examples the batch has, for the default's λ = tr(C)/n; 0: as many as the loss's
   /// graph tells (`LossGraph::distinct_examples`; `summary().examples` says what was found). With
-  /// chunks, of all of them. For a loss that cannot be read it has to be said, unless C is made of
-  /// the examples' own gradients (`EmpiricalFisher`, `Tonga`), which count themselves.
+  /// chunks, of all of them. For a loss that cannot be read it has to be said under
+  /// `Unread::Throw`, unless C is made of the examples' own gradients (`EmpiricalFisher`, `Tonga`),
+  /// which count themselves.
   TORCH_ARG(int64_t, examples) = 0;
   /// c > 0: where ‖∇h‖ is larger, weight decay included, the step is that on (c/‖∇h‖) ∇h, as
   /// `clip_grad_norm_` has it (a step reads no `.grad`). Not with parts that judge a step by trial

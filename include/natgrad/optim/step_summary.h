@@ -51,6 +51,9 @@ struct NATGRAD_EXPORT StepSummary {
   /// model holds no longer (`HeldOutRate`).
   double shortening = 1;
   double step_share = 1;  ///< of the step that was taken, under `max_step_norm`
+  /// The same after a step that was taken back, of which the loss was not finite: a quarter of the
+  /// share before it, and twice as much after every step that is accepted.
+  double caution = 1;
   /// ρ, the decrease of h over the one that the model promised, where the damping asked for it.
   std::optional<double> ratio = std::nullopt;
   /// h after the step on the trial batch, where it was measured: weight decay included, negated
