@@ -127,12 +127,12 @@ TEST(CheckpointTest, AStepWhoseDeltaIsForgottenCanStillBeTakenBack) {
   const NaturalGradientOptions options = NaturalGradientOptions().damping(LevenbergMarquardt());
   Continued first(options), second(options);
   const auto x = randn({8, 5}, 100);
-  // `rise` is added at other parameters.
+  // `factor` holds at these parameters, `rise` is added at others.
   const auto step = [&](Continued& run, double factor, double rise) {
     const auto here = run.above.detach().clone();
     run.optimizer.step([&] {
       const auto h = F::cross_entropy(x.mm(run.below.t()).tanh().mm(run.above.t()), run.labels);
-      return factor * h + (torch::equal(run.above, here) ? 0 : rise);
+      return torch::equal(run.above, here) ? factor * h : h + rise;
     });
     return run.optimizer.summary().outcome;
   };
