@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <utility>
 
@@ -22,9 +23,17 @@ constexpr auto kGradientRows = "gradient rows";
 
 int64_t rows_at(const Tensor& g) { return g.dim() == 0 ? 1 : g.size(0); }
 
-/// g·v of each example, [N].
+/// g·v of each example, [N], in double.
 Tensor products_by_example(const Tensor& g, const Tensor& v) {
-  return (g * v).reshape({rows_at(g), -1}).sum(1);
+  return (g * v).reshape({rows_at(g), -1}).sum(1, /*keepdim=*/false, torch::kDouble);
+}
+
+void check_examples_come_first(const LossGraph& graph) {
+  for (const auto& term : graph.terms()) {
+    TORCH_CHECK(!term.likelihood || term.likelihood->example_dim() == 0,
+                "natgrad: GradientRows() needs the examples in dimension 0 of the outputs, but in ",
+                term.likelihood->describe(), " that is one of an observation's own.");
+  }
 }
 
 /// ∂h/∂z by output; zero where nothing depends on it.
@@ -54,7 +63,22 @@ double weight_of_square(const LossGraph& graph, double examples) {
   return is_square ? examples / (2 * h) : examples;
 }
 
-/// What is known of the examples whose rows some outputs hold.
+/// A power of two near the largest |g|, in units of which squares stay in range.
+double unit_of(const std::vector<Tensor>& g) {
+  double largest = 0;
+  for (const auto& one : g) {
+    if (one.numel() > 0) largest = std::max(largest, one.abs().max().item<double>());
+  }
+  return largest > 0 && std::isfinite(largest) ? std::ldexp(1., std::ilogb(largest)) : 1;
+}
+
+std::vector<Tensor> divided(const std::vector<Tensor>& g, double unit) {
+  std::vector<Tensor> quotients;
+  for (const auto& one : g) quotients.push_back(one / unit);
+  return quotients;
+}
+
+/// What is known of the examples whose rows some outputs hold, for g in some unit; in double.
 struct Examples {
   std::vector<size_t> outputs;
   Tensor squares;     ///< ‖gᵢ‖², [N]
@@ -76,11 +100,30 @@ std::map<int64_t, Examples> examples_of(const std::vector<Tensor>& g,
   return groups;
 }
 
+/// Whether the loss's slope at one output depends on another one.
+bool couples_outputs(const LossGraph& graph, const std::vector<Tensor>& g) {
+  auto first = g;
+  for (size_t k = 1; k < first.size(); ++k) first[k] = torch::zeros_like(first[k]);
+  if (!detail::has_loss_hessian(graph)) return true;  // as far as can be known
+  const auto Hg = hessian_along(graph, first);
+  return std::any_of(Hg.begin() + 1, Hg.end(), [](const Tensor& part) {
+    return part.defined() && part.ne(0).any().item<bool>();
+  });
+}
+
+/// How many examples the rows hold: those of a micro-batch each, but one for an anchor with its
+/// positive and negative.
+double examples_in_rows(const LossGraph& graph, const std::vector<Tensor>& g, int64_t rows) {
+  const auto count = static_cast<double>(rows);
+  const bool may_be_more = g.size() > 1 && graph.distinct_examples() > count;
+  return may_be_more && !couples_outputs(graph, g) ? graph.distinct_examples() : count;
+}
+
 /// √κᵢ/‖gᵢ‖, [N]; zero where there is no gradient.
-Tensor scales_of(const Examples& examples, double weight) {
+Tensor scales_of(const Examples& examples, double weight, double unit) {
   const auto& squares = examples.squares;
   const auto along = (examples.curvatures / squares.square()).nan_to_num_(0, 0, 0);
-  const auto scales = along.clamp_min_(weight).sqrt_();
+  const auto scales = along.clamp_min_(weight * unit * unit).sqrt_().div_(unit);
   return torch::where(squares > 0, scales, 0);
 }
 
@@ -94,17 +137,17 @@ detail::RowSeed seed_of(const LossGraph& graph, const std::vector<Tensor>& g,
                         const Tensor& scales) {
   const auto dtype = graph.parameters().options().dtype();
   std::vector<Tensor> scaled;
-  for (const auto& one : g) scaled.push_back(one * by_example(scales, one));
+  for (const auto& one : g) scaled.push_back((one * by_example(scales, one)).to(one.dtype()));
   const auto targets = torch::where(scales > 0, -1 / scales, 0).to(dtype);
   return {{{detail::output_edges(graph), std::move(scaled)}}, torch::ones_like(targets), targets};
 }
 
 CurvatureAt by_products(const LossGraph& graph, const std::vector<Tensor>& g,
-                        const std::map<int64_t, Examples>& groups, double weight) {
+                        const std::map<int64_t, Examples>& groups, double weight, double unit) {
   std::vector<detail::ExampleVectors> sets;
   for (const auto& [count, examples] : groups) {
-    detail::ExampleVectors set{std::vector<Tensor>(g.size()), scales_of(examples, weight),
-                               torch::ones_like(examples.squares)};
+    const auto scales = scales_of(examples, weight, unit).to(graph.parameters().options().dtype());
+    detail::ExampleVectors set{std::vector<Tensor>(g.size()), scales, torch::ones_like(scales)};
     for (const auto k : examples.outputs) set.u[k] = g[k];
     sets.push_back(std::move(set));
   }
@@ -117,18 +160,22 @@ CurvatureAt by_products(const LossGraph& graph, const std::vector<Tensor>& g,
 
 CurvatureAt GradientRows::at(const LossGraph& graph) const {
   const torch::NoGradGuard no_grad;
+  check_examples_come_first(graph);
   const auto g = gradients_at_outputs(graph);
-  const auto groups = examples_of(g, hessian_along(graph, g));
-  const double weight = weight_of_square(graph, static_cast<double>(groups.rbegin()->first));
-  if (groups.size() > 1) return by_products(graph, g, groups, weight);
-  const auto scales = scales_of(groups.begin()->second, weight);
+  const double unit = unit_of(g);
+  const auto in_units = divided(g, unit);
+  const auto groups = examples_of(in_units, hessian_along(graph, in_units));
+  const double weight =
+      weight_of_square(graph, examples_in_rows(graph, in_units, groups.rbegin()->first));
+  if (groups.size() > 1) return by_products(graph, g, groups, weight, unit);
+  const auto scales = scales_of(groups.begin()->second, weight, unit);
   auto seed = seed_of(graph, g, scales);
   // Shares of ∇h, which are scaled as shares: where the examples are coupled, those below scaled g
   // would not add up to it.
   auto captured = detail::capture_shares_below({detail::output_edges(graph), g}, graph);
   detail::scale_examples(captured, scales);
   if (detail::are_too_many(captured, graph.parameters())) {
-    return by_products(graph, g, groups, weight);
+    return by_products(graph, g, groups, weight, unit);
   }
   return detail::at_rows(
       std::make_shared<const detail::TargetedRows>(std::move(seed), std::move(captured), graph),

@@ -17,10 +17,10 @@ struct Instant {
   static Instant now();
 };
 
-/// Throws `c10::Error` if an op used a parameter before that instant, at which the parameters moved:
-/// the loss is then that of other parameters. LibTorch itself notices where a backward saved the
-/// parameter, which that of a single linear layer does not. A view of a parameter moves with it,
-/// and what other threads recorded is not told apart.
+/// Throws `c10::Error` if an op used a parameter before that instant, at which the parameters
+/// moved: the loss is then that of other parameters. LibTorch itself notices where a backward saved
+/// the parameter, which that of a single linear layer does not. A view of a parameter moves with
+/// it, and what other threads recorded is not told apart.
 void check_forward_is_new(const Census& below_loss, const std::vector<torch::Tensor>& parameters,
                           const Instant& moved);
 

@@ -84,6 +84,11 @@ bool are_same(const Tensor& a, const Tensor& b) {
   return a.sizes() == b.sizes() && ((a - b).abs() <= kSameNumbers * b.abs()).all().item<bool>();
 }
 
+/// Whether another op's result lies below.
+bool is_above(const Edge& upper, const Edge& lower) {
+  return upper.function != lower.function && reached_from(upper, {lower}).front();
+}
+
 /// Terms with linear parts, which are found elsewhere in the loss.
 class Terms {
  public:
@@ -93,6 +98,9 @@ class Terms {
     add_term(reading_, node, coefficient, read_term(*node.function, coefficient));
     auto second = read_second_term(*node.function, coefficient);
     if (!second) return;
+    const auto first = reading_.outputs[reading_.terms.back().output];
+    are_nested_ =
+        are_nested_ || is_above(first, second->outputs) || is_above(second->outputs, first);
     second->argument = second->outputs;
     auto gradient =
         backward({node}, {coefficient.detach()}, {second->outputs}, Pass::Differentiable).front();
@@ -106,14 +114,19 @@ class Terms {
   /// b·z of c·A(z) + b·z, or b·log z.
   void add_linear(const Edge& edge, const Tensor& b) {
     const bool is_log = op_of(*edge.function) == Op::Log && find(edge) == reading_.terms.size();
-    const auto z = is_log ? edge.function->next_edge(0) : edge;
+    auto z = is_log ? edge.function->next_edge(0) : edge;
+    // Of v = exp(z), read by z, log v is z.
+    const bool is_undone =
+        is_log && op_of(*z.function) == Op::Exp && find(z) == reading_.terms.size();
+    if (is_undone) z = z.function->next_edge(0);
     const auto index = find(z);
     NATGRAD_CHECK_READABLE(index < reading_.terms.size(),
                            "natgrad: the loss is linear in outputs that no term of it has.");
     auto& term = reading_.terms[index];
     bool may_be_log = false;
     for (auto& normalised : normalised_) {
-      if (normalised.term != index || normalised.is_by_log != is_log) continue;
+      const bool is_log_of_z = is_log && !is_undone;
+      if (normalised.term != index || normalised.is_by_log != is_log_of_z) continue;
       may_be_log = true;
       if (are_same(b, normalised.share * term.weights)) normalised.is_found = true;
     }
@@ -124,13 +137,17 @@ class Terms {
     term.gradient = term.gradient + added;
   }
 
-  /// Throws `UnreadableLoss` for a spread without its normaliser.
+  /// Throws `UnreadableLoss` for a spread without its normaliser, and for one that is made of the
+  /// mean, or the other way round: the terms' gradients would hold one another's.
   void check_normalised() const {
     for (const auto& normalised : normalised_) {
       NATGRAD_CHECK_READABLE(normalised.is_found,
                              "natgrad: the loss holds r²/v without the log(v) that belongs to it, "
                              "as in 0.5 * (log(v) + r²/v).");
     }
+    NATGRAD_CHECK_READABLE(!are_nested_,
+                           "natgrad: the loss holds r²/v where the residuals r are made of the "
+                           "variances v, or these of those.");
   }
 
  private:
@@ -152,6 +169,7 @@ class Terms {
 
   Reading& reading_;
   std::vector<Normalised> normalised_;
+  bool are_nested_ = false;
 };
 
 // What the rounding of float32 leaves of a sum of probabilities and targets that cancel.

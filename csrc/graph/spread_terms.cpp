@@ -82,7 +82,8 @@ std::optional<ScaledSquare> parts_of(Node& node) {
 }
 
 void check_scale(const ScaledSquare& parts, const Tensor& c) {
-  NATGRAD_CHECK_READABLE(c.ge(0).all().item<bool>() && parts.scale.gt(0).all().item<bool>() &&
+  NATGRAD_CHECK_READABLE(c.lt(0).logical_not().all().item<bool>() &&
+                             parts.scale.le(0).logical_not().all().item<bool>() &&
                              parts.squares.sizes() == c.sizes() && parts.scale.sizes() == c.sizes(),
                          "natgrad: the loss holds r²/v with a negative factor or variance, or "
                          "broadcasts the two. Give "

@@ -70,6 +70,23 @@ Layer repeated(Layer layer, int64_t count, int64_t examples, ExampleOrder order)
   return layer;
 }
 
+/// The layer's order in all captures: gradients that vanish, or do at most examples, fit any.
+ExampleOrder common_order(const std::vector<Capture>& captures, const Layer& layer) {
+  for (const auto& capture : captures) {
+    for (size_t k = 0; k < capture.layers.size(); ++k) {
+      const bool is_minor = capture.orders[k] == ExampleOrder::Minor;
+      if (is_minor && is_same(capture.layers[k], layer)) return ExampleOrder::Minor;
+    }
+  }
+  return ExampleOrder::Major;
+}
+
+/// How many of the first `count` layers are this one: two lookups may add up at one node.
+int64_t occurrences(const std::vector<Layer>& layers, size_t count, const Layer& layer) {
+  return std::count_if(layers.begin(), layers.begin() + static_cast<std::ptrdiff_t>(count),
+                       [&](const Layer& other) { return is_same(other, layer); });
+}
+
 }  // namespace
 
 Capture stack(std::vector<Capture> captures) {
@@ -86,12 +103,11 @@ Capture stack(std::vector<Capture> captures) {
     }
     for (size_t k = 0; k < capture.layers.size(); ++k) {
       const auto& layer = capture.layers[k];
-      const auto order = capture.orders[k];
-      if (std::any_of(known.begin(), known.end(),
-                      [&](const Layer& other) { return is_same(other, layer); })) {
-        continue;
-      }
+      const bool is_known =
+          occurrences(known, known.size(), layer) > occurrences(capture.layers, k, layer);
+      if (is_known) continue;
       known.push_back(layer);
+      const auto order = common_order(captures, layer);
       std::vector<Tensor> deltas;
       for (const auto& one : captures) deltas.push_back(delta_in(one, layer, capture.deltas[k]));
       append(all, repeated(layer, count, examples, order), stacked_rows(deltas, examples, order),

@@ -286,6 +286,8 @@ TermReading read_term(Node& node, const Tensor& coefficient) {
   return read_by(reader_of(node)->read, node, coefficient);
 }
 
+bool has_second_term(Node& node) { return reader_of(node)->read_second != nullptr; }
+
 std::optional<TermReading> read_second_term(Node& node, const Tensor& coefficient) {
   const auto read = reader_of(node)->read_second;
   return read ? std::optional(read_by(read, node, coefficient)) : std::nullopt;

@@ -51,6 +51,9 @@ bool is_hand_written(torch::autograd::Node& node);
 /// they cannot, if outputs were changed in place since, or if the graph was freed.
 TermReading read_term(torch::autograd::Node& node, const torch::Tensor& coefficient);
 
+/// Whether the recognised node is two terms.
+bool has_second_term(torch::autograd::Node& node);
+
 /// The second term of a node that is two, as a Gaussian's mean and spread are; nothing for others.
 std::optional<TermReading> read_second_term(torch::autograd::Node& node,
                                             const torch::Tensor& coefficient);

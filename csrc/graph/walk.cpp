@@ -210,8 +210,13 @@ NaturalOutputs natural_outputs(const Walk& walk) {
 /// Whether the node is the logarithm of such a z, which belongs to a variance.
 bool is_log_of(Node& node, const NaturalOutputs& natural) {
   if (op_of(node) != Op::Log) return false;
-  const auto z = natural.find(node.next_edge(0).function.get());
-  return z != natural.end() && z->second == node.next_edge(0);
+  const auto is_natural = [&](const Edge& edge) {
+    const auto z = natural.find(edge.function.get());
+    return z != natural.end() && z->second == edge;
+  };
+  const auto& below = node.next_edge(0);
+  const bool is_of_exp = op_of(*below.function) == Op::Exp;
+  return is_natural(below) || (is_of_exp && is_natural(below.function->next_edge(0)));
 }
 
 Walk walk_down(const Edge& top, const NodeSet& parameters, LossesOfParameters reading,
@@ -227,11 +232,25 @@ Walk walk_down(const Edge& top, const NodeSet& parameters, LossesOfParameters re
   });
 }
 
+/// Whether a term is what makes a variance, v = exp(z) or softplus(z), under its logarithm.
+bool has_variance_as_term(const Walk& walk, const NaturalOutputs& natural) {
+  const bool has_spread = std::any_of(walk.parts.begin(), walk.parts.end(), [](const Part& part) {
+    return part.kind == PartKind::Term && has_second_term(*part.edge.function);
+  });
+  const auto& terms = walk.upper.terms;
+  return has_spread && std::any_of(terms.begin(), terms.end(), [&](const Node* node) {
+           const auto& below = node->next_edge(0).function;
+           return natural.contains(node) ||
+                  (op_of(*node) == Op::Exp && natural.contains(below.get()));
+         });
+}
+
 /// Whether some path comes to such a z past the terms, or to the parameter that it is.
 bool reaches_natural_outputs(const Walk& walk, const NaturalOutputs& natural) {
   const auto& [nodes, terms, parameters] = walk.upper;
   const auto is_natural = [&](const Node* node) { return natural.contains(node); };
   return std::any_of(nodes.begin(), nodes.end(), is_natural) ||
+         has_variance_as_term(walk, natural) ||
          std::any_of(parameters.begin(), parameters.end(), is_natural);
 }
 

@@ -57,6 +57,12 @@ std::vector<Form> forms() {
       {"HalfOverVariance", of_v,
        [](auto& r, auto& s) { return 2 * (0.5 * r.pow(2) / s + 0.5 * torch::log(s)); }, itself,
        inverse},
+      {"OverAVarianceThatIsAnExp", of_log,
+       [](auto& r, auto& s) {
+         const auto v = s.exp();
+         return torch::log(v) + r.square() / v;
+       },
+       exp, one},
       {"OverVariance", of_v, [](auto& r, auto& s) { return torch::log(s) + r.square() / s; },
        itself, inverse},
   };

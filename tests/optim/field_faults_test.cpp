@@ -95,6 +95,25 @@ TEST(FieldFaults, ABatchWithoutNumbersLeavesTheParametersAlone) {
   }
 }
 
+TEST(FieldFaults, ARowWithoutNumbersOfASpreadByHandLeavesTheParametersAlone) {
+  const auto w = randn({2, 3}, 1).requires_grad_();
+  auto x = randn({32, 3}, 2);
+  const auto y = randn({32}, 3);
+  NaturalGradient optimizer({w});
+  const auto loss = [&] {
+    const auto z = torch::linear(x, w);
+    const auto s = z.select(1, 1);
+    return (0.5 * (s + (y - z.select(1, 0)).pow(2) * torch::exp(-s))).mean();
+  };
+  optimizer.step(loss());
+  const auto before = w.detach().clone();
+  x[4][1] = std::numeric_limits<double>::quiet_NaN();
+  optimizer.step(loss());
+  EXPECT_EQ(optimizer.summary().outcome, StepOutcome::NonFiniteLoss);
+  EXPECT_FALSE(optimizer.summary().restored);
+  EXPECT_TRUE(identical(w.detach(), before));
+}
+
 // ---- Trials outside a family's domain. ----
 
 struct Domains : ::testing::TestWithParam<std::pair<const char*, std::function<Options()>>> {};
