@@ -133,13 +133,16 @@ Tensor by_example(const Tensor& numbers, const Tensor& g) {
   return numbers.view(shape);
 }
 
-detail::RowSeed seed_of(const LossGraph& graph, const std::vector<Tensor>& g,
-                        const Tensor& scales) {
+detail::RowSeed seed_of(const LossGraph& graph, const std::vector<Tensor>& g, const Tensor& scales,
+                        double examples) {
   const auto dtype = graph.parameters().options().dtype();
   std::vector<Tensor> scaled;
   for (const auto& one : g) scaled.push_back((one * by_example(scales, one)).to(one.dtype()));
   const auto targets = torch::where(scales > 0, -1 / scales, 0).to(dtype);
-  return {{{detail::output_edges(graph), std::move(scaled)}}, torch::ones_like(targets), targets};
+  return {{{detail::output_edges(graph), std::move(scaled)}},
+          torch::ones_like(targets),
+          targets,
+          examples};
 }
 
 CurvatureAt by_products(const LossGraph& graph, const std::vector<Tensor>& g,
@@ -165,11 +168,11 @@ CurvatureAt GradientRows::at(const LossGraph& graph) const {
   const double unit = unit_of(g);
   const auto in_units = divided(g, unit);
   const auto groups = examples_of(in_units, hessian_along(graph, in_units));
-  const double weight =
-      weight_of_square(graph, examples_in_rows(graph, in_units, groups.rbegin()->first));
+  const double examples = examples_in_rows(graph, in_units, groups.rbegin()->first);
+  const double weight = weight_of_square(graph, examples);
   if (groups.size() > 1) return by_products(graph, g, groups, weight, unit);
   const auto scales = scales_of(groups.begin()->second, weight, unit);
-  auto seed = seed_of(graph, g, scales);
+  const auto seed = seed_of(graph, g, scales, examples);
   // Shares of ∇h, which are scaled as shares: where the examples are coupled, those below scaled g
   // would not add up to it.
   auto captured = detail::capture_shares_below({detail::output_edges(graph), g}, graph);
@@ -178,7 +181,7 @@ CurvatureAt GradientRows::at(const LossGraph& graph) const {
     return by_products(graph, g, groups, weight, unit);
   }
   return detail::at_rows(
-      std::make_shared<const detail::TargetedRows>(std::move(seed), std::move(captured), graph),
+      std::make_shared<const detail::TargetedRows>(seed, std::move(captured), graph),
       kGradientRows);
 }
 

@@ -108,6 +108,7 @@ RowSeed score_seed(const LossGraph& graph) {
               ". Take natgrad::FisherOrGaussNewton().");
   const torch::NoGradGuard no_grad;
   RowSeed seed;
+  seed.examples = graph.distinct_examples();
   for (const auto& term : graph.terms()) {
     add_slots(seed, graph, term, graph.negative_weights() == 0);
   }

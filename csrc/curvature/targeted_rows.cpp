@@ -13,17 +13,17 @@ namespace natgrad::detail {
 
 using torch::Tensor;
 
-TargetedRows::TargetedRows(RowSeed seed, const LossGraph& graph)
-    : weights_(std::move(seed.weights)),
-      targets_(std::move(seed.targets)),
-      rows_of_example_(static_cast<double>(targets_.numel()) / graph.distinct_examples()),
-      rows_(seed.gradients, graph) {}
+TargetedRows::TargetedRows(const RowSeed& seed, CapturedRows rows)
+    : weights_(seed.weights),
+      targets_(seed.targets),
+      rows_of_example_(static_cast<double>(seed.targets.numel()) / seed.examples),
+      rows_(std::move(rows)) {}
 
-TargetedRows::TargetedRows(RowSeed seed, Capture captured, const LossGraph& graph)
-    : weights_(std::move(seed.weights)),
-      targets_(std::move(seed.targets)),
-      rows_of_example_(static_cast<double>(targets_.numel()) / graph.distinct_examples()),
-      rows_(seed.gradients, std::move(captured), graph) {}
+TargetedRows::TargetedRows(const RowSeed& seed, const LossGraph& graph)
+    : TargetedRows(seed, CapturedRows(seed.gradients, graph)) {}
+
+TargetedRows::TargetedRows(const RowSeed& seed, Capture captured, const LossGraph& graph)
+    : TargetedRows(seed, CapturedRows(seed.gradients, std::move(captured), graph)) {}
 
 Tensor TargetedRows::noise() const {
   const PlainArithmetic plain;

@@ -16,15 +16,16 @@ struct RowSeed {
   GradientSlots gradients;  ///< at the outputs of example i, by slot: a row is Jᵢᵀ of it
   torch::Tensor weights;    ///< s, [slots·N]: what the examples count in the loss
   torch::Tensor targets;    ///< t, [slots·N], with ∇h = -Rᵀt, penalties apart
+  double examples = 0;      ///< how many distinct ones the rows are of
 };
 
 /// R and t of one row an observation: C = RᵀR and ∇h = -Rᵀt, penalties apart.
 class TargetedRows {
  public:
   /// Throws `c10::Error` as `CapturedRows` does.
-  TargetedRows(RowSeed seed, const LossGraph& graph);
+  TargetedRows(const RowSeed& seed, const LossGraph& graph);
   /// Of what was captured below the seed's gradients.
-  TargetedRows(RowSeed seed, Capture captured, const LossGraph& graph);
+  TargetedRows(const RowSeed& seed, Capture captured, const LossGraph& graph);
 
   const CapturedRows& rows() const { return rows_; }
   const torch::Tensor& targets() const { return targets_; }
@@ -32,6 +33,8 @@ class TargetedRows {
   torch::Tensor noise() const;
 
  private:
+  TargetedRows(const RowSeed& seed, CapturedRows rows);
+
   torch::Tensor weights_, targets_;
   double rows_of_example_;
   CapturedRows rows_;

@@ -254,6 +254,16 @@ bool reaches_natural_outputs(const Walk& walk, const NaturalOutputs& natural) {
          std::any_of(parameters.begin(), parameters.end(), is_natural);
 }
 
+/// Whether the loss has kinks above its parts, beside which every function is linear.
+bool has_kinks(const Walk& walk) {
+  static const OpNames kinked = {"Relu",    "Clamp", "ClampMin", "ClampMax",  "Maximum",
+                                 "Minimum", "Max",   "Min",      "Amax",      "Amin",
+                                 "Where",   "Abs",   "Hardtanh", "LeakyRelu", "Threshold"};
+  const auto& nodes = walk.upper.nodes;
+  return std::any_of(nodes.begin(), nodes.end(),
+                     [](const Node* node) { return kinked.contains(op_name(*node)); });
+}
+
 /// Whether what comes down to the nodes of linear parts comes to their z, and to no other result.
 bool meets_natural_outputs(const Walk& walk, const NaturalOutputs& natural) {
   const auto& nodes = walk.upper.nodes;
@@ -316,7 +326,9 @@ LossParts find_parts(const Tensor& loss, const std::vector<Tensor>& parameters) 
   const auto natural = natural_outputs(walk);
   if (reaches_natural_outputs(walk, natural)) {
     auto again = walk_down(top, nodes, reading, natural);
-    if (meets_natural_outputs(again, natural)) walk = std::move(again);
+    // Parameters may be outputs, as a table of logits is, but not those of a network's layers.
+    const bool is_sound = reading == LossesOfParameters::ArePenalties || !has_kinks(again);
+    if (is_sound && meets_natural_outputs(again, natural)) walk = std::move(again);
   }
   return parts_of(std::move(walk), is_part_of_a_penalty);
 }

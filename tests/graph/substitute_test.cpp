@@ -306,6 +306,18 @@ TEST_P(ReadAnyway, TheReadingIsTheSame) {
   }
 }
 
+// The weights that L2 shrinks are no outputs, though the hinge is linear in them almost everywhere.
+TEST_F(SubstituteTest, AHingeOfOneLinearLayerIsNotReadAsItsPenalty) {
+  const auto w = parameter({1, 3}, 1);
+  const auto z = torch::linear(randn({6, 3}, 2), w);
+  const auto loss = torch::clamp_min(1 - z, 0).mean() + 0.1 * w.pow(2).sum();
+  EXPECT_FALSE(LossGraph(loss, {w}, Terms::WhenAsked).is_readable());
+  const LossGraph graph(loss, {w}, RandomStreams(), Terms::Required, Unread::Substitute);
+  EXPECT_TRUE(graph.has_penalties());
+  ASSERT_EQ(graph.terms().size(), 1u);
+  EXPECT_EQ(graph.examples(), 6);
+}
+
 INSTANTIATE_TEST_SUITE_P(Losses, ReadAnyway, ::testing::ValuesIn(losses()), ByName());
 
 }  // namespace
