@@ -5,25 +5,15 @@
 #include <algorithm>
 #include <array>
 
+#include "support/example_network_parts.h"
 #include "support/networks.h"
 #include "support/oracles.h"
 
 namespace natgrad::testing {
 namespace {
 
+using namespace example_network_parts;
 using Parameters = std::vector<Tensor>;
-
-Tensor images(int64_t channels, int64_t size) {
-  return randn({kBatch, channels, size, size}, 1001);
-}
-Tensor sequences(int64_t length, int64_t width) { return randn({kBatch, length, width}, 1002); }
-Tensor vectors() { return randn({kBatch, 4}, 1003); }
-
-/// kClasses numbers from any hidden tensor [n, ...], without parameters.
-Tensor mixed(const Tensor& hidden) {
-  const auto h = hidden.flatten(1).tanh();
-  return h.mm(randn({h.size(1), kClasses}, 1004));
-}
 
 // ---- Linear layers. ----
 
@@ -314,98 +304,6 @@ ExampleNetwork layer_norm() {
           }};
 }
 
-// ---- Rows of tables. ----
-
-/// Two words of seven an example; one row is met twice in an example, one by none.
-Tensor words() { return torch::tensor({{0, 3}, {3, 3}, {6, 1}, {2, 0}, {5, 3}}); }
-
-ExampleNetwork embedding() {
-  const auto table = parameter({7, 4}, 511), v = parameter({kClasses, 8}, 512);
-  return {{table, v}, words(), [=](const Tensor& x) {
-            return torch::linear(torch::embedding(table, x).flatten(1), v);
-          }};
-}
-
-ExampleNetwork embedding_of_one_word() {
-  const auto table = parameter({7, 4}, 513), numbers = parameter({7}, 514);
-  return {{table, numbers}, words(), [=](const Tensor& x) {
-            const auto word = x.select(1, 1);
-            return mixed(torch::embedding(table, word, /*padding_idx=*/1) +
-                         numbers.index({word - 7}).unsqueeze(1));
-          }};
-}
-
-ExampleNetwork embedding_tied_to_the_output() {
-  const auto table = parameter({kClasses, 4}, 521), w = parameter({4, 4}, 522);
-  const auto indices = torch::tensor({0, 2, 1, 1, 2});
-  return {{table, w}, indices, [=](const Tensor& x) {
-            return torch::linear(torch::linear(torch::embedding(table, x), w).tanh(), table);
-          }};
-}
-
-/// Of users' and items' vectors, each item's one above another's.
-ExampleNetwork tables_looked_up_twice() {
-  const auto user = parameter({7, 4}, 523), item = parameter({7, 4}, 524);
-  return {{user, item}, words(), [=](const Tensor& x) {
-            const auto u = user.index_select(0, x.select(1, 0));
-            const auto liked = item.index({x.select(1, 1)}),
-                       other = item.index({6 - x.select(1, 0)});
-            return mixed(u * (liked.sin() - other) + user.index_select(0, x.select(1, 1)));
-          }};
-}
-
-ExampleNetwork bags_of_embeddings() {
-  const auto summed = parameter({7, 4}, 525), averaged = parameter({7, 4}, 526);
-  return {
-      {summed, averaged}, words(), [=](const Tensor& x) {
-        const auto bag = [&](const Tensor& table, int64_t mode, const Tensor& weights,
-                             int64_t padding) {
-          return std::get<0>(torch::embedding_bag(table, x.flatten(), 2 * torch::arange(x.size(0)),
-                                                  false, mode, false, weights, false, padding));
-        };
-        const auto weights = x.flatten().to(torch::kDouble) / 3 - 1;
-        return mixed(bag(summed, 0, weights, -1) * bag(averaged, 1, {}, 3));
-      }};
-}
-
-/// As many time steps as examples.
-ExampleNetwork positions_before_batch() {
-  const auto table = parameter({7, 4}, 527), positions = parameter({kBatch, 1, 4}, 528);
-  const auto w = parameter({2, 4}, 529);
-  const auto indices = torch::cat({words(), words().flip(0), words().narrow(1, 1, 1)}, 1);
-  return {{table, positions, w}, indices, [=](const Tensor& x) {
-            const auto h = (torch::embedding(table, x.t()) + positions).tanh();
-            return mixed(torch::linear(h, w).transpose(0, 1));
-          }};
-}
-
-ExampleNetwork positions_of_a_longer_table() {
-  const auto table = parameter({7, 4}, 531), looked_up = parameter({3, 4}, 532);
-  const auto sliced = parameter({4, 4}, 533);
-  return {{table, looked_up, sliced}, words(), [=](const Tensor& x) {
-            const auto at = torch::arange(x.size(1));
-            const auto h =
-                torch::embedding(table, x) + torch::embedding(looked_up, at).unsqueeze(0);
-            return mixed(h.sin() + sliced.narrow(0, 1, x.size(1)));
-          }};
-}
-
-ExampleNetwork class_token() {
-  const auto token = parameter({1, 1, 4}, 534), w = parameter({2, 4}, 535);
-  return {{token, w}, sequences(2, 4), [=](const Tensor& x) {
-            const auto all = torch::cat({token.expand({x.size(0), 1, 4}), x}, 1);
-            return mixed(torch::linear(all, w));
-          }};
-}
-
-ExampleNetwork token_before_batch() {
-  const auto token = parameter({1, 1, 4}, 536), w = parameter({2, 4}, 537);
-  return {{token, w}, sequences(2, 4), [=](const Tensor& x) {
-            const auto all = torch::cat({x.transpose(0, 1), token.expand({1, x.size(0), 4})});
-            return mixed(torch::linear(all, w).transpose(0, 1));
-          }};
-}
-
 // ---- Parameters that are not a layer's own. ----
 
 /// Of a bag the largest entry of each column.
@@ -470,8 +368,10 @@ ExampleNetwork factored_weight() {
 
 }  // namespace
 
-const std::vector<ExampleNetworkCase>& example_networks() {
-  static const std::vector<ExampleNetworkCase> table = {
+namespace {
+
+std::vector<ExampleNetworkCase> networks_of_this_file() {
+  return {
       {"Perceptron", perceptron, {true, true, true, true}, 2},
       {"ProductsByHand", products_by_hand, {true, true, true, true}, 3},
       {"AddmmEitherWay", addmm_either_way, {true, true, true, true}, 2},
@@ -508,15 +408,6 @@ const std::vector<ExampleNetworkCase>& example_networks() {
       {"GroupNorm", group_norm, {true, true, true}, 3},
       {"InstanceNorm", instance_norm, {true, false, false}, 1},
       {"LayerNorm", layer_norm, {true, true, true}, 3},
-      {"Embedding", embedding, {true, true}, 2},
-      {"EmbeddingOfOneWord", embedding_of_one_word, {true, true}, 2},
-      {"EmbeddingTiedToTheOutput", embedding_tied_to_the_output, {true, true}, 3},
-      {"TablesLookedUpTwice", tables_looked_up_twice, {true, true}, 4},
-      {"BagsOfEmbeddings", bags_of_embeddings, {true, true}, 2, false},
-      {"PositionsBeforeBatch", positions_before_batch, {true, true, true}, 3},
-      {"PositionsOfALongerTable", positions_of_a_longer_table, {true, true, true}, 3},
-      {"ClassToken", class_token, {true, true}, 2},
-      {"TokenBeforeBatch", token_before_batch, {true, true}, 2},
       {"BagOfMaxima", bag_of_maxima, {false}, 0, false},
       {"ComputedTable", computed_table, {false}, 0},
       {"WeightNorm", weight_norm, {false, false, true}, 1},
@@ -526,6 +417,16 @@ const std::vector<ExampleNetworkCase>& example_networks() {
       {"GateThatMultiplies", gate_that_multiplies, {true, false, false}, 1},
       {"FactoredWeight", factored_weight, {false, false}, 1},
   };
+}
+
+}  // namespace
+
+const std::vector<ExampleNetworkCase>& example_networks() {
+  static const auto table = [] {
+    auto all = networks_of_this_file();
+    for (auto& network : networks_of_tables()) all.push_back(std::move(network));
+    return all;
+  }();
   return table;
 }
 
