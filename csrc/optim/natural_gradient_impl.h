@@ -84,7 +84,7 @@ class NaturalGradient::Impl {
   bool stepping_ = false, warned_of_failure_ = false, warned_of_curvature_ = false;
   bool attends_plainly_ = false;     // closures are called with attention in several ops
   bool closure_is_checked_ = false;  // that it answers the same when called again
-  detail::Instant moved_;             // when the parameters last did
+  detail::Instant moved_;            // when the parameters last did
   Degradations degradations_;
   std::set<Degradation> warned_of_;
 };
