@@ -17,7 +17,10 @@ Fisher positive_fisher(const LossGraph& graph) {
 
 CurvatureAt FisherOrGaussNewton::at(const LossGraph& graph) const {
   if (has_fisher(graph)) return positive_fisher(graph).at(graph);
-  return is_convex_along_gradient(graph) ? GaussNewton().at(graph) : GradientRows().at(graph);
+  // Of outputs that were found GaussNewton() looks itself.
+  const bool is_marked = graph.substitutes().empty();
+  return is_marked && !is_convex_along_gradient(graph) ? GradientRows().at(graph)
+                                                       : GaussNewton().at(graph);
 }
 
 std::shared_ptr<const Curvature> FisherOrGaussNewton::clone() const {

@@ -102,9 +102,9 @@ std::map<int64_t, Examples> examples_of(const std::vector<Tensor>& g,
 
 /// Whether the loss's slope at one output depends on another one.
 bool couples_outputs(const LossGraph& graph, const std::vector<Tensor>& g) {
+  if (!detail::has_loss_hessian(graph)) return true;  // as far as can be known
   auto first = g;
   for (size_t k = 1; k < first.size(); ++k) first[k] = torch::zeros_like(first[k]);
-  if (!detail::has_loss_hessian(graph)) return true;  // as far as can be known
   const auto Hg = hessian_along(graph, first);
   return std::any_of(Hg.begin() + 1, Hg.end(), [](const Tensor& part) {
     return part.defined() && part.ne(0).any().item<bool>();

@@ -8,12 +8,6 @@ namespace natgrad {
 
 using torch::Tensor;
 
-namespace {
-
-constexpr auto kScoreRows = "score rows";
-
-}  // namespace
-
 LinearOperator score_rows(const LossGraph& graph) {
   return matrix_of(std::make_shared<const TargetedRows>(score_seed(graph), graph), kScoreRows);
 }

@@ -13,7 +13,7 @@ namespace natgrad {
 
 CurvatureAt ScoreRowsOrFisher::at(const LossGraph& graph) const {
   const auto examples = score_rows_if_cheap(graph);
-  if (const auto* scored = std::get_if<0>(&examples)) return at_rows(*scored, "score rows");
+  if (const auto* scored = std::get_if<0>(&examples)) return at_rows(*scored, kScoreRows);
   const auto op = op_without_second_derivative(network_census(graph));
   // Outputs that natgrad found are no choice of the user's: rows are cheap, Gauss-Newton is not.
   const bool takes_rows = !op.empty() || (!graph.substitutes().empty() && !has_fisher(graph));

@@ -5,11 +5,11 @@
 #include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
 
-#include <string_view>
 #include <utility>
 
 #include "graph/loss_graph_state.h"
 #include "graph/term_score.h"
+#include "libtorch/errors.h"
 #include "libtorch/plain_arithmetic.h"
 
 namespace natgrad::detail {
@@ -114,15 +114,6 @@ RowSeed score_seed(const LossGraph& graph) {
   }
   return seed;
 }
-
-namespace {
-
-std::string without_prefix(const std::string& message) {
-  constexpr std::string_view kPrefix = "natgrad: ";
-  return message.starts_with(kPrefix) ? message.substr(kPrefix.size()) : message;
-}
-
-}  // namespace
 
 std::variant<std::shared_ptr<const TargetedRows>, Unfit> score_rows_if_cheap(
     const LossGraph& graph) {

@@ -10,6 +10,8 @@
 
 namespace natgrad::detail {
 
+inline constexpr auto kScoreRows = "score rows";
+
 /// Why `score_rows` does not fit this loss; empty if it does.
 std::string why_no_score_rows(const LossGraph& graph);
 

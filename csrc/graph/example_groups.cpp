@@ -5,10 +5,9 @@
 #include <algorithm>
 #include <map>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "graph/backward.h"
-#include "graph/linearization.h"
+#include "graph/parameter_uses.h"
 #include "libtorch/data_inputs.h"
 
 namespace natgrad::detail {
@@ -28,10 +27,8 @@ void unite(InputSet& set, const InputSet& other) {
 /// Which inputs lie below which node.
 class InputsBelow {
  public:
-  InputsBelow(const Census& network, const ParameterLayout& parameters) {
-    for (const auto& edge : edges_of(parameters.tensors())) {
-      if (edge.is_valid()) parameters_.insert(edge.function.get());
-    }
+  InputsBelow(const Census& network, const ParameterLayout& parameters)
+      : parameters_(nodes_of(parameters.tensors())) {
     auto nodes = network.nodes;
     std::sort(nodes.begin(), nodes.end(),
               [](const Node* a, const Node* b) { return is_lower(*a, *b); });
@@ -75,7 +72,7 @@ class InputsBelow {
     inputs[number] = true;
   }
 
-  std::unordered_set<const Node*> parameters_;
+  NodeSet parameters_;
   std::map<Place, size_t> numbers_;
   std::unordered_map<const Node*, InputSet> below_;
 };

@@ -4,9 +4,8 @@
 #include <ATen/record_function.h>
 
 #include <algorithm>
-#include <unordered_set>
 
-#include "libtorch/edges.h"
+#include "graph/parameter_uses.h"
 #include "libtorch/op_names.h"
 
 namespace natgrad::detail {
@@ -20,8 +19,6 @@ Instant Instant::now() {
 
 namespace {
 
-using Nodes = std::unordered_set<const Node*>;
-
 bool is_view(const Node& node) {
   static const OpNames copies = {"Clone", "ToCopy"};
   const auto& op = op_name(node);
@@ -29,7 +26,7 @@ bool is_view(const Node& node) {
 }
 
 /// Whether an input is a parameter, or a view of one.
-bool takes_parameter(const Node& node, const Nodes& parameters) {
+bool takes_parameter(const Node& node, const NodeSet& parameters) {
   const auto& edges = node.next_edges();
   return std::any_of(edges.begin(), edges.end(), [&](const Edge& edge) {
     const Node* below = edge.function.get();
@@ -42,13 +39,15 @@ bool takes_parameter(const Node& node, const Nodes& parameters) {
 
 void check_forward_is_new(const Census& below_loss, const std::vector<torch::Tensor>& parameters,
                           const Instant& moved) {
-  Nodes leaves;
-  for (const auto& edge : edges_of(parameters)) {
-    if (edge.is_valid()) leaves.insert(edge.function.get());
-  }
-  for (const auto* node : below_loss.nodes) {
-    const bool is_older = node->thread_id() == moved.thread && node->sequence_nr() < moved.sequence;
-    if (!is_older || node->next_edges().empty() || is_view(*node)) continue;
+  const auto is_older = [&](const Node* node) {
+    return node->thread_id() == moved.thread && node->sequence_nr() < moved.sequence &&
+           !node->next_edges().empty();
+  };
+  const auto& nodes = below_loss.nodes;
+  if (std::none_of(nodes.begin(), nodes.end(), is_older)) return;  // as a rule
+  const auto leaves = nodes_of(parameters);
+  for (const auto* node : nodes) {
+    if (!is_older(node) || is_view(*node)) continue;
     TORCH_CHECK(!takes_parameter(*node, leaves), "natgrad: the forward pass was made before the ",
                 "last step: ", node->name(), " used a parameter that has moved since. ",
                 "Compute a new loss for every step, or give step a closure that does.");

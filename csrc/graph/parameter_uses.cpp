@@ -4,9 +4,18 @@
 #include <unordered_set>
 #include "graph/backward.h"
 #include "graph/depth_first.h"
+#include "graph/linearization.h"
 #include "libtorch/nodes.h"
 
 namespace natgrad::detail {
+
+NodeSet nodes_of(const std::vector<torch::Tensor>& parameters) {
+  NodeSet nodes;
+  for (const auto& edge : edges_of(parameters)) {
+    if (edge.is_valid()) nodes.insert(edge.function.get());
+  }
+  return nodes;
+}
 
 using torch::autograd::Edge;
 using torch::autograd::Node;

@@ -4,13 +4,20 @@
 
 #include <torch/csrc/autograd/edge.h>
 #include <torch/csrc/autograd/function.h>
+#include <torch/types.h>
 
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "graph/census.h"
 
 namespace natgrad::detail {
+
+using NodeSet = std::unordered_set<const torch::autograd::Node*>;
+
+/// Where the gradients of the parameters go, of those that require one.
+NodeSet nodes_of(const std::vector<torch::Tensor>& parameters);
 
 /// A node and which of its inputs; no node for a root of the walk.
 struct Consumer {

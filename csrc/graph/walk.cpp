@@ -17,6 +17,7 @@
 
 #include "graph/depth_first.h"
 #include "graph/node_kinds.h"
+#include "graph/parameter_uses.h"
 #include "graph/penalties.h"
 #include "libtorch/nodes.h"
 #include "libtorch/op_names.h"
@@ -28,8 +29,6 @@ namespace {
 using torch::Tensor;
 using torch::autograd::Edge;
 using torch::autograd::Node;
-
-using NodeSet = std::unordered_set<const Node*>;
 
 bool is_outputs_mark(const Node& node) { return typeid(node) == typeid(OutputsNode); }
 
@@ -185,14 +184,6 @@ Walk walk_down(const Edge& top, const NodeSet& parameters,
     return !part;
   });
   return walk;
-}
-
-NodeSet nodes_of(const std::vector<Tensor>& parameters) {
-  NodeSet nodes;
-  for (const auto& edge : edges_of(parameters)) {
-    if (edge.is_valid()) nodes.insert(edge.function.get());
-  }
-  return nodes;
 }
 
 /// The z of terms to which linear functions may belong, by node.

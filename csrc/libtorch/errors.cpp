@@ -18,4 +18,10 @@ GraphError kind_of(const c10::Error& error) {
   return GraphError::Other;
 }
 
+std::string without_prefix(std::string message) {
+  constexpr std::string_view kPrefix = "natgrad: ";
+  if (message.starts_with(kPrefix)) message.erase(0, kPrefix.size());
+  return message;
+}
+
 }  // namespace natgrad::detail

@@ -4,6 +4,8 @@
 
 #include <c10/util/Exception.h>
 
+#include <string>
+
 namespace natgrad::detail {
 
 /// What an error of LibTorch's autograd means. LibTorch tells by the text alone.
@@ -16,5 +18,8 @@ enum class GraphError {
 };
 
 GraphError kind_of(const c10::Error& error);
+
+/// A message of natgrad's own without its name, to stand within another one.
+std::string without_prefix(std::string message);
 
 }  // namespace natgrad::detail

@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 #include "graph/loss_graph_state.h"
 #include "graph/reading.h"
+#include "libtorch/errors.h"
 #include "libtorch/fused_attention.h"
 #include "linalg/norm.h"
 #include "optim/attention.h"
@@ -48,8 +49,7 @@ int64_t negative_weights(const Curvature& curvature, const LossGraph& graph) {
 
 /// Within another one.
 std::string as_part_of_a_sentence(std::string sentence) {
-  constexpr std::string_view kPrefix = "natgrad: ";
-  if (sentence.starts_with(kPrefix)) sentence.erase(0, kPrefix.size());
+  sentence = without_prefix(std::move(sentence));
   if (sentence.ends_with('.')) sentence.pop_back();
   return sentence;
 }

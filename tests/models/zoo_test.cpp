@@ -12,6 +12,8 @@
 #include <functional>
 #include <string>
 
+#include "support/warnings.h"
+
 namespace natgrad::testing::zoo_test {
 namespace {
 
@@ -24,17 +26,6 @@ constexpr double kShareByDefault = 0.45, kShareByPreset = 0.5;
 double share_of_the_way(double start, double goal, double share) {
   return start - share * (start - goal);
 }
-
-/// Collects LibTorch's warnings while it lives.
-class Warnings : public c10::WarningHandler {
- public:
-  Warnings() : guard_(this) {}
-  void process(const c10::Warning& warning) override { texts.push_back(warning.msg()); }
-  std::vector<std::string> texts;
-
- private:
-  c10::WarningUtils::WarningHandlerGuard guard_;
-};
 
 /// The model's own metric, which knows no advantages (Kakade 2001), damped for their noise.
 NaturalGradientOptions policy_gradient() {

@@ -153,35 +153,30 @@ Model log_sigma() {
           [=](int64_t k) { return nll(LogStdGaussian(f(rows(data.x, k))), rows(data.y, k)); }};
 }
 
-Model softplus_rate() {
+/// Counts under a rate made of the output, and under what is advised instead.
+Model rate_of(const std::function<Tensor(const Tensor& z)>& positive,
+              const std::function<std::shared_ptr<const Likelihood>(const Tensor& z)>& advised) {
   const auto x = torch::randn({kExamples, 4});
   const auto y = torch::poisson(torch::exp(x.narrow(1, 0, 1)));
   const auto net = mlp(4, 1);
   const auto f = forward_of(net);
   return {net->parameters(),
           [=](int64_t k) {
-            const auto rate = torch::softplus(f(rows(x, k)));
-            return F::poisson_nll_loss(rate, rows(y, k),
+            return F::poisson_nll_loss(positive(f(rows(x, k))), rows(y, k),
                                        F::PoissonNLLLossFuncOptions().log_input(false));
           },
-          [=](int64_t k) {
-            const auto rate = torch::softplus(f(rows(x, k)));
-            return nll(Poisson(rate.log()), rows(y, k));
-          }};
+          [=](int64_t k) { return nll(advised(f(rows(x, k))), rows(y, k)); }};
+}
+
+Model softplus_rate() {
+  return rate_of(
+      [](const Tensor& z) { return torch::softplus(z); },
+      [](const Tensor& z) { return std::make_shared<const Poisson>(torch::softplus(z).log()); });
 }
 
 Model exp_rate() {
-  const auto x = torch::randn({kExamples, 4});
-  const auto y = torch::poisson(torch::exp(x.narrow(1, 0, 1)));
-  const auto net = mlp(4, 1);
-  const auto f = forward_of(net);
-  return {net->parameters(),
-          [=](int64_t k) {
-            const auto rate = torch::exp(f(rows(x, k)));
-            return F::poisson_nll_loss(rate, rows(y, k),
-                                       F::PoissonNLLLossFuncOptions().log_input(false));
-          },
-          [=](int64_t k) { return nll(Poisson(f(rows(x, k))), rows(y, k)); }};
+  return rate_of([](const Tensor& z) { return torch::exp(z); },
+                 [](const Tensor& z) { return std::make_shared<const Poisson>(z); });
 }
 
 Model mixture() {

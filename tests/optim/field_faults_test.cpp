@@ -25,10 +25,20 @@ constexpr double kDenormal = 1e-4;
 
 Tensor number(double value) { return torch::full({1}, value, torch::kDouble).requires_grad_(); }
 
+/// Parts that judge a step by trial losses.
+using Judge = std::pair<const char*, std::function<Options()>>;
+
+const auto kJudges = ::testing::Values(
+    Judge("LevenbergMarquardt", [] { return Options(1).damping(LevenbergMarquardt()); }),
+    Judge("LineSearch", [] { return Options(1).damping(Tikhonov(1e-9)).step_rule(LineSearch()); }),
+    Judge("TrustRegion",
+          [] { return Options(1).damping(TrustRegion()).solver(SteihaugConjugateGradient()); }));
+
+std::string name_of_judge(const ::testing::TestParamInfo<Judge>& info) { return info.param.first; }
+
 // ---- Closures that differentiate. ----
 
-struct Differentiating
-    : ::testing::TestWithParam<std::pair<const char*, std::function<Options()>>> {};
+struct Differentiating : ::testing::TestWithParam<Judge> {};
 
 TEST_P(Differentiating, ReachesTheMinimumThroughTrials) {
   const auto theta = number(0.5);
@@ -44,17 +54,7 @@ TEST_P(Differentiating, ReachesTheMinimumThroughTrials) {
   EXPECT_NEAR(theta.item<double>(), 1, kReached);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Rules, Differentiating,
-    ::testing::Values(
-        std::pair("LevenbergMarquardt", [] { return Options(1).damping(LevenbergMarquardt()); }),
-        std::pair("LineSearch",
-                  [] { return Options(1).damping(Tikhonov(1e-9)).step_rule(LineSearch()); }),
-        std::pair("TrustRegion",
-                  [] {
-                    return Options(1).damping(TrustRegion()).solver(SteihaugConjugateGradient());
-                  })),
-    [](const auto& info) { return std::string(info.param.first); });
+INSTANTIATE_TEST_SUITE_P(Rules, Differentiating, kJudges, name_of_judge);
 
 // ---- NaN that the parameters bring. ----
 
@@ -116,7 +116,7 @@ TEST(FieldFaults, ARowWithoutNumbersOfASpreadByHandLeavesTheParametersAlone) {
 
 // ---- Trials outside a family's domain. ----
 
-struct Domains : ::testing::TestWithParam<std::pair<const char*, std::function<Options()>>> {};
+struct Domains : ::testing::TestWithParam<Judge> {};
 
 TEST_P(Domains, ATrialOutsideCountsAsInfinite) {
   const auto b = torch::tensor({5., 0.}, torch::kDouble).requires_grad_();
@@ -129,17 +129,7 @@ TEST_P(Domains, ATrialOutsideCountsAsInfinite) {
   EXPECT_NEAR(rates[1].item<double>(), 5, kReached);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Rules, Domains,
-    ::testing::Values(
-        std::pair("LevenbergMarquardt", [] { return Options(1).damping(LevenbergMarquardt()); }),
-        std::pair("LineSearch",
-                  [] { return Options(1).damping(Tikhonov(1e-9)).step_rule(LineSearch()); }),
-        std::pair("TrustRegion",
-                  [] {
-                    return Options(1).damping(TrustRegion()).solver(SteihaugConjugateGradient());
-                  })),
-    [](const auto& info) { return std::string(info.param.first); });
+INSTANTIATE_TEST_SUITE_P(Rules, Domains, kJudges, name_of_judge);
 
 // ---- A forward pass of other parameters. ----
 
