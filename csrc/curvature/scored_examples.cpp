@@ -40,6 +40,7 @@ std::string why_no_rows(const LossTerm& term) {
 }  // namespace
 
 std::string why_no_score_rows(const LossGraph& graph) {
+  if (graph.terms().empty()) return "the loss has penalties alone";
   const auto examples = graph.examples();
   int64_t observations = 0;
   for (const auto& term : graph.terms()) {

@@ -63,9 +63,9 @@ std::string describe(const Case& the_case) {
   const auto values = the_case.steps.size() + 1;
   for (size_t i = 0; i < the_case.pieces.size(); ++i) {
     const auto& piece = the_case.pieces[i];
-    text += fmt::format("  + {} {}(h{}; {}), whose z is h{}\n", piece.factor,
-                        piece_kinds()[piece.kind].name, piece.on % (values + i), piece.k,
-                        values + i);
+    text +=
+        fmt::format("  + {} {}(h{}; {}), whose z is h{}\n", piece.factor,
+                    piece_kinds()[piece.kind].name, piece.on % (values + i), piece.k, values + i);
   }
   for (const auto& penalty : the_case.penalties) {
     text += fmt::format("  + {} {} of parameter {}\n", penalty.factor,
@@ -79,7 +79,7 @@ namespace {
 /// Cases with one part less, or with a simpler number.
 std::vector<Case> smaller(const Case& the_case) {
   std::vector<Case> all;
-  const auto without = [&](auto Case::* parts, size_t least) {
+  const auto without = [&](auto Case::*parts, size_t least) {
     for (size_t i = 0; (the_case.*parts).size() > least && i < (the_case.*parts).size(); ++i) {
       all.push_back(the_case);
       auto& list = all.back().*parts;

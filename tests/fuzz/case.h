@@ -1,7 +1,7 @@
 #pragma once
 
-// What a fuzz case is: numbers, from which a network and a loss are built. Any numbers will do, so a
-// case stays one whatever is taken from it.
+// What a fuzz case is: numbers, from which a network and a loss are built. Any numbers will do, so
+// a case stays one whatever is taken from it.
 
 #include <cstddef>
 #include <cstdint>

@@ -13,8 +13,9 @@ using Tally = std::map<std::string, int64_t>;
 
 /// What is wrong with the library's answers to a case; empty where nothing is.
 ///
-/// Each matrix is that of elementary autograd, or is refused by an error of natgrad's own; the graph
-/// is afterwards what it was; a step leaves finite parameters, or throws and leaves all as it was.
+/// Each matrix is that of elementary autograd, or is refused by an error of natgrad's own; the
+/// graph is afterwards what it was; a step leaves finite parameters, or throws and leaves all as it
+/// was.
 std::string failure_of(const Case& the_case, Tally* tally = nullptr);
 
 }  // namespace natgrad::testing::fuzz

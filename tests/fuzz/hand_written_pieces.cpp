@@ -16,9 +16,7 @@ using Zs = std::vector<Tensor>;
 /// reduced(elements(z)), written alike for leaves and the network.
 template <class Elements>
 Made of_elements(W& w, const Tensor& z, Family family, uint64_t k, Elements elements) {
-  const auto loss = [=](const Zs& zs) {
-    return reduced(w, elements(zs[0]), k);
-  };
+  const auto loss = [=](const Zs& zs) { return reduced(w, elements(zs[0]), k); };
   return {loss({z}), {{z}, loss, family}};
 }
 
@@ -50,9 +48,8 @@ Made two_networks(W& w, const Tensor& h, uint64_t k) {
 Made logsumexp(W& w, const Tensor& h, uint64_t k) {
   const auto z = head(w, h, k);
   const auto y = w.classes({z.size(0), 1}, z.size(1), k);
-  return of_elements(w, z, Family::Categorical, k, [=](const Tensor& t) {
-    return t.logsumexp(1, true) - t.gather(1, y);
-  });
+  return of_elements(w, z, Family::Categorical, k,
+                     [=](const Tensor& t) { return t.logsumexp(1, true) - t.gather(1, y); });
 }
 
 Made softplus(W& w, const Tensor& h, uint64_t k) {
@@ -119,8 +116,7 @@ Made of_mse(W& w, const Tensor& h, uint64_t k, Outer outer) {
 Made product(W& w, const Tensor& h, uint64_t k) {
   const auto z = head(w, h, k, 2), y = w.constant(z.sizes(), k);
   const auto c = w.classes({z.size(0)}, z.size(1), k);
-  return unknown(
-      z, [=](const Tensor& t) { return F::mse_loss(t, y) * F::cross_entropy(t, c); });
+  return unknown(z, [=](const Tensor& t) { return F::mse_loss(t, y) * F::cross_entropy(t, c); });
 }
 
 Made dice(W& w, const Tensor& h, uint64_t k) {
@@ -175,9 +171,9 @@ std::vector<PieceKind> unreadable_pieces() {
            [](W& w, const Tensor& h, uint64_t k) {
              return of_mse(w, h, k, [](const Tensor& e) { return (e + 0.1).log(); });
            }},
-          {"square of mse",
+          {"power of mse",
            [](W& w, const Tensor& h, uint64_t k) {
-             return of_mse(w, h, k, [](const Tensor& e) { return e * e; });
+             return of_mse(w, h, k, [](const Tensor& e) { return e.pow(1.5); });
            }},
           {"root of mse",
            [](W& w, const Tensor& h, uint64_t k) {

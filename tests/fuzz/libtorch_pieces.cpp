@@ -116,9 +116,8 @@ Made log_sigmoid(W& w, const Tensor& h, uint64_t k) {
 Made soft_margin(W& w, const Tensor& h, uint64_t k) {
   const auto z = head(w, h, k);
   const auto y = (w.constant(z.sizes(), k) > 0).to(torch::kDouble);
-  return as_written(z, Family::Bernoulli, [=](const Tensor& t) {
-    return F::multilabel_soft_margin_loss(t, y);
-  });
+  return as_written(z, Family::Bernoulli,
+                    [=](const Tensor& t) { return F::multilabel_soft_margin_loss(t, y); });
 }
 
 /// As a column, or as one number an example.
@@ -138,9 +137,8 @@ Made mse(W& w, const Tensor& h, uint64_t k) {
 /// One of known s F_R: κ times what each element weighs.
 template <class Loss>
 Made location(W& w, const Tensor& z, double kappa, uint64_t k, Loss loss) {
-  auto made = as_written(z, Family::GivenFisher, [=](const Tensor& t) {
-    return reduced(w, loss(t), k);
-  });
+  auto made =
+      as_written(z, Family::GivenFisher, [=](const Tensor& t) { return reduced(w, loss(t), k); });
   made.term.weights = weights_of(w, z, k);
   made.term.fisher = {kappa * made.term.weights};
   return made;

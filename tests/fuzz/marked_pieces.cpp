@@ -50,11 +50,10 @@ Made nll_of_bernoulli(W& w, const Tensor& h, uint64_t k) {
 Made nll_of_gaussian(W& w, const Tensor& h, uint64_t k) {
   const auto z = head(w, h, k), y = w.constant(z.sizes(), k);
   constexpr double kVariance = 0.3;
-  auto made = nll_of(w, z, y, natgrad::Gaussian(z, kVariance), Family::Gaussian, k,
-                     [=](const Tensor& t) {
-                       return -(t - y).square() / (2 * kVariance) -
-                              0.5 * std::log(2 * M_PI * kVariance);
-                     });
+  auto made =
+      nll_of(w, z, y, natgrad::Gaussian(z, kVariance), Family::Gaussian, k, [=](const Tensor& t) {
+        return -(t - y).square() / (2 * kVariance) - 0.5 * std::log(2 * M_PI * kVariance);
+      });
   made.term.variance = kVariance;
   return made;
 }

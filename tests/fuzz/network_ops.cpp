@@ -75,8 +75,8 @@ std::vector<NetworkOp> layer_ops() {
        }},
       {"embedding",
        [](W& w, T a, T, uint64_t k) {
-         const auto rows = torch::embedding(w.parameter({4, width_of(a)}, k),
-                                            w.classes({w.examples(), 2}, 4, k));
+         const auto rows =
+             torch::embedding(w.parameter({4, width_of(a)}, k), w.classes({w.examples(), 2}, 4, k));
          return rows.sum(1) + a;
        }},
       {"layer_norm",
@@ -173,8 +173,14 @@ std::vector<NetworkOp> shape_ops() {
       {"every second", [](W&, T a, T, uint64_t k) { return a.slice(1, 0, {}, 1 + k % 2); }},
       {"flip", [](W&, T a, T, uint64_t) { return a.flip(1); }},
       {"roll", [](W&, T a, T, uint64_t) { return a.roll(1, 1); }},
-      {"cat", [](W&, T a, T b, uint64_t) { return torch::cat({a, b}, 1); }},
-      {"stack and sum", [](W&, T a, T, uint64_t) { return torch::stack({a, a.sin()}).sum(0); }},
+      {"cat",
+       [](W&, T a, T b, uint64_t) {
+         return torch::cat({a, b}, 1);
+       }},
+      {"stack and sum",
+       [](W&, T a, T, uint64_t) {
+         return torch::stack({a, a.sin()}).sum(0);
+       }},
       {"chunks",
        [](W&, T a, T, uint64_t) {
          const auto parts = a.chunk(2, 1);
@@ -185,14 +191,18 @@ std::vector<NetworkOp> shape_ops() {
          auto columns = a.unbind(1);
          return torch::stack({columns.back(), columns.front().sigmoid()}, 1);
        }},
-      {"repeat", [](W&, T a, T, uint64_t) { return a.repeat({1, 2}); }},
-      {"pad", [](W&, T a, T, uint64_t) { return torch::constant_pad_nd(a, {1, 1}, 0.5); }},
+      {"repeat",
+       [](W&, T a, T, uint64_t) {
+         return a.repeat({1, 2});
+       }},
+      {"pad",
+       [](W&, T a, T, uint64_t) {
+         return torch::constant_pad_nd(a, {1, 1}, 0.5);
+       }},
       {"permuted views",
        [](W&, T a, T, uint64_t) { return a.t().contiguous().tanh().t().unsqueeze(1).squeeze(1); }},
       {"index_select",
-       [](W& w, T a, T, uint64_t k) {
-         return a.index_select(1, w.classes({3}, width_of(a), k));
-       }},
+       [](W& w, T a, T, uint64_t k) { return a.index_select(1, w.classes({3}, width_of(a), k)); }},
       {"gather",
        [](W& w, T a, T, uint64_t k) {
          return a.gather(1, w.classes({w.examples(), 2}, width_of(a), k));
@@ -220,13 +230,15 @@ std::vector<NetworkOp> mixing_ops() {
       {"mean of examples", [](W&, T a, T, uint64_t) { return a - a.mean(0, true); }},
       {"largest", [](W&, T a, T, uint64_t) { return a.amax(1, true); }},
       {"sorted", [](W&, T a, T, uint64_t) { return std::get<0>(a.sort(1)); }},
-      {"max_pool",
-       [](W&, T a, T, uint64_t) { return torch::max_pool1d(channels(a), 2, 1, 1); }},
+      {"max_pool", [](W&, T a, T, uint64_t) { return torch::max_pool1d(channels(a), 2, 1, 1); }},
       {"avg_pool", [](W&, T a, T, uint64_t) { return torch::avg_pool1d(channels(a), 2, 1, 1); }},
       {"unit length",
        [](W&, T a, T, uint64_t) { return F::normalize(a + 0.1, F::NormalizeFuncOptions()); }},
       {"norm", [](W&, T a, T, uint64_t) { return (a + 0.1).norm(2, 1, true); }},
-      {"variance", [](W&, T a, T, uint64_t) { return torch::cat({a, a + 1}, 1).var(1, true); }},
+      {"variance",
+       [](W&, T a, T, uint64_t) {
+         return torch::cat({a, a + 1}, 1).var(1, true);
+       }},
       {"gram matrix", [](W&, T a, T, uint64_t) { return a.mm(a.t()); }},
       {"outer products",
        [](W&, T a, T b, uint64_t) { return torch::bmm(a.unsqueeze(2), b.unsqueeze(1)); }},

@@ -14,9 +14,9 @@ struct Output {
   const Term* term = nullptr;
   size_t index = 0;  // of the term's outputs
   Tensor z;
-  Tensor J, H, g;           // [n, P], [n, n], [n]
-  Tensor F;                 // Σ s F_R, [n, n]; undefined where it is not known
-  Tensor weights;           // s by element; undefined for a loss of the user's own
+  Tensor J, H, g;  // [n, P], [n, n], [n]
+  Tensor F;        // Σ s F_R, [n, n]; undefined where it is not known
+  Tensor weights;  // s by element; undefined for a loss of the user's own
 };
 
 Tensor diagonal_of(const Tensor& d) { return torch::diag(d.reshape({-1})); }
@@ -109,11 +109,16 @@ void add_distribution(Output& output) {
   }
 }
 
+/// Those of terms that no parameter reaches are constants.
 std::vector<Output> outputs_of(const Program& program) {
   const Trainable trainable(program.parameters());
   std::vector<Output> outputs;
   for (const auto& term : program.terms()) {
     std::vector<Tensor> leaves;
+    if (std::none_of(term.z.begin(), term.z.end(),
+                     [&](const Tensor& z) { return trainable.reaches(z); })) {
+      continue;
+    }
     for (const auto& z : term.z) leaves.push_back(z.detach().clone().requires_grad_());
     const auto loss = term.loss(leaves);
     for (size_t k = 0; k < term.z.size(); ++k) {
@@ -168,6 +173,7 @@ Tensor example_weights(const Output& output) {
 
 /// Σ sᵢ gᵢgᵢᵀ with gᵢ = γᵢ/sᵢ; undefined where weights are negative, which is refused.
 Tensor empirical_fisher_of(const std::vector<Output>& outputs) {
+  if (outputs.empty()) return {};
   const auto n = outputs.front().z.size(0);
   Tensor s, shares = torch::zeros({n, outputs.front().J.size(1)}, torch::kDouble);
   for (const auto& output : outputs) {
@@ -200,9 +206,8 @@ bool share_outputs(const std::vector<Output>& outputs) {
 }
 
 bool has_negative_weights(const std::vector<Output>& outputs) {
-  return std::any_of(outputs.begin(), outputs.end(), [](const Output& output) {
-    return output.F.defined() && output.F.diagonal().lt(0).any().item<bool>();
-  });
+  return std::any_of(outputs.begin(), outputs.end(),
+                     [](const Output& output) { return output.term->factor < 0; });
 }
 
 std::function<Tensor(const Tensor&)> hessian_products(const Program& program, const Tensor& loss) {
@@ -238,6 +243,13 @@ Trainable::Trainable(const std::vector<Tensor>& parameters) {
   columns = torch::cat(places);
 }
 
+bool Trainable::reaches(const Tensor& y) const {
+  if (tensors.empty() || !y.requires_grad()) return false;
+  const auto gradients = torch::autograd::grad({y.sum()}, tensors, {}, true, false, true);
+  return std::any_of(gradients.begin(), gradients.end(),
+                     [](const Tensor& g) { return g.defined(); });
+}
+
 Tensor Trainable::rows(const Tensor& y) const {
   const auto all = torch::zeros({y.numel(), size}, torch::kDouble);
   if (tensors.empty() || !y.requires_grad()) return all;
@@ -248,6 +260,7 @@ Oracle oracle_of(const Program& program, const Tensor& loss) {
   Oracle oracle;
   const auto outputs = outputs_of(program);
   oracle.gradient = Trainable(program.parameters()).rows(loss)[0];
+  oracle.has_terms = !outputs.empty();
   oracle.hessian = hessian_products(program, loss);
   oracle.gauss_newton = pulled_back(outputs, [](const Output& o) { return o.H; });
   const auto absolute = pulled_back(outputs, [](const Output& o) {
@@ -262,12 +275,12 @@ Oracle oracle_of(const Program& program, const Tensor& loss) {
   for (const auto& o : outputs) {
     const bool is_unknown = o.term->family == Family::Unknown;
     oracle.must_be_refused =
-        oracle.must_be_refused || (is_unknown && o.J.abs().max().item<double>() > 0 &&
-                                   o.g.abs().max().item<double>() > 0);
+        oracle.must_be_refused ||
+        (is_unknown && o.J.abs().max().item<double>() > 0 && o.g.abs().max().item<double>() > 0);
     oracle.scale += (o.J.abs().t().mm((o.H.abs()).mm(o.J.abs()))).norm().item<double>();
   }
-  oracle.is_finite = loss.isfinite().item<bool>() && oracle.gradient.isfinite().all().item<bool>() &&
-                     absolute.isfinite().all().item<bool>();
+  oracle.is_finite = (!absolute.defined() || absolute.isfinite().all().item<bool>()) &&
+                     loss.isfinite().item<bool>() && oracle.gradient.isfinite().all().item<bool>();
   return oracle;
 }
 

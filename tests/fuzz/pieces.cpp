@@ -10,7 +10,8 @@ namespace F = torch::nn::functional;
 Tensor head(Workshop& w, const Tensor& h, uint64_t k, int64_t least) {
   const auto outputs = std::max(least, 1 + static_cast<int64_t>(k / 5 % 3));
   if (k % 4 == 0 && h.size(1) >= least) return h.narrow(1, 0, std::min(h.size(1), outputs));
-  if (k % 4 == 1) return F::linear(h, w.parameter({outputs, h.size(1)}, k), w.parameter({outputs}, k));
+  if (k % 4 == 1)
+    return F::linear(h, w.parameter({outputs, h.size(1)}, k), w.parameter({outputs}, k));
   return F::linear(h, w.parameter({outputs, h.size(1)}, k));
 }
 

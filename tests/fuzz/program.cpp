@@ -75,8 +75,7 @@ std::vector<Tensor> Program::values() {
   for (const auto& step : case_.steps) {
     const auto& a = values[step.a % values.size()];
     const auto& b = values[step.b % values.size()];
-    values.push_back(
-        tamed(network_ops()[step.op].build(workshop_, a, b, step.k), case_.examples));
+    values.push_back(tamed(network_ops()[step.op].build(workshop_, a, b, step.k), case_.examples));
   }
   return values;
 }
@@ -110,6 +109,7 @@ Tensor Program::loss(Form form) {
     auto made = piece_kinds()[piece.kind].build(workshop_, h[piece.on % h.size()], piece.k);
     const auto factor = piece.factor;
     const auto loss = made.term.loss;
+    made.term.factor = factor;
     made.term.loss = [=](const std::vector<Tensor>& z) { return factor * loss(z); };
     if (made.term.weights.defined()) made.term.weights = factor * made.term.weights;
     for (auto& f : made.term.fisher) f = factor * f;

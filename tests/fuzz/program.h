@@ -16,15 +16,15 @@ using torch::Tensor;
 
 /// What a term's outputs mean, as far as the references need it.
 enum class Family {
-  Categorical,   ///< logits along dimension 1
-  Bernoulli,     ///< these of one output each
+  Categorical,  ///< logits along dimension 1
+  Bernoulli,    ///< these of one output each
   Gaussian,
   Poisson,
-  GivenFisher,   ///< the same with s F_R from `fisher`
-  LogStd,        ///< means and log-deviations, halves of dimension 1; s from `weights`
-  Own,           ///< no distribution
-  NamedLogits,   ///< no loss of a likelihood, but named logits along dimension 1
-  Unknown        ///< the loss is no sum of terms: it has to be refused
+  GivenFisher,  ///< the same with s F_R from `fisher`
+  LogStd,       ///< means and log-deviations, halves of dimension 1; s from `weights`
+  Own,          ///< no distribution
+  NamedLogits,  ///< no loss of a likelihood, but named logits along dimension 1
+  Unknown       ///< the loss is no sum of terms: it has to be refused
 };
 
 /// A term of the loss as the case's maker knows it.
@@ -37,6 +37,7 @@ struct Term {
   std::vector<Tensor> fisher = {};
   Tensor weights = {};  ///< s where it does not follow from the Hessian, shaped like z
   double variance = 1;  ///< of a Gaussian
+  double factor = 1;    ///< within `loss`, `weights` and `fisher`
 };
 
 /// How the ops are built.
