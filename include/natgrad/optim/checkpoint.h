@@ -63,7 +63,9 @@ NATGRAD_EXPORT void save_checkpoint(const CheckpointModel& model, const NaturalG
                                     const std::string& path, const CheckpointNotes& notes = {});
 
 /// Takes up what `save_checkpoint` wrote, on any device, and answers its notes (on the CPU). Modes
-/// (train or eval), which parameters require a gradient, and generators of other devices stay.
+/// (train or eval), which parameters require a gradient, and generators of other devices stay. To
+/// the bit on the same machine, LibTorch and number of threads; not of scripted modules, which
+/// LibTorch runs otherwise from their second call on.
 ///
 /// Throws `c10::Error` with one sentence, and nothing is changed, for a file that is missing,
 /// truncated, altered or no checkpoint, for another model (by names, shapes, dtypes) and for
