@@ -3,6 +3,7 @@
 #include <natgrad/optim/options.h>
 
 #include <exception>
+#include <ostream>
 
 #include "fuzz/check.h"
 #include "fuzz/program.h"
@@ -16,6 +17,9 @@ struct NamedOptions {
   std::string name;
   NaturalGradientOptions options;
 };
+inline std::ostream& operator<<(std::ostream& out, const NamedOptions& method) {
+  return out << method.name;
+}
 /// The default, and the presets.
 std::vector<NamedOptions> all_presets();
 
