@@ -3,6 +3,7 @@
 #include <natgrad/graph/loss_graph.h>
 #include <natgrad/linalg/random.h>
 #include <torch/torch.h>
+#include "curvature/probes.h"
 #include "graph/backward.h"
 #include "graph/linearization.h"
 #include "graph/loss_graph_state.h"
@@ -11,11 +12,11 @@ namespace natgrad {
 
 using torch::Tensor;
 
-namespace {
-
-void check_probes(int64_t probes) {
+void detail::check_probes(int64_t probes) {
   TORCH_CHECK(probes >= 1, "natgrad: an estimate needs at least 1 probe, but got ", probes, ".");
 }
+
+namespace {
 
 std::vector<Tensor> signs_of_outputs(const LossGraph& graph, at::Generator& generator) {
   std::vector<Tensor> signs;

@@ -7,11 +7,20 @@
 #include <natgrad/linalg/hutchinson.h>
 #include <torch/torch.h>
 
+#include "curvature/probes.h"
+
 namespace natgrad {
 
 using torch::Tensor;
 
 namespace {
+
+void check_floor(double floor) {
+  TORCH_CHECK(floor > 0 && floor <= 1,
+              "natgrad: Marquardt's diagonal has a floor in (0, 1], a share of its largest entry, "
+              "but got ",
+              floor, ".");
+}
 
 Tensor propagated_diagonal(const LossGraph& graph, int64_t probes) {
   if (!has_fisher(graph)) {
@@ -33,10 +42,7 @@ Tensor floored(const Tensor& d, double floor) {
 
 LinearOperator MarquardtDiagonal::at(const LossGraph& graph) const {
   const torch::NoGradGuard no_grad;
-  TORCH_CHECK(floor_ > 0 && floor_ <= 1,
-              "natgrad: Marquardt's diagonal has a floor in (0, 1], a share of its largest entry, "
-              "but got ",
-              floor_, ".");
+  check_floor(floor_);
   const auto d = exact_ ? exact_diagonal(FisherOrGaussNewton().at(graph).matrix)
                         : propagated_diagonal(graph, probes_);
   return diagonal_operator(floored(d, floor_));
@@ -48,6 +54,8 @@ std::string MarquardtDiagonal::describe() const {
 }
 
 std::shared_ptr<const DampingMatrix> MarquardtDiagonal::clone() const {
+  check_floor(floor_);
+  if (!exact_) check_probes(probes_);
   return std::make_shared<MarquardtDiagonal>(*this);
 }
 

@@ -13,6 +13,12 @@ using torch::Tensor;
 
 namespace {
 
+void check_samples(int64_t samples) {
+  TORCH_CHECK(samples >= 1,
+              "natgrad: a Monte Carlo Fisher matrix needs at least 1 sample, but got ", samples,
+              ".");
+}
+
 void check_not_negative(const LossTerm& term, const Tensor& weights) {
   TORCH_CHECK(weights.ge(0).all().item<bool>(), "natgrad: some weights of ",
               term.likelihood->describe(),
@@ -37,9 +43,7 @@ ExampleVectors draw(const LossGraph& graph, const LossTerm& term, const Tensor& 
 
 LinearOperator monte_carlo_fisher(const LossGraph& graph, int64_t samples, at::Generator generator,
                                   FisherWeights choice) {
-  TORCH_CHECK(samples >= 1,
-              "natgrad: a Monte Carlo Fisher matrix needs at least 1 sample, but got ", samples,
-              ".");
+  check_samples(samples);
   check_has_fisher(graph);
   torch::NoGradGuard no_grad;
   std::vector<ExampleVectors> sets;
@@ -66,6 +70,7 @@ std::string MonteCarloFisher::describe() const {
 }
 
 std::shared_ptr<const Curvature> MonteCarloFisher::clone() const {
+  check_samples(samples_);
   return std::make_shared<MonteCarloFisher>(*this);
 }
 

@@ -22,6 +22,9 @@ std::string Tonga::describe() const {
                      weights_ == FisherWeights::OfTheLoss ? "" : ", weights=Uniform");
 }
 
-std::shared_ptr<const Curvature> Tonga::clone() const { return std::make_shared<Tonga>(*this); }
+std::shared_ptr<const Curvature> Tonga::clone() const {
+  TORCH_CHECK(rank_ >= 0, "natgrad: the rank of ", describe(), " is at least 1, or 0 for all.");
+  return std::make_shared<Tonga>(*this);
+}
 
 }  // namespace natgrad

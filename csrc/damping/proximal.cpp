@@ -44,6 +44,11 @@ void Proximal::set_state(const std::vector<double>& state) {
   TORCH_CHECK(state.size() == 1 || state.size() == 3,
               "natgrad: Proximal's state has 1 number, or 3 once noise was measured, but got ",
               state.size(), ".");
+  TORCH_CHECK(std::all_of(state.begin(), state.end(),
+                          [](double number) { return number >= 0 && std::isfinite(number); }),
+              "natgrad: Proximal's state is a number of steps and two noises, finite and >= 0, but "
+              "got ",
+              c10::ArrayRef<double>(state), ".");
   const bool measured = state.size() == 3;
   steps_ = static_cast<int64_t>(state[0]);
   noise_ = measured ? std::optional(state[1]) : std::nullopt;

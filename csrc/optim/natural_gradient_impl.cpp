@@ -177,6 +177,16 @@ double bound(Step& step, const StepRule& rule, double largest) {
   return share;
 }
 
+// Well below float32's largest number: a shorter step leads out of no parameter's range.
+constexpr double kFarOut = 1e30;
+
+/// Whether θ + d is a number at all: a rate or a solution may be too large for that.
+bool leads_to_numbers(const ParameterLayout& layout, const Step& step) {
+  const double length = norm_in_double(step.displacement);
+  if (length < kFarOut) return true;
+  return (layout.values() + step.displacement).isfinite().all().item<bool>();
+}
+
 /// Sets a flag for as long as it lives.
 class FlagGuard {
  public:
@@ -308,7 +318,8 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   if (state_.caution < 1) learned.step_rule->shorten(step, state_.caution);
   h.graph().verify();
   if (damping.needs_ratio()) measure_ratio(step, h.gradient(), C_of_step, *trials, report);
-  if (!is_better(step, tried, *learned.step_rule, report)) {
+  const bool is_possible = leads_to_numbers(h.parameters(), step);
+  if (!is_possible || !is_better(step, tried, *learned.step_rule, report)) {
     if (trials) trials->check();
     return failed(StepOutcome::Rejected);
   }

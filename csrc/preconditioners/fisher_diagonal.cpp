@@ -66,6 +66,7 @@ std::string FisherDiagonal::describe() const {
 }
 
 std::unique_ptr<Preconditioner> FisherDiagonal::clone() const {
+  check_exponent(*this, exponent_);
   return std::make_unique<FisherDiagonal>(*this);
 }
 

@@ -6,6 +6,9 @@
 
 namespace natgrad::detail {
 
+/// Throws unless 0 < ξ ≤ 1.
+void check_exponent(const Preconditioner& preconditioner, double exponent);
+
 /// diag(d + λ)^-ξ for d ≥ 0 of [P]. Throws unless 0 < ξ ≤ 1.
 LinearOperator inverse_power(const Preconditioner& preconditioner, const torch::Tensor& d,
                              double lambda, double exponent);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "linalg/shapes.h"
+#include "preconditioners/kronecker_options.h"
 #include "preconditioners/kronecker_state.h"
 
 namespace natgrad {
@@ -17,13 +18,15 @@ namespace {
 constexpr int64_t kAlways = 3;  // the first steps, in which everything is renewed
 
 bool are_of_the_same(const KroneckerBlock& a, const KroneckerBlock& b) {
-  return a.weight == b.weight && a.bias == b.bias && a.is_input_by_output == b.is_input_by_output &&
+  return a.activations.dtype() == b.activations.dtype() && a.weight == b.weight &&
+         a.bias == b.bias && a.is_input_by_output == b.is_input_by_output &&
          a.activations.sizes() == b.activations.sizes() &&
          a.gradients.sizes() == b.gradients.sizes();
 }
 
 bool are_of_the_same(const KroneckerFactors& a, const KroneckerFactors& b) {
-  return a.diagonal.defined() && a.diagonal.sizes() == b.diagonal.sizes() &&
+  return a.diagonal.defined() && b.diagonal.defined() && a.diagonal.dtype() == b.diagonal.dtype() &&
+         a.diagonal.sizes() == b.diagonal.sizes() &&
          std::equal(a.blocks.begin(), a.blocks.end(), b.blocks.begin(), b.blocks.end(),
                     [](const auto& x, const auto& y) { return are_of_the_same(x, y); });
 }
@@ -41,6 +44,7 @@ bool is_finite(const KroneckerFactors& factors) {
 }  // namespace
 
 void KroneckerFactored::check_options() const {
+  detail::check_options(factors_);
   TORCH_CHECK(decay_ >= 0 && decay_ < 1, "natgrad: the decay of ", describe(), " is in [0, 1).");
   TORCH_CHECK(factor_interval_ >= 1 && inverse_interval_ >= 1, "natgrad: the intervals of ",
               describe(), " are at least 1 step.");
@@ -163,6 +167,7 @@ std::string KroneckerFactored::describe() const {
 }
 
 std::unique_ptr<Preconditioner> KroneckerFactored::clone() const {
+  check_options();
   return std::make_unique<KroneckerFactored>(*this);
 }
 

@@ -17,6 +17,7 @@
 
 #include "libtorch/degradations.h"
 #include "preconditioners/kronecker_layers.h"
+#include "preconditioners/kronecker_options.h"
 
 namespace natgrad {
 
@@ -35,15 +36,6 @@ struct PulledBack {
 struct Rows {
   Tensor activations, gradients;
 };
-
-void check_options(const KroneckerOptions& options) {
-  TORCH_CHECK(options.samples() >= 1,
-              "natgrad: Kronecker factors need at least 1 sample, but got samples = ",
-              options.samples(), ".");
-  TORCH_CHECK(options.share() > 0 && options.share() <= 1,
-              "natgrad: the share of the rows in the Kronecker factors is in (0, 1], but it is ",
-              options.share(), ".");
-}
 
 /// The edges of the parameters that no block holds.
 edge_list edges_of_the_rest(const std::vector<PlannedBlock>& plans,
@@ -206,6 +198,15 @@ KroneckerFactors kronecker_factors(const LossGraph& graph, at::Generator generat
   for (const auto& sum : sums) factors.blocks.push_back(sum.block(options.samples()));
   factors.diagonal = parameters.flatten(squares) / static_cast<double>(options.samples());
   return factors;
+}
+
+void detail::check_options(const KroneckerOptions& options) {
+  TORCH_CHECK(options.samples() >= 1,
+              "natgrad: Kronecker factors need at least 1 sample, but got samples = ",
+              options.samples(), ".");
+  TORCH_CHECK(options.share() > 0 && options.share() <= 1,
+              "natgrad: the share of the rows in the Kronecker factors is in (0, 1], but it is ",
+              options.share(), ".");
 }
 
 }  // namespace natgrad

@@ -20,6 +20,9 @@ Tensor indices_of(const KroneckerFactors& factors) {
   return torch::tensor(numbers, torch::kLong).view({-1, kColumns});
 }
 
+/// Square matrices, a group each.
+bool is_factor(const Tensor& t) { return t.dim() == 3 && t.size(1) == t.size(2); }
+
 }  // namespace
 
 void append_factors(std::vector<Tensor>& state, const KroneckerFactors& factors) {
@@ -58,6 +61,7 @@ KroneckerFactors FactorReader::next_factors() {
   check(indices.scalar_type() == torch::kLong && indices.dim() == 2 && indices.size(1) == kColumns);
   KroneckerFactors factors;
   factors.diagonal = next();
+  check(factors.diagonal.is_floating_point() && factors.diagonal.dim() == 1);
   for (int64_t k = 0; k < indices.size(0); ++k) {
     const auto* row = indices[k].data_ptr<int64_t>();
     KroneckerBlock block;
@@ -66,7 +70,9 @@ KroneckerFactors FactorReader::next_factors() {
     block.is_input_by_output = row[2] != 0;
     block.activations = next();
     block.gradients = next();
-    check(block.activations.dim() == 3 && block.gradients.dim() == 3);
+    check(is_factor(block.activations) && is_factor(block.gradients) &&
+          block.activations.dtype() == factors.diagonal.dtype() &&
+          block.gradients.dtype() == factors.diagonal.dtype());
     factors.blocks.push_back(std::move(block));
   }
   return factors;

@@ -10,6 +10,10 @@ using torch::Tensor;
 
 namespace {
 
+void check_rank(const LowRank& of, int64_t rank) {
+  TORCH_CHECK(rank >= 0, "natgrad: the rank of ", of.describe(), " is at least 1, or 0 for all.");
+}
+
 LinearOperator damped_inverse(const Tensor& rows, double lambda) {
   // RRᵀ loses the small singular values that float32 rows still tell.
   const auto wide = rows.to(torch::kDouble);
@@ -29,7 +33,7 @@ LinearOperator damped_inverse(const Tensor& rows, double lambda) {
 LinearOperator LowRank::at(const LossGraph& graph, double lambda) const {
   const torch::NoGradGuard no_grad;
   check_lambda(*this, lambda);
-  TORCH_CHECK(rank_ >= 0, "natgrad: the rank of ", describe(), " is at least 1, or 0 for all.");
+  check_rank(*this, rank_);
   const auto rows = empirical_fisher_rows(graph, moment_, weights_);
   return damped_inverse(rank_ > 0 ? leading_rows(rows, rank_) : rows, lambda);
 }
@@ -39,6 +43,9 @@ std::string LowRank::describe() const {
                      weights_ == FisherWeights::OfTheLoss ? "" : ", weights=Uniform");
 }
 
-std::unique_ptr<Preconditioner> LowRank::clone() const { return std::make_unique<LowRank>(*this); }
+std::unique_ptr<Preconditioner> LowRank::clone() const {
+  check_rank(*this, rank_);
+  return std::make_unique<LowRank>(*this);
+}
 
 }  // namespace natgrad

@@ -4,6 +4,7 @@
 #include <natgrad/preconditioners/propagated_diagonal.h>
 #include <torch/torch.h>
 
+#include "curvature/probes.h"
 #include "preconditioners/inverse_power.h"
 
 namespace natgrad {
@@ -26,6 +27,8 @@ std::string PropagatedDiagonal::describe() const {
 }
 
 std::unique_ptr<Preconditioner> PropagatedDiagonal::clone() const {
+  check_exponent(*this, exponent_);
+  check_probes(probes_);
   return std::make_unique<PropagatedDiagonal>(*this);
 }
 

@@ -77,6 +77,7 @@ KrylovBasis build(const LinearSystem& system, int64_t dimension) {
   const auto& b = system.right_hand_side;
   const auto& previous = system.initial;
   const auto& M = system.preconditioner;
+  dimension = std::min(dimension, A.size());
   GrowingBasis basis(A, dimension + previous.defined());
   const double largest = largest_entry(b);
   Tensor next = largest > 0 ? b / largest : b;

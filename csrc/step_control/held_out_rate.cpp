@@ -164,6 +164,8 @@ void HeldOutRate::set_state(const std::vector<double>& state) {
               " numbers, of which the first counts the steps, or "
               "none before the first step, but got ",
               state, ".");
+  TORCH_CHECK(std::none_of(state.begin(), state.end(), [](double x) { return std::isnan(x); }),
+              "natgrad: HeldOutRate's state holds what is no number: ", state, ".");
   *this = HeldOutRate().largest(largest_);
   if (state.empty()) return;
   steps_ = state[0];

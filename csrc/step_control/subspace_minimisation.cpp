@@ -38,6 +38,10 @@ void check_problem(const StepProblem& problem) {
 
 // Of the unit of length for another attempt, where no point of a line search was low enough.
 constexpr double kShorter = 1e-6;
+// Attempts, after which the unit is no length any more.
+constexpr int kAttempts = 6;
+// LBFGS makes room for it at once.
+constexpr int64_t kLongestHistory = 1000;
 
 /// L with L Lᵀ = Ĥ, [m, m].
 Tensor metric_factor(const Tensor& projected, double floor) {
@@ -132,11 +136,12 @@ class SubspaceLoss {
 /// BFGS from u = 0: with a history of all dimensions nothing is forgotten.
 void minimise(SubspaceLoss& loss, int64_t dimension, const SubspaceMinimisation& rule) {
   Tensor u = torch::zeros({dimension}, torch::kDouble);
-  torch::optim::LBFGS bfgs({u}, torch::optim::LBFGSOptions()
-                                    .max_iter(rule.max_iterations())
-                                    .max_eval(rule.max_evaluations())
-                                    .history_size(std::max(dimension, rule.max_iterations()))
-                                    .line_search_fn("strong_wolfe"));
+  torch::optim::LBFGS bfgs(
+      {u}, torch::optim::LBFGSOptions()
+               .max_iter(rule.max_iterations())
+               .max_eval(rule.max_evaluations())
+               .history_size(std::max(dimension, std::min(rule.max_iterations(), kLongestHistory)))
+               .line_search_fn("strong_wolfe"));
   bfgs.step([&] {
     torch::NoGradGuard no_grad;
     return loss(u);
@@ -170,7 +175,9 @@ Step SubspaceMinimisation::choose(const StepProblem& problem) {
 
   const double rounding = rounding_of(basis.vectors.options());
   SubspaceLoss loss(basis, std::max(floor_, rounding), *problem.trials);
-  while (loss.can_fall() && loss.falls().empty() && loss.evaluations() < max_evaluations_) {
+  for (int attempt = 0; attempt < kAttempts && loss.can_fall() && loss.falls().empty() &&
+                        loss.evaluations() < max_evaluations_;
+       ++attempt) {
     minimise(loss, dimension, *this);
     loss.shorten();
   }

@@ -17,6 +17,8 @@ namespace F = torch::nn::functional;
 constexpr int kSteps = 8;
 // Eight steps in float32, whose roundings differ and grow from step to step.
 constexpr double kTolerance = 2e-2;
+// The same where a scale is a power of two, by which every product is multiplied exactly.
+constexpr double kExact = 1e-5;
 
 struct Scaling {
   std::string name;
@@ -49,10 +51,10 @@ Course train(const NaturalGradientOptions& options, const Scaling& scaling, bool
   return course;
 }
 
-void expect_same(const Course& scaled, const Course& plain) {
+void expect_same(const Course& scaled, const Course& plain, double tolerance = kTolerance) {
   for (int step = 0; step < kSteps; ++step) {
     EXPECT_EQ(scaled.outcomes[step], plain.outcomes[step]) << "step " << step;
-    EXPECT_LT(relative_error(scaled.theta[step], plain.theta[step]), kTolerance) << "step " << step;
+    EXPECT_LT(relative_error(scaled.theta[step], plain.theta[step]), tolerance) << "step " << step;
   }
 }
 
@@ -85,8 +87,9 @@ TEST_P(Scales, OfTheLossAreNoMatterToPresetsInItsUnits) {
   const fuzz::Quiet quiet;
   for (const auto* name : {"natural_gradient", "hessian_free", "krylov_subspace_descent"}) {
     SCOPED_TRACE(name);
-    const auto scaled = train(in_units(name, GetParam()).options, {"loss", GetParam()}, false);
-    expect_same(scaled, train(in_units(name, 1).options, {"plain"}, false));
+    const double scale = std::exp2(std::round(std::log2(GetParam())));
+    const auto scaled = train(in_units(name, scale).options, {"loss", scale}, false);
+    expect_same(scaled, train(in_units(name, 1).options, {"plain"}, false), kExact);
   }
 }
 
