@@ -109,7 +109,8 @@ Tensor empirical_fisher_diagonal(const LossGraph& graph, Moment moment, FisherWe
     return empirical_fisher_rows(graph, moment, choice).square_().sum(0);
   }
   const auto scales = scales_of(graph, choice, graph.examples(), graph.parameters().options());
-  return squared_example_gradients(graph, scales.weights * scales.to_own_gradient.square());
+  return squared_example_gradients(
+      graph, scales.weights * scales.to_own_gradient * scales.to_own_gradient);
 }
 
 LinearOperator empirical_fisher(const LossGraph& graph, Moment moment, FisherWeights weights) {

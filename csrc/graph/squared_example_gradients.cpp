@@ -5,6 +5,7 @@
 #include "graph/loss_graph_state.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "graph/capture.h"
 #include "graph/coupled_examples.h"
@@ -116,13 +117,27 @@ void add_rest(const OutputGradients& u, Columns passes, const std::vector<bool>&
   }
 }
 
+/// The power of two below the largest number: in its unit squares stay within float32's range.
+double unit_of(const std::vector<Tensor>& gradients) {
+  double largest = 0;
+  for (const auto& u : gradients) {
+    if (u.defined() && u.numel() > 0) largest = std::max(largest, u.abs().max().item<double>());
+  }
+  return largest > 0 && std::isfinite(largest) ? std::exp2(std::ilogb(largest)) : 1;
+}
+
 }  // namespace
 
-Tensor squared_example_gradients(const LossGraph& graph, const Tensor& weights) {
+Tensor squared_example_gradients(const LossGraph& graph, const Tensor& given_weights) {
   const torch::NoGradGuard no_grad;
   const auto& parameters = graph.parameters();
   check_examples_are_independent(network_census(graph));
-  const auto u = output_gradients(graph);
+  auto u = output_gradients(graph);
+  const double unit = unit_of(u.values);
+  for (auto& gradient : u.values) {
+    if (gradient.defined()) gradient = gradient / unit;
+  }
+  const auto weights = given_weights * unit * unit;
   const auto captured = capture_below(u, graph);
   TORCH_CHECK(weights.dim() == 1 && weights.size(0) == captured.examples,
               "natgrad: ", captured.examples, " examples need as many weights, but got shape ",
