@@ -374,6 +374,7 @@ TEST(ScoreRowsTest, WhatDoesNotFitIsRefusedAndNamed) {
   const auto y = torch::tensor({0, 2, 5, 2});
   refuse(F::mse_loss(z, torch::zeros_like(z)), "4 examples hold 24 observations");
   refuse(outputs(z).cosh().log().mean(), "one of your own");
+  refuse(penalty(network.parameters.front().square().sum()), "penalties alone");
   refuse(nll(LogStdGaussian(z.narrow(1, 0, 4)), torch::ones({4, 2}, torch::kDouble)),
          "4 examples hold 8 observations");
 }

@@ -17,7 +17,7 @@ namespace {
 
 namespace F = torch::nn::functional;
 
-constexpr int kTruncations = 40, kFlips = 120, kMutations = 150;
+constexpr int kTruncations = 20, kFlips = 60, kMutations = 80;
 
 /// A small classifier with an optimizer that has taken some steps.
 struct Trained {

@@ -10,7 +10,7 @@
 namespace natgrad::testing::graphs_test {
 namespace {
 
-constexpr uint64_t kCases = 2500, kParts = 5;
+constexpr uint64_t kCases = 2000, kParts = 5;
 
 struct FuzzGraphs : ::testing::TestWithParam<uint64_t> {};
 
