@@ -6,15 +6,26 @@ namespace natgrad::detail {
 
 using torch::Tensor;
 
-LinearOperator damped_matrix(const StepData& data, const LinearOperator& C, double lambda) {
-  const auto D = data.of_curvature().damping_matrix();
-  return D ? C + lambda * *D : C + lambda;
+namespace {
+
+/// D; none for the identity.
+std::optional<LinearOperator> matrix_of(const StepData& data, const Damping& damping) {
+  const auto d = damping.diagonal();
+  return d.defined() ? std::optional(diagonal_operator(d)) : data.of_curvature().damping_matrix();
+}
+
+}  // namespace
+
+LinearOperator damped_matrix(const StepData& data, const LinearOperator& C,
+                             const Damping& damping) {
+  const auto D = matrix_of(data, damping);
+  return D ? C + damping.lambda() * *D : C + damping.lambda();
 }
 
 DampedProblem damped_problem(const StepData& data, const LinearOperator& C, const Damping& damping,
                              double start, const Tensor& previous) {
   const double lambda = damping.lambda();
-  const auto D = data.of_curvature().damping_matrix();
+  const auto D = matrix_of(data, damping);
   const auto weighted = D ? std::optional(lambda * *D) : std::nullopt;  // λD; none for D = I
 
   const bool is_centred = damping.centre() > 0;
@@ -41,12 +52,20 @@ DampedProblem damped_problem_by_rows(const Evaluator& h, const RowForm& rows,
                         previous.defined() ? root.multiply(previous) : Tensor()};
   auto& rows_problem = *problem.rows;
   const bool is_centred = previous.defined() && mu > 0;
-  if (const auto& w = h.weight_decay(); w.defined()) {
-    const double decay = w.item<double>();
+  const auto& w = h.weight_decay();
+  const double decay = w.defined() ? w.item<double>() : 0;
+  const auto D = damping.diagonal();
+  if (D.defined()) {
+    rows_problem.shift = 1;
+    rows_problem.scales = (lambda * D + decay).sqrt();
+  } else {
     rows_problem.shift = lambda + decay;
+  }
+  if (decay != 0) {
     auto centre = -decay * h.gradient_scale() * layout.values();
-    if (is_centred) centre.add_(previous, lambda * mu);
-    rows_problem.centre = centre.div_(rows_problem.shift);
+    if (is_centred) centre.add_(D.defined() ? D * previous : previous, lambda * mu);
+    rows_problem.centre =
+        D.defined() ? centre.div_(rows_problem.scales.square()) : centre.div_(rows_problem.shift);
     rows_problem.centre_product = root.multiply(rows_problem.centre);
   } else if (is_centred) {
     rows_problem.centre = mu * previous;

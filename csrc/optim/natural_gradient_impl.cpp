@@ -1,6 +1,7 @@
 #include "optim/natural_gradient_impl.h"
 #include <fmt/format.h>
 #include <natgrad/graph/loss_graph.h>
+#include <natgrad/linalg/hutchinson.h>
 #include <torch/torch.h>
 #include "graph/loss_graph_state.h"
 #include "graph/reading.h"
@@ -98,18 +99,18 @@ bool is_usable(const Solution& solution, const Evaluator& h) {
 }
 
 /// M(δ) - h = ∇hᵀδ + ½ δᵀCδ: what the model promises, without the damping.
-double promised(const Tensor& g, const LinearOperator& C, const Tensor& delta) {
-  return g.dot(delta).item<double>() + 0.5 * C.inner({delta}).item<double>();
+double promised(const QuadraticModel& M, const Tensor& delta) {
+  return M.slope(delta) + 0.5 * M.curvature(delta);
 }
 
 /// ρ of the step's proposal; none where promise and decrease are both no more than h's rounding,
 /// and their ratio says nothing.
-void measure_ratio(const Step& step, const Tensor& g, const LinearOperator& C, TrialLosses& trials,
+void measure_ratio(const Step& step, const QuadraticModel& M, TrialLosses& trials,
                    StepSummary& report) {
   const bool proposed = step.proposal.defined();
   const auto& proposal = proposed ? step.proposal : step.displacement;
   const auto known = proposed ? step.proposal_loss : step.loss;
-  const double promise = promised(g, C, proposal), start = trials.start();
+  const double promise = promised(M, proposal), start = trials.start();
   const double reached = known ? *known : trials.at(proposal);
   if (!proposed) report.trial_loss = reached;
   const bool is_rounding =
@@ -279,6 +280,7 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   auto& damping = *learned.damping;
   if (regret > 0) damping.rejected();
   if (damping.needs_noise()) observe_noise(h, damping, report);
+  if (damping.needs_diagonal()) damping.observe_diagonal(exact_diagonal(C));
   report.lambda = damping.lambda();
   report.radius = damping.radius();
   report.negative_weights = negative_weights(system_.curvature(), h_of_curvature.graph());
@@ -301,13 +303,14 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   const bool judges_by_all =
       learned.step_rule->needs_whole_matrix() && data.has_partial_curvature();
   const LinearOperator C_of_step = judges_by_all ? h.whole_matrix() : C;
-  if (judges_by_all) problem.system.matrix = damped_matrix(data, C_of_step, report.lambda);
-  auto step = choose_step(learned, h, C_of_step, problem, solution, tried);
+  if (judges_by_all) problem.system.matrix = damped_matrix(data, C_of_step, damping);
+  const auto model = model_of(h, problem, C_of_step, solution);
+  auto step = choose_step(learned, h, *model, problem, solution, tried);
   report.step_share = bound(step, *learned.step_rule, system_.max_step_norm());
   report.caution = state_.caution;
   if (state_.caution < 1) learned.step_rule->shorten(step, state_.caution);
   h.graph().verify();
-  if (damping.needs_ratio()) measure_ratio(step, h.gradient(), C_of_step, *trials, report);
+  if (damping.needs_ratio()) measure_ratio(step, *model, *trials, report);
   if (!is_better(step, tried, *learned.step_rule, report)) {
     if (trials) trials->check();
     return failed(StepOutcome::Rejected);
@@ -330,7 +333,9 @@ DampedProblem NaturalGradient::Impl::problem_of(const StepData& data, const Line
   const bool goes_on =
       damping.centre() > 0 || system_.warm_start() > 0 || learned.step_rule->keeps_displacement();
   const Tensor previous = goes_on ? state_.last_step.delta(data.h().parameters()) : Tensor();
-  if (rows && system_.solver().solves_by_rows(*rows->root)) {
+  const auto& solver = system_.solver();
+  const bool takes_scales = !damping.needs_diagonal() || solver.takes_scales();
+  if (rows && takes_scales && solver.solves_by_rows(*rows->root)) {
     return damped_problem_by_rows(data.h(), *rows, C, damping, previous);
   }
   return damped_problem(data, C, damping, system_.warm_start(), previous);
@@ -342,7 +347,7 @@ bool NaturalGradient::Impl::takes_rows(const StepData& data, const Learned& lear
   const auto& decay = data.h().weight_decay();
   const bool is_shift = !system_.damping_matrix() && (!decay.defined() || decay.dim() == 0);
   return is_shift && !preconditioner && std::isinf(damping->radius()) && damping->lambda() > 0 &&
-         !damping->needs_ratio() && !rule->needs_gradient();
+         !rule->needs_gradient();
 }
 
 /// Trial losses, where a part asks for them.
@@ -370,12 +375,11 @@ double NaturalGradient::Impl::hindsight(StepData& data) const {
 }
 
 Step NaturalGradient::Impl::choose_step(Learned& learned, const Evaluator& h,
-                                        const LinearOperator& C, const DampedProblem& problem,
+                                        const QuadraticModel& model, const DampedProblem& problem,
                                         const Solution& solution, TrialLosses* trials) const {
   auto& rule = *learned.step_rule;
   const double rate = learned.damping->rate(), centre = learned.damping->centre();
   const auto& layout = h.parameters();
-  const auto model = model_of(h, problem, C, solution);
   const Tensor g = rule.needs_gradient() ? h.gradient() : Tensor();
   return rule.choose({.loss = h.value(),
                       .gradient = g,
@@ -383,7 +387,7 @@ Step NaturalGradient::Impl::choose_step(Learned& learned, const Evaluator& h,
                       .solution = solution,
                       .previous = problem.previous,
                       .at_rate = [&](const Tensor& v) { return at_rates(h.trainable(), v, rate); },
-                      .model = *model,
+                      .model = model,
                       .outputs = outputs_of(h),
                       .trials = trials,
                       .centre = centre,

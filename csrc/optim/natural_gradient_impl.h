@@ -68,7 +68,7 @@ class NaturalGradient::Impl {
   bool takes_rows(const StepData& data, const Learned& learned) const;
   std::optional<ClosureTrials> trials_of(StepData& data) const;
   double hindsight(StepData& data) const;
-  Step choose_step(Learned& learned, const Evaluator& h, const LinearOperator& C,
+  Step choose_step(Learned& learned, const Evaluator& h, const QuadraticModel& model,
                    const DampedProblem& problem, const Solution& solution,
                    TrialLosses* trials) const;
   void accept(const Step& step, const ParameterLayout& layout, Learned learned, double gain);

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <natgrad/export.h>
+#include <natgrad/tensor.h>
+
 #include <limits>
 #include <memory>
 #include <string>
@@ -32,6 +34,12 @@ class NATGRAD_EXPORT Damping {
   virtual double rate() const { return 1; }
   /// Δ, > 0: how long δ may be.
   virtual double radius() const { return std::numeric_limits<double>::infinity(); }
+  /// Whether D is the damping's own, made of the curvature's diagonal, which then has to be formed.
+  virtual bool needs_diagonal() const { return false; }
+  /// diag C of this step, [P]; called before `lambda` if `needs_diagonal`.
+  virtual void observe_diagonal(const torch::Tensor& /*diagonal*/) {}
+  /// The diagonal of that D, [P], > 0; undefined for the optimizer's D.
+  virtual torch::Tensor diagonal() const { return {}; }
   /// Whether this step's reduction ratio is wanted,
   ///
   ///     ρ = (h(θ + δ) - h(θ)) / (M(δ) - M(0)),
