@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <natgrad/curvature/fisher_rows.h>
 #include <natgrad/graph/loss_graph.h>
+#include <natgrad/likelihoods/gaussian.h>
 #include <torch/torch.h>
 
 #include <optional>
@@ -145,6 +146,18 @@ CurvatureAt FisherRows::at(const LossGraph& graph) const {
   at.targets = formed.targets;
   at.choice = fmt::format("{} rows by {}", formed.rows.size(0), c10::Join(", ", formed.routes));
   return at;
+}
+
+Tensor FisherRows::residuals(const LossGraph& graph) const {
+  const torch::NoGradGuard no_grad;
+  std::vector<Tensor> residuals;
+  if (!graph.is_readable() || !has_fisher(graph) || graph.has_penalties()) return {};
+  for (const auto& term : graph.terms()) {
+    if (term.is_own() || !dynamic_cast<const Gaussian*>(term.likelihood.get())) return {};
+    const auto t = directions_of(term, /*is_likelihood=*/true).targets;
+    residuals.push_back(t.to(graph.parameters().options().dtype()));
+  }
+  return torch::cat(residuals);
 }
 
 std::shared_ptr<const Curvature> FisherRows::clone() const {

@@ -28,6 +28,7 @@ Tensor dot_products(const std::vector<Tensor>& u, const std::vector<Tensor>& v) 
 
 Root explicit_root(Tensor rows) {
   const auto gram = std::make_shared<Tensor>();
+  const auto factors = std::make_shared<std::pair<Tensor, Tensor>>();
   Root root;
   root.rows = rows.size(0);
   root.multiply = [rows](const Tensor& v) { return rows.mv(v); };
@@ -37,6 +38,13 @@ Root explicit_root(Tensor rows) {
     return *gram;
   };
   root.matrix = [rows] { return rows; };
+  root.reflectors = [rows, factors] {
+    if (!factors->first.defined()) {
+      auto [reflectors, scales] = torch::geqrf(rows.to(torch::kDouble));
+      *factors = {std::move(reflectors), std::move(scales)};
+    }
+    return *factors;
+  };
   return root;
 }
 

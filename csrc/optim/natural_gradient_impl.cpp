@@ -110,7 +110,8 @@ void measure_ratio(const Step& step, const QuadraticModel& M, TrialLosses& trial
   const bool proposed = step.proposal.defined();
   const auto& proposal = proposed ? step.proposal : step.displacement;
   const auto known = proposed ? step.proposal_loss : step.loss;
-  const double promise = promised(M, proposal), start = trials.start();
+  const double promise = step.promise ? -*step.promise : promised(M, proposal);
+  const double start = trials.start();
   const double reached = known ? *known : trials.at(proposal);
   if (!proposed) report.trial_loss = reached;
   const bool is_rounding =
@@ -155,6 +156,17 @@ std::unique_ptr<QuadraticModel> model_of(const Evaluator& h, const DampedProblem
   model->learn(problem.previous, problem.previous_in_rows);
   model->learn(solution.x, solution.product_in_rows);
   return model;
+}
+
+/// What the rows' solution solves, if it is around zero.
+std::optional<RowSystem> row_system(const Solver& solver, const DampedProblem& problem) {
+  if (!problem.rows || problem.rows->centre.defined()) return std::nullopt;
+  const auto& rows = *problem.rows;
+  return RowSystem{rows.targets, rows.scales, [&solver, rows](const Tensor& t) {
+                     auto other = rows;
+                     other.targets = t;
+                     return solver.solve_by_rows(other).x;
+                   }};
 }
 
 /// The share of ∇h that is taken.
@@ -281,9 +293,37 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   if (regret > 0) damping.rejected();
   if (damping.needs_noise()) observe_noise(h, damping, report);
   if (damping.needs_diagonal()) damping.observe_diagonal(exact_diagonal(C));
+  report.negative_weights = negative_weights(system_.curvature(), h_of_curvature.graph());
+  auto trials = trials_of(data);
+  for (int64_t tries = 1;; ++tries) {
+    const auto [outcome, step, at_the_edge] = attempt(data, C, learned, trials, report);
+    if (outcome == StepOutcome::Accepted) {
+      if (report.ratio) damping.observe_ratio(*report.ratio, at_the_edge);
+      damping.accepted();
+      closure_is_checked_ = closure_is_checked_ || (trials && trials->is_checked());
+      const double gain = report.trial_loss ? trials->start() - *report.trial_loss : kNaN;
+      accept(step, h.parameters(), std::move(learned), gain);
+      return ended(state_.last_step.is_below_rounding() ? StepOutcome::BelowRounding : outcome);
+    }
+    if (trials && outcome == StepOutcome::Rejected) trials->check();
+    if (outcome != StepOutcome::Rejected || tries >= damping.tries_per_step()) {
+      if (tries > 1) state_.learned.damping = std::move(learned.damping);
+      return ended(take_failure(outcome, report.ratio, at_the_edge));
+    }
+    damping.observe_ratio(report.ratio.value_or(kNaN), at_the_edge);
+  }
+}
+
+NaturalGradient::Impl::Attempt NaturalGradient::Impl::attempt(StepData& data,
+                                                              const LinearOperator& C,
+                                                              Learned& learned,
+                                                              std::optional<ClosureTrials>& trials,
+                                                              StepSummary& report) {
+  const auto &h = data.h(), &h_of_curvature = data.of_curvature();
+  auto& damping = *learned.damping;
   report.lambda = damping.lambda();
   report.radius = damping.radius();
-  report.negative_weights = negative_weights(system_.curvature(), h_of_curvature.graph());
+  report.ratio = report.trial_loss = std::nullopt;
   auto problem = problem_of(data, C, learned);
   if (learned.preconditioner) {
     problem.system.preconditioner = precondition(*learned.preconditioner, data, report.lambda);
@@ -292,13 +332,9 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   h_of_curvature.graph().verify();
   report.solver = solution.summary;
   const bool at_the_edge = is_at_the_edge(problem.system, solution);
-  const auto failed = [&](StepOutcome outcome) {
-    return ended(take_failure(outcome, report.ratio, at_the_edge));
-  };
-  if (!is_usable(solution, h)) return failed(StepOutcome::SolverFailed);
+  if (!is_usable(solution, h)) return {StepOutcome::SolverFailed, {}, at_the_edge};
 
   // How far: θ ← θ + d, unless trials tell that it is no better.
-  auto trials = trials_of(data);
   auto* const tried = trials ? &*trials : nullptr;
   const bool judges_by_all =
       learned.step_rule->needs_whole_matrix() && data.has_partial_curvature();
@@ -306,24 +342,18 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   if (judges_by_all) problem.system.matrix = damped_matrix(data, C_of_step, damping);
   const auto model = model_of(h, problem, C_of_step, solution);
   auto step = choose_step(learned, h, *model, problem, solution, tried);
+  if (!step.displacement.defined()) return {StepOutcome::Rejected, {}, at_the_edge};
   report.step_share = bound(step, *learned.step_rule, system_.max_step_norm());
   report.caution = state_.caution;
   if (state_.caution < 1) learned.step_rule->shorten(step, state_.caution);
   h.graph().verify();
   if (damping.needs_ratio()) measure_ratio(step, *model, *trials, report);
-  if (!is_better(step, tried, *learned.step_rule, report)) {
-    if (trials) trials->check();
-    return failed(StepOutcome::Rejected);
+  const bool better = is_better(step, tried, *learned.step_rule, report);
+  if (better) {
+    report.step_norm = norm_in_double(step.displacement);
+    report.shortening = step.shortening;
   }
-  if (report.ratio) damping.observe_ratio(*report.ratio, at_the_edge);
-  damping.accepted();
-  closure_is_checked_ = closure_is_checked_ || (trials && trials->is_checked());
-  report.step_norm = norm_in_double(step.displacement);
-  report.shortening = step.shortening;
-  const double gain = report.trial_loss ? trials->start() - *report.trial_loss : kNaN;
-  accept(step, h.parameters(), std::move(learned), gain);
-  return ended(state_.last_step.is_below_rounding() ? StepOutcome::BelowRounding
-                                                    : StepOutcome::Accepted);
+  return {better ? StepOutcome::Accepted : StepOutcome::Rejected, std::move(step), at_the_edge};
 }
 
 DampedProblem NaturalGradient::Impl::problem_of(const StepData& data, const LinearOperator& C,
@@ -381,6 +411,7 @@ Step NaturalGradient::Impl::choose_step(Learned& learned, const Evaluator& h,
   const double rate = learned.damping->rate(), centre = learned.damping->centre();
   const auto& layout = h.parameters();
   const Tensor g = rule.needs_gradient() ? h.gradient() : Tensor();
+  const auto rows = row_system(system_.solver(), problem);
   return rule.choose({.loss = h.value(),
                       .gradient = g,
                       .matrix = problem.system.matrix,
@@ -389,6 +420,7 @@ Step NaturalGradient::Impl::choose_step(Learned& learned, const Evaluator& h,
                       .at_rate = [&](const Tensor& v) { return at_rates(h.trainable(), v, rate); },
                       .model = model,
                       .outputs = outputs_of(h),
+                      .rows = rows ? &*rows : nullptr,
                       .trials = trials,
                       .centre = centre,
                       .rate = rate,

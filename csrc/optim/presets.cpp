@@ -11,6 +11,7 @@
 #include <natgrad/solvers/approximate_inverse.h>
 #include <natgrad/solvers/krylov_subspace.h>
 #include <natgrad/solvers/qr.h>
+#include <natgrad/step_control/geodesic_acceleration.h>
 #include <natgrad/step_control/line_search.h>
 #include <natgrad/step_control/quadratic_model_step.h>
 #include <natgrad/step_control/subspace_minimisation.h>
@@ -68,7 +69,11 @@ NaturalGradientOptions kfac(double lambda) {
 }
 
 NaturalGradientOptions least_squares() {
-  return NaturalGradientOptions(1.).curvature(FisherRows()).solver(QR()).damping(Nielsen());
+  return NaturalGradientOptions(1.)
+      .curvature(FisherRows())
+      .solver(QR())
+      .damping(Nielsen())
+      .step_rule(GeodesicAcceleration());
 }
 
 }  // namespace natgrad::presets

@@ -20,26 +20,30 @@ void check_settings(const QR& options) {
   TORCH_CHECK(options.limit() >= 1, "natgrad: QR needs limit >= 1, but got ", options.limit(), ".");
 }
 
-/// U and q of [A, b] = Q [U, q; 0, ρ]: [min(r, P), P] and as long a column.
-struct Factors {
+/// U and q of min ‖q - U x‖: [k, P] and [k].
+struct Triangular {
   Tensor triangle, right;
 };
 
-Factors factors_of(const Tensor& matrix, const Tensor& right) {
-  const auto columns = matrix.size(1), rows = std::min(matrix.size(0), columns);
-  const auto reflected = std::get<0>(torch::geqrf(torch::cat({matrix, right.unsqueeze(1)}, 1)));
-  return {reflected.slice(0, 0, rows).slice(1, 0, columns).triu(),
-          reflected.slice(0, 0, rows).select(1, columns)};
+/// U and Qᵀb of R = Q U, which have min(r, P) rows.
+Triangular reduced(const Root& root, const Tensor& b) {
+  const auto [reflectors, scales] = root.reflectors();
+  const auto rows = std::min(reflectors.size(0), reflectors.size(1));
+  const auto rotated = torch::ormqr(reflectors, scales, b.unsqueeze(1), /*left=*/true,
+                                    /*transpose=*/true);
+  return {reflectors.narrow(0, 0, rows).triu(), rotated.squeeze(1).narrow(0, 0, rows)};
 }
 
 /// y of min ‖q - U y‖² + σ‖y‖².
-Tensor damped(const Factors& factors, double shift) {
-  const auto size = factors.triangle.size(1);
-  const auto options = factors.triangle.options();
+Tensor solve_damped(const Triangular& problem, double shift) {
+  const auto size = problem.triangle.size(1);
+  const auto options = problem.triangle.options();
   const auto damping = torch::eye(size, options).mul_(std::sqrt(shift));
-  const auto whole = factors_of(torch::cat({factors.triangle, damping}),
-                                torch::cat({factors.right, torch::zeros({size}, options)}));
-  return torch::linalg_solve_triangular(whole.triangle, whole.right.unsqueeze(1), /*upper=*/true)
+  const auto right = torch::cat({problem.right, torch::zeros({size}, options)}).unsqueeze(1);
+  const auto whole = torch::cat({torch::cat({problem.triangle, damping}), right}, 1);
+  const auto factors = std::get<0>(torch::geqrf(whole)).narrow(0, 0, size);
+  return torch::linalg_solve_triangular(factors.narrow(1, 0, size), factors.narrow(1, size, 1),
+                                        /*upper=*/true)
       .squeeze(1);
 }
 
@@ -60,9 +64,12 @@ Solution QR::solve_by_rows(const LeastSquares& problem) const {
   const auto in_double = [](const Tensor& v) { return v.to(torch::kDouble); };
   const auto right = in_double(problem.centre.defined() ? problem.targets - problem.centre_product
                                                         : problem.targets);
-  const auto scaled = problem.scales.defined() ? R / in_double(problem.scales) : R;
-  const auto y = damped(factors_of(scaled, right), problem.shift);
-  const auto dx = problem.scales.defined() ? y / in_double(problem.scales) : y;
+  auto factored = reduced(root, right);
+  const auto d = problem.scales.defined() ? in_double(problem.scales)
+                                          : torch::ones({R.size(1)}, right.options());
+  factored.triangle.div_(d);
+  const auto y = solve_damped(factored, problem.shift);
+  const auto dx = y / d;
   const auto product = R.mv(dx);
 
   Solution solution;
@@ -75,9 +82,9 @@ Solution QR::solve_by_rows(const LeastSquares& problem) const {
   }
   auto& summary = solution.summary;
   summary.iterations = summary.products = 1;
-  const auto slope = scaled.t().mv(right);
+  const auto slope = R.t().mv(right) / d;
   summary.right_hand_side = norm_in_double(slope);
-  summary.residual = norm_in_double(slope - scaled.t().mv(product) - problem.shift * y);
+  summary.residual = norm_in_double(R.t().mv(right - product) / d - problem.shift * y);
   summary.quadratic = -0.5 * right.dot(product).item<double>();
   summary.termination =
       std::isfinite(norm_in_double(dx)) ? Termination::Converged : Termination::NonFinite;

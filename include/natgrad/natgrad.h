@@ -16,6 +16,7 @@
 #include <natgrad/graph/hidden_states.h>
 #include <natgrad/graph/marks.h>
 #include <natgrad/optim/batch.h>
+#include <natgrad/optim/minimise.h>
 #include <natgrad/optim/natural_gradient.h>
 #include <natgrad/optim/options.h>
 #include <natgrad/optim/presets.h>
@@ -40,6 +41,7 @@
 #include <natgrad/solvers/solver.h>
 #include <natgrad/solvers/steihaug_conjugate_gradient.h>
 #include <natgrad/step_control/adaptive_rate.h>
+#include <natgrad/step_control/geodesic_acceleration.h>
 #include <natgrad/step_control/held_out_rate.h>
 #include <natgrad/step_control/inverse_time.h>
 #include <natgrad/step_control/kl_constrained.h>

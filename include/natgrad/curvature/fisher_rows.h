@@ -30,6 +30,7 @@ class NATGRAD_EXPORT FisherRows final : public Curvature {
   /// With vᵀCv/N, v of random signs, as the noise.
   CurvatureAt at(const LossGraph& graph) const override;
   bool tells_gradient() const override { return true; }
+  torch::Tensor residuals(const LossGraph& graph) const override;
   std::string describe() const override { return "FisherRows()"; }
   std::shared_ptr<const Curvature> clone() const override;
 };

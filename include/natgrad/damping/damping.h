@@ -3,6 +3,7 @@
 #include <natgrad/export.h>
 #include <natgrad/tensor.h>
 
+#include <cstdint>
 #include <limits>
 #include <memory>
 #include <string>
@@ -49,6 +50,9 @@ class NATGRAD_EXPORT Damping {
   virtual bool needs_ratio() const { return false; }
   /// ρ of this step; NaN or infinite if the trial loss was not finite. `at_the_edge`: ‖δ‖ = Δ.
   virtual void observe_ratio(double /*rho*/, bool /*at_the_edge*/) {}
+  /// How often a step is tried with this batch's h, ∇h and C, each time after another ρ was
+  /// observed, before it counts as rejected. More than 1 pays where C is dear and trials are not.
+  virtual int64_t tries_per_step() const { return 1; }
   /// Whether the damping is as strong as it can be, so that a step that fails is not tried again
   /// with more.
   virtual bool is_exhausted() const { return false; }

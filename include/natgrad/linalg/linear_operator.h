@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace natgrad {
@@ -35,6 +36,9 @@ struct NATGRAD_EXPORT Root {
   std::function<RootCosts()> costs;     ///< null: those of an explicit R
   /// R itself, [rows, P]; not to be written to. Null where it is not to be formed.
   std::function<torch::Tensor()> matrix = nullptr;
+  /// R = Q U in double as LAPACK's geqrf leaves it, [rows, P], and its scales; made once and kept.
+  /// Null where `matrix` is.
+  std::function<std::pair<torch::Tensor, torch::Tensor>()> reflectors = nullptr;
 
   /// By `costs`, or of an explicit R; `parameters`: P.
   RootCosts estimate(int64_t parameters) const;
