@@ -296,13 +296,14 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   report.negative_weights = negative_weights(system_.curvature(), h_of_curvature.graph());
   auto trials = trials_of(data);
   for (int64_t tries = 1;; ++tries) {
-    const auto [outcome, step, at_the_edge] = attempt(data, C, learned, trials, report);
+    auto tried = learned;
+    const auto [outcome, step, at_the_edge] = attempt(data, C, tried, trials, report);
     if (outcome == StepOutcome::Accepted) {
-      if (report.ratio) damping.observe_ratio(*report.ratio, at_the_edge);
-      damping.accepted();
+      if (report.ratio) tried.damping->observe_ratio(*report.ratio, at_the_edge);
+      tried.damping->accepted();
       closure_is_checked_ = closure_is_checked_ || (trials && trials->is_checked());
       const double gain = report.trial_loss ? trials->start() - *report.trial_loss : kNaN;
-      accept(step, h.parameters(), std::move(learned), gain);
+      accept(step, h.parameters(), std::move(tried), gain);
       return ended(state_.last_step.is_below_rounding() ? StepOutcome::BelowRounding : outcome);
     }
     if (trials && outcome == StepOutcome::Rejected) trials->check();
@@ -420,11 +421,11 @@ Step NaturalGradient::Impl::choose_step(Learned& learned, const Evaluator& h,
                       .at_rate = [&](const Tensor& v) { return at_rates(h.trainable(), v, rate); },
                       .model = model,
                       .outputs = outputs_of(h),
-                      .rows = rows ? &*rows : nullptr,
                       .trials = trials,
                       .centre = centre,
                       .rate = rate,
-                      .memory = rule.keeps_memory() ? state_.last_step.memory(layout) : Tensor()});
+                      .memory = rule.keeps_memory() ? state_.last_step.memory(layout) : Tensor(),
+                      .rows = rows ? &*rows : nullptr});
 }
 
 void NaturalGradient::Impl::accept(const Step& step, const ParameterLayout& layout, Learned learned,

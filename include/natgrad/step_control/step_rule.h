@@ -38,13 +38,13 @@ struct NATGRAD_EXPORT StepProblem {
   /// What a displacement does to the outputs: about a forward pass, and with the first of a step a
   /// backward pass. Null where nobody can tell; all zero where moves have no measure.
   std::function<OutputMove(const torch::Tensor& v)> outputs = nullptr;
-  const RowSystem* rows = nullptr;  ///< null where δ was not solved by rows, or around another x
   TrialLosses* trials = nullptr;    ///< null where a step has no closure
   double centre = 0;  ///< μ, where δ solves a system centred on μ times the last solution
   double rate = 1;    ///< r
   /// A second vector that the rule goes on from, [P], as `Step::memory` was left, with zero for
   /// parameters that are new; undefined at first.
   torch::Tensor memory = {};
+  const RowSystem* rows = nullptr;  ///< null where δ was not solved by rows, or around another x
 };
 
 /// What a rule has chosen.
