@@ -151,7 +151,7 @@ void run() {
     add(kFlatten, flatten);
   }
   benchmarks::Medians medians;
-  benchmarks::run_benchmarks(&medians);
+  benchmarks::run_benchmarks_or_exit(&medians);
   if (medians.empty()) return;  // asked for a list
 
   fmt::print(

@@ -111,7 +111,7 @@ void run() {
         ->UseManualTime()
         ->Unit(benchmark::kMicrosecond);
   }
-  benchmarks::run_benchmarks();
+  benchmarks::run_benchmarks_or_exit();
 }
 
 }  // namespace

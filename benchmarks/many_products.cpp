@@ -75,7 +75,7 @@ void run() {
     }
   }
   benchmarks::Medians medians;
-  benchmarks::run_benchmarks(&medians);
+  benchmarks::run_benchmarks_or_exit(&medians);
   if (medians.empty()) return;  // asked for a list
 
   fmt::print("How many times faster K products are together than one by one (medians).\n");

@@ -130,7 +130,7 @@ void run() {
           ->Unit(benchmark::kMicrosecond);
     }
   }
-  benchmarks::run_benchmarks();
+  benchmarks::run_benchmarks_or_exit();
 }
 
 }  // namespace

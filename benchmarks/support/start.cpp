@@ -4,7 +4,6 @@
 #include <torch/torch.h>
 
 #include <cstdlib>
-#include <stdexcept>
 
 namespace benchmarks {
 
@@ -20,10 +19,10 @@ void start_or_exit(int argc, char** argv, const std::vector<std::string>& defaul
   if (benchmark::ReportUnrecognizedArguments(count, pointers.data())) std::exit(EXIT_FAILURE);
 }
 
-void run_benchmarks(benchmark::BenchmarkReporter* reporter) {
+void run_benchmarks_or_exit(benchmark::BenchmarkReporter* reporter) {
   const size_t count = reporter != nullptr ? benchmark::RunSpecifiedBenchmarks(reporter)
                                            : benchmark::RunSpecifiedBenchmarks();
-  if (count == 0) throw std::runtime_error("--benchmark_filter leaves no benchmark to run.");
+  if (count == 0) std::exit(EXIT_FAILURE);
 }
 
 }  // namespace benchmarks

@@ -14,8 +14,8 @@ namespace benchmarks {
 /// having said so.
 void start_or_exit(int argc, char** argv, const std::vector<std::string>& defaults);
 
-/// Runs what was registered, reported by `reporter` where one is given. Throws `std::runtime_error`
-/// if the command line's filter leaves nothing.
-void run_benchmarks(benchmark::BenchmarkReporter* reporter = nullptr);
+/// Runs what was registered, reported by `reporter` where one is given. Ends the program if the
+/// command line's filter leaves nothing: Google Benchmark has said so.
+void run_benchmarks_or_exit(benchmark::BenchmarkReporter* reporter = nullptr);
 
 }  // namespace benchmarks

@@ -245,6 +245,11 @@ void CheckpointModel::check_given(bool is_given) {
 void save_checkpoint(const CheckpointModel& model, const NaturalGradient& optimizer,
                      const std::string& path, const CheckpointNotes& notes) {
   const torch::NoGradGuard no_grad;
+  for (const auto& [name, note] : notes) {
+    TORCH_CHECK(note.defined() && note.layout() == torch::kStrided, "natgrad: the note '", name,
+                "' is ", note.defined() ? "sparse" : "undefined",
+                ", which a checkpoint cannot hold; give a dense tensor.");
+  }
   OutputArchive archive, of_optimizer;
   optimizer.save(of_optimizer);
   write_number(archive, kFileVersionKey, kFileVersion);

@@ -4,16 +4,24 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <limits>
 
 #include "support/interruption.h"
 
 namespace examples {
 namespace {
+
+/// CLI11 takes a number that is too large for the largest.
+std::string is_seed(const std::string& text) {
+  int64_t number = -1;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool is_number = error == std::errc() && stop == text.data() + text.size() && number >= 0;
+  return is_number ? "" : "'" + text + "' is not a whole number from 0 to 2^63 - 1";
+}
 
 std::string names_a_file(const std::string& output) {
   return std::filesystem::path(output).has_filename() ? "" : "'" + output + "' names no file";
@@ -29,7 +37,7 @@ std::string without_ending(const std::string& output) {
 
 void add_seed(CLI::App& app, uint64_t& seed, const std::string& description) {
   app.add_option("--seed", seed, description)
-      ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max()))
+      ->check(is_seed)
       ->type_name("N")
       ->capture_default_str();
 }
