@@ -1,6 +1,8 @@
 #include <natgrad/damping/levenberg_marquardt.h>
 
 #include <cmath>
+#include <functional>
+#include <vector>
 
 #include "support/oracles.h"
 
