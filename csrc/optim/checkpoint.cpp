@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 #include <torch/torch.h>
 
-#include <cmath>
 #include <limits>
+#include <memory>
 
 #include "linalg/shapes.h"
 #include "optim/archive_entries.h"

@@ -3,9 +3,10 @@
 #include <torch/script.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <array>
-#include <cstring>
 #include <fstream>
+#include <mutex>
 #include <unordered_set>
 
 #include "libtorch/errors.h"

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <torch/nn/module.h>
+
 #include <deque>
 #include <functional>
+#include <memory>
 
 #include "support/task.h"
 #include "support/training_curve.h"

@@ -4,6 +4,8 @@
 #include <natgrad/optim/checkpoint.h>
 #include <torch/torch.h>
 
+#include <utility>
+
 #include "support/interruption.h"
 #include "support/run_notes.h"
 

@@ -9,18 +9,20 @@ name=$(basename "$program")
 
 # interrupt LINE ARGUMENTS...
 interrupt() {
-  local line
+  local line met=
   exec 3< <("$program" "${@:2}" 2> err & echo $!; wait $!; echo "status $?")
   read -r pid <&3
   while read -r line <&3; do
     case $line in
       "$1"*)
         sleep "0.00$((RANDOM % 10))"  # anywhere in what follows
+        met=1
         kill -INT "$pid" ;;
       "status "*) status=${line#status } ;;
     esac
   done
   exec 3<&-
+  [ -n "$met" ] || fail "${*:2}: prints no line that begins with '$1'"
   [ "$status" = 130 ] || fail "${*:2}: interrupted at '$1' it ends with $status: $(cat err)"
   check_told "$name" "$status" err "$name ${*:2}"
   grep -q "checkpoint, and --resume goes on from it" err || fail "says: $(cat err)"
