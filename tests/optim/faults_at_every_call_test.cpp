@@ -2,9 +2,13 @@
 // runs out at every allocation in turn. Each time everything is as before, the exception is the
 // same, and the step that follows is that of an optimizer that never failed.
 
-#include <natgrad/curvature/fisher_or_gauss_newton.h>
+#include <natgrad/curvature/gradient_rows.h>
+#include <natgrad/damping/levenberg_marquardt.h>
+#include <natgrad/damping/trust_region.h>
 #include <natgrad/optim/natural_gradient.h>
 #include <natgrad/optim/presets.h>
+#include <natgrad/solvers/cholesky.h>
+#include <natgrad/solvers/steihaug_conjugate_gradient.h>
 
 #include <optional>
 #include <set>
@@ -22,7 +26,8 @@ namespace F = torch::nn::functional;
 struct Method {
   std::string name;
   std::function<NaturalGradientOptions()> options;
-  bool noisy = true;  ///< with batch normalisation and dropout
+  bool noisy = true;   ///< with batch normalisation and dropout
+  int64_t chunks = 1;  ///< of a batch
 };
 
 std::ostream& operator<<(std::ostream& out, const Method& method) { return out << method.name; }
@@ -34,32 +39,42 @@ const std::vector<Method> kMethods = {
     {"HessianFree", [] { return presets::hessian_free(); }},
     {"KrylovSubspaceDescent", [] { return presets::krylov_subspace_descent(4); }},
     {"Kfac", [] { return presets::kfac(); }},
+    {"KfacInChunks", [] { return presets::kfac(); }, /*noisy=*/false, /*chunks=*/3},
+    {"DefaultInChunks", [] { return NaturalGradientOptions(); }, /*noisy=*/true, /*chunks=*/2},
+    {"GradientRows", [] { return NaturalGradientOptions().curvature(GradientRows()); },
+     /*noisy=*/false},
+    {"TrustRegion",
+     [] {
+       return NaturalGradientOptions(1).damping(TrustRegion()).solver(SteihaugConjugateGradient());
+     }},
+    {"Cholesky",
+     [] { return NaturalGradientOptions(1).damping(LevenbergMarquardt()).solver(Cholesky()); }},
 };
 
 std::string name_of(const ::testing::TestParamInfo<Method>& info) { return info.param.name; }
-
-using Closure = torch::optim::Optimizer::LossClosure;
 
 /// A model in training, whose batches and random numbers are those of the step's number.
 struct Course {
   torch::nn::Sequential model;
   NaturalGradient optimizer;
+  int64_t chunks;
 
   explicit Course(const Method& method)
       : model(classifier(method.noisy)),
-        optimizer(model->parameters(), method.options().module(model.ptr())) {
+        optimizer(model->parameters(), method.options().module(model.ptr())),
+        chunks(method.chunks) {
     auto first = model->parameters()[0];
     first.mutable_grad() = torch::ones_like(first);  // the user's
   }
   Tensor loss(int64_t k) {
     return F::cross_entropy(model->forward(Training::inputs(k)), Training::labels(k));
   }
-  void step(int64_t k, const Closure& closure) {
+  void step(int64_t k, const Batch::Loss& closure) {
     torch::manual_seed(static_cast<uint64_t>(k));
-    optimizer.step(closure);
+    chunks == 1 ? optimizer.step([&] { return closure(0); }) : optimizer.step(chunks, closure);
   }
   void sound_step(int64_t k) {
-    step(k, [&] { return loss(k); });
+    step(k, [&](int64_t chunk) { return loss(chunks * k + chunk); });
   }
   Snapshot snapshot() const { return Snapshot(model->parameters(), model.ptr(), &optimizer); }
 };
@@ -137,8 +152,9 @@ struct FaultsRow56EveryCall : ::testing::TestWithParam<Method> {};
 bool throws_at(Course& course, int64_t step, int64_t k) {
   int64_t calls = 0;
   try {
-    course.step(step, [&] {
-      auto loss = course.loss(step);  // which draws, and moves the running statistics
+    course.step(step, [&](int64_t chunk) {
+      auto loss = course.loss(course.chunks * step +
+                              chunk);  // which draws, and moves the running statistics
       if (++calls == k) throw Own{k};
       return loss;
     });

@@ -1,4 +1,10 @@
-// faults.md, rows 19 to 21 and 25 to 30: the loss's graph.
+// docs/faults.md, rows 19 to 34 and 46: the loss's graph.
+
+#include <natgrad/curvature/empirical_fisher.h>
+#include <natgrad/curvature/fisher.h>
+#include <natgrad/curvature/fisher_or_gauss_newton.h>
+#include <natgrad/damping/tikhonov.h>
+#include <natgrad/graph/loss_graph.h>
 
 #include "support/dense_oracles.h"
 #include "support/opaque_ops.h"
@@ -257,7 +263,7 @@ TEST(FaultsGraph, Row30LossWhoseGraphIsFreedNamesTheLineToDrop) {
   Training training;
   const auto loss = training.loss(94);
   loss.backward();
-  const Snapshot before(training.parameters(), training.model.ptr());
+  const Snapshot before(training.parameters(), training.model.ptr(), training.optimizer.get());
   expect_error([&] { training.optimizer->step(loss); }, "loss.backward()");
   before.expect_unchanged();
 }
@@ -294,9 +300,157 @@ TEST(FaultsGraph, Row30StepOnTheSameLossTwiceThrows) {
   Training training;
   const auto loss = training.loss(0);
   training.optimizer->step(loss);
-  const Snapshot before(training.parameters(), training.model.ptr());
+  const Snapshot before(training.parameters(), training.model.ptr(), training.optimizer.get());
   EXPECT_THROW(training.optimizer->step(loss), c10::Error);
   before.expect_unchanged();
+}
+
+// ---- Rows 23 and 24: products that are zero, or no numbers, without a fault. ----
+
+NaturalGradientOptions by_the_matrix() {
+  return NaturalGradientOptions().curvature(FisherOrGaussNewton());
+}
+
+TEST(FaultsGraph, Row23LogCumulativeSumsAreNoNaN) {
+  for (const auto& options : {NaturalGradientOptions(), by_the_matrix()}) {
+    Training training(options);
+    for (int k = 0; k < 3; ++k) {
+      training.optimizer->step(
+          F::cross_entropy(training.outputs(k).logcumsumexp(1), Training::labels(k)));
+      EXPECT_EQ(training.summary().outcome, StepOutcome::Accepted) << training.summary().message();
+    }
+    EXPECT_TRUE(all_finite(training.theta()));
+  }
+}
+
+TEST(FaultsGraph, Row24OutputsOfStepFunctionsAreAZeroGradient) {
+  for (const bool rounds : {true, false}) {
+    for (const auto& options : {NaturalGradientOptions(), by_the_matrix()}) {
+      expect_no_trace(
+          [&](Training& training) {
+            const auto z = training.outputs(94);
+            training.optimizer->step(F::mse_loss(rounds ? z.round() : z.sign(), 0 * z.detach()));
+            EXPECT_EQ(training.summary().outcome, StepOutcome::ZeroGradient);
+          },
+          options);
+    }
+  }
+}
+
+// ---- Rows 31 and 32: the parameters are edited. ----
+
+TEST(FaultsGraph, Row31ParametersEditedBetweenTheLossAndTheStepAreTold) {
+  for (const auto& options : {NaturalGradientOptions(), by_the_matrix()}) {
+    Training training(options);
+    training.good_step();
+    const auto loss = training.loss(94);
+    {
+      const torch::NoGradGuard no_grad;
+      for (auto& p : training.parameters()) p.add_(0.1);
+    }
+    const Snapshot before(training.parameters(), training.model.ptr(), training.optimizer.get());
+    expect_error([&] { training.optimizer->step(loss); }, "changed in place");
+    before.expect_unchanged();
+    training.good_step();
+    EXPECT_EQ(training.summary().outcome, StepOutcome::Accepted);
+  }
+}
+
+TEST(FaultsGraph, Row31ParametersEditedByTheClosureArePutBack) {
+  expect_no_trace_of_error(
+      [](Training& training) {
+        training.optimizer->step([&] {
+          const auto loss = training.loss(94);
+          const torch::NoGradGuard no_grad;
+          for (auto& p : training.parameters()) p.add_(0.1);
+          return loss;
+        });
+      },
+      "changed in place");
+}
+
+TEST(FaultsGraph, Row32AParameterOfAnotherShapeStartsAnew) {
+  // Momentum, a warm start and the step to take back are of the old shape.
+  constexpr double kRounding = 1e-10;
+  const auto options = NaturalGradientOptions(1)
+                           .damping(Proximal().fixed_lambda(0.1).momentum(0.9))
+                           .solver(tight_solver());
+  const auto x = randn({8, 3}, 1), wider = randn({8, 5}, 2), y = randn({8}, 3);
+  const auto w = randn({3}, 4).requires_grad_(), other = randn({5}, 5).requires_grad_();
+  NaturalGradient changed({w}, options), fresh({other}, options);
+  for (int k = 0; k < 3; ++k) changed.step(F::mse_loss(x.mv(w), y));
+  Tensor(w).set_data(other.detach().clone());
+  changed.step(F::mse_loss(wider.mv(w), y));
+  fresh.step(F::mse_loss(wider.mv(other), y));
+  EXPECT_EQ(changed.summary().outcome, StepOutcome::Accepted);
+  EXPECT_LT(relative_error(w, other), kRounding);
+}
+
+// ---- Rows 33 and 34: batch normalisation and dropout. ----
+
+TEST(FaultsGraph, Row33RunningStatisticsMoveAsByOneForwardPass) {
+  for (const bool by_name : {true, false}) {
+    auto trained = classifier(/*noisy=*/true), passed = classifier(/*noisy=*/true);
+    const auto options =
+        by_name ? NaturalGradientOptions().module(trained.ptr()) : NaturalGradientOptions();
+    NaturalGradient optimizer(trained->parameters(), options);
+    torch::manual_seed(1);
+    optimizer.step([&] {
+      return F::cross_entropy(trained->forward(Training::inputs(0)), Training::labels(0));
+    });
+    torch::manual_seed(1);
+    passed->forward(Training::inputs(0));
+    for (size_t i = 0; i < passed->buffers().size(); ++i) {
+      EXPECT_TRUE(same_bits(trained->buffers()[i], passed->buffers()[i])) << i;
+    }
+  }
+}
+
+TEST(FaultsGraph, Row33TheEmpiricalFisherMatrixRefusesExamplesThatBatchNormalisationCouples) {
+  auto model = classifier(/*noisy=*/true);
+  NaturalGradient optimizer(model->parameters(), NaturalGradientOptions()
+                                                     .curvature(EmpiricalFisher())
+                                                     .damping(Tikhonov(1))
+                                                     .module(model.ptr()));
+  const Snapshot before(model->parameters(), model.ptr(), &optimizer);
+  const auto step = [&] {
+    optimizer.step(
+        [&] { return F::cross_entropy(model->forward(Training::inputs(0)), Training::labels(0)); });
+  };
+  expect_error(step, "normalisation");
+  before.expect_unchanged();
+}
+
+TEST(FaultsGraph, Row34ProductsThroughDropoutRepeatBitForBit) {
+  auto model = classifier(/*noisy=*/true);
+  const auto loss = F::cross_entropy(model->forward(Training::inputs(0)), Training::labels(0));
+  const LossGraph graph(loss, model->parameters());
+  const auto F_R = fisher(graph);
+  const auto v = randn({F_R.size()}, 1);
+  const auto g = graph.gradient(), product = F_R.multiply(v);
+  torch::rand({5});
+  EXPECT_TRUE(same_bits(F_R.multiply(v), product));
+  EXPECT_TRUE(same_bits(graph.gradient(), g));
+}
+
+// ---- Row 46: kinks. ----
+
+TEST(FaultsGraph, Row46KinksOfReluAndMaxPoolAreFinite) {
+  for (const auto& options : {NaturalGradientOptions(), by_the_matrix()}) {
+    // All inputs of the ReLU are exactly zero, all of a maximum equal.
+    const auto w = torch::zeros({4, 1, 2, 2}, torch::kDouble).requires_grad_();
+    const auto bias = torch::ones({4}, torch::kDouble).requires_grad_();
+    const auto x = randn({6, 1, 5, 5}, 1);
+    NaturalGradient optimizer({w, bias}, options);
+    for (int k = 0; k < 3; ++k) {
+      const auto kinked = torch::relu(torch::conv2d(x, w));
+      const auto pooled = torch::max_pool2d(kinked, 2).flatten(2).mean(2) + bias;
+      optimizer.step(F::cross_entropy(pooled, torch::tensor({0, 1, 2, 0, 1, 0})));
+      EXPECT_EQ(optimizer.summary().outcome, StepOutcome::Accepted)
+          << optimizer.summary().message();
+    }
+    EXPECT_TRUE(all_finite(w) && all_finite(bias));
+  }
 }
 
 }  // namespace
