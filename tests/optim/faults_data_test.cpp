@@ -174,7 +174,7 @@ const std::vector<BadTargets>& bad_targets() {
       {"Bernoulli, above 1", [](auto& z, auto& y) { return nll(Bernoulli(z), y); }, 1.5},
       {"Bernoulli, below 0", [](auto& z, auto& y) { return nll(Bernoulli(z), y); }, -0.5},
       {"Exponential, negative",
-       [=](auto& z, auto& y) { return nll(Exponential(positive(z)), y.narrow(1, 0, 1)); }, -1},
+       [=](auto& z, auto& y) { return nll(Exponential(-positive(z)), y.narrow(1, 0, 1)); }, -1},
       {"Gamma, zero",
        [=](auto& z, auto& y) {
          return nll(Gamma(torch::cat({positive(z), -positive(z)}, 1)), y.narrow(1, 0, 1));
@@ -218,7 +218,7 @@ TEST(FaultsData, Row52ParametersOutsideTheFamilyAreNamed) {
 /// The judge's trial may leave the domain; the first evaluation may not.
 TEST(FaultsData, Row52OutputsOutsideTheDomainAtTheStartThrow) {
   const auto loss = [](auto& z, auto& y) {
-    return nll(Exponential(z.narrow(1, 0, 1) - 100), y.narrow(1, 0, 1));
+    return nll(Exponential(z.narrow(1, 0, 1) + 100), y.narrow(1, 0, 1));
   };
   expect_no_trace_of_any_error(step_on(Training::inputs(0), torch::ones({12, 4}), loss));
 }

@@ -372,9 +372,10 @@ TEST(FaultsGraph, Row31ParametersEditedByTheClosureArePutBack) {
 TEST(FaultsGraph, Row32AParameterOfAnotherShapeStartsAnew) {
   // Momentum, a warm start and the step to take back are of the old shape.
   constexpr double kRounding = 1e-10;
-  const auto options = NaturalGradientOptions(1)
-                           .damping(Proximal().fixed_lambda(0.1).momentum(0.9))
-                           .solver(tight_solver());
+  const auto options =
+      NaturalGradientOptions(1)
+          .damping(Proximal().fixed_lambda(0.1).momentum(0.9).memory_doubling(HUGE_VAL))
+          .solver(tight_solver());
   const auto x = randn({8, 3}, 1), wider = randn({8, 5}, 2), y = randn({8}, 3);
   const auto w = randn({3}, 4).requires_grad_(), other = randn({5}, 5).requires_grad_();
   NaturalGradient changed({w}, options), fresh({other}, options);

@@ -358,6 +358,7 @@ TEST(FaultsNumeric, Row11ExhaustedDampingMovesNothing) {
   };
   step();
   EXPECT_EQ(training.summary().outcome, StepOutcome::Rejected);
+  step();  // λ is 1.5, and 2 from now on
   const Snapshot before(training.parameters(), training.model.ptr(), training.optimizer.get());
   step();
   EXPECT_EQ(training.summary().outcome, StepOutcome::DampingExhausted);
@@ -440,7 +441,10 @@ TEST(FaultsNumeric, Row17APreconditionerThatIsNotPositiveDefiniteThrows) {
   for (const double bad : {-1., 0., kNaN}) {
     SCOPED_TRACE(bad);
     const auto factor = std::make_shared<double>(1);
-    const auto options = by_products().damping(Tikhonov(0.1)).preconditioner(Multiple(factor));
+    const auto options = by_products()
+                             .damping(Tikhonov(0.1))
+                             .solver(ConjugateGradient())
+                             .preconditioner(Multiple(factor));
     const auto fault = [&](Training& training) {
       *factor = bad;
       const auto step = [&] { training.optimizer->step(training.loss(94)); };

@@ -78,9 +78,8 @@ TEST(FaultsState, Row62OtherGroupsAreRefused) {
   expect_refused(saved_state(two), "parameter groups");
 }
 
-TEST(FaultsState, Row62OtherPartsAreRefused) {
+TEST(FaultsState, Row62APreconditionersStateIsRefusedWhereThereIsNone) {
   const Parameters parameters = {leaf({3, 2}, 1), leaf({4}, 2)};
-  expect_refused(saved_state(trained(parameters, presets::hessian_free())));
   expect_refused(saved_state(trained(parameters, presets::kfac())));
 }
 
