@@ -215,6 +215,19 @@ TEST(FieldFaults, ARawBackwardInAUsersOwnLossIsRefused) {
   before.expect_unchanged();
 }
 
+// Rows need no second derivative.
+TEST(FieldFaults, ARawBackwardInAUsersOwnLossTrainsByDefault) {
+  const auto t = torch::tensor({1.2, 0.4}, torch::kDouble).requires_grad_();
+  NaturalGradient optimizer({t});
+  double first = 0, last = 0;
+  for (int k = 0; k < 60; ++k) {
+    last = optimizer.step(RawSine::apply(outputs(3 * t)).square().mean()).item<double>();
+    if (k == 0) first = last;
+    ASSERT_EQ(optimizer.summary().outcome, StepOutcome::Accepted) << optimizer.summary().message();
+  }
+  EXPECT_LT(last, 0.1 * first);
+}
+
 // Below the outputs and between two ops that are sound.
 TEST(FieldFaults, ARawBackwardAmongSoundOpsIsRefused) {
   const auto t = torch::tensor({1.2, 0.4}, torch::kDouble).requires_grad_();
