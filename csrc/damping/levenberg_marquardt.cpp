@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace natgrad {
 
@@ -33,23 +34,32 @@ void LevenbergMarquardt::rejected() {
 }
 
 std::vector<double> LevenbergMarquardt::state() const {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   std::vector<double> state = {lambda(), static_cast<double>(steps_)};
-  if (hindsight_) state.push_back(last_step_.value_or(lambda()));
+  if (hindsight_) state.insert(state.end(), {last_step_.value_or(kNone), judged_.value_or(kNone)});
   return state;
 }
 
 void LevenbergMarquardt::set_state(const std::vector<double>& state) {
   const auto is_lambda = [](double number) { return number > 0 && std::isfinite(number); };
-  const size_t size = hindsight_ ? 3 : 2;
-  TORCH_CHECK(state.size() == size && is_lambda(state[0]) && state[1] >= 0 &&
-                  (!hindsight_ || is_lambda(state[2])),
+  const auto is_none_or_lambda = [&](double number) {
+    return std::isnan(number) || is_lambda(number);
+  };
+  // With hindsight there are 4 numbers; 3 in archives of version 4, before `judged_` was kept.
+  const bool has_size = hindsight_ ? state.size() == 4 || state.size() == 3 : state.size() == 2;
+  TORCH_CHECK(has_size && is_lambda(state[0]) && state[1] >= 0 &&
+                  std::all_of(state.begin() + 2, state.end(), is_none_or_lambda),
               "natgrad: LevenbergMarquardt's state is λ > 0 and a number of steps, with hindsight "
-              "and the last step's λ, but got ",
+              "also the λ of the last step and of the last ρ, but got ",
               c10::ArrayRef<double>(state), ".");
+  const auto if_there = [&](size_t place) {
+    const bool is_there = place < state.size() && !std::isnan(state[place]);
+    return is_there ? std::optional(state[place]) : std::nullopt;
+  };
   set_lambda(state[0]);
   steps_ = static_cast<int64_t>(state[1]);
-  judged_.reset();
-  last_step_ = hindsight_ ? std::optional(state[2]) : std::nullopt;
+  last_step_ = if_there(2);
+  judged_ = if_there(3);
 }
 
 std::string LevenbergMarquardt::describe() const {

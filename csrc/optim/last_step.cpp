@@ -87,6 +87,19 @@ std::pair<std::vector<Tensor>, std::vector<Tensor>> LastStep::moved_from() const
   return both;
 }
 
+std::vector<Tensor> LastStep::current_parameters() const {
+  std::vector<Tensor> parameters;
+  for (const auto& moved : moved_) {
+    if (moved.is_current()) parameters.push_back(moved.parameter);
+  }
+  return parameters;
+}
+
+void LastStep::keep_for_good() {
+  constexpr int64_t kNone = -1;  // no tensor is of that version
+  for (auto& moved : moved_) moved.version = kNone;
+}
+
 bool LastStep::is_below_rounding() const {
   return std::all_of(moved_.begin(), moved_.end(), [](const Moved& moved) {
     return at::equal(moved.parameter.detach(), moved.before);

@@ -37,6 +37,10 @@ class LastStep {
   std::pair<std::vector<torch::Tensor>, std::vector<torch::Tensor>> moved_from() const;
   /// Whether no bit of them changed: the step was below their rounding.
   bool is_below_rounding() const;
+  /// The parameters that it moved, as far as they have not another shape, dtype or device since.
+  std::vector<torch::Tensor> current_parameters() const;
+  /// From now on the step cannot be taken back.
+  void keep_for_good();
   /// Forgets δ and memory; the step can still be taken back.
   void forget_delta();
   /// θ ← θ before the step, bit for bit, and forgets the step. Returns false, with nothing changed,

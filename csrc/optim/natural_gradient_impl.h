@@ -41,6 +41,8 @@ class NaturalGradient::Impl {
   const StepSummary& summary() const { return summary_; }
   const OptimizerState& state() const { return state_; }
   void set_state(OptimizerState state) { state_ = std::move(state); }
+  /// Whether a step is under way, as within its closure.
+  bool is_stepping() const { return stepping_; }
   /// Whether as many parameters have been met.
   bool has_met(size_t parameters) const { return parameters == met_parameters_; }
   /// Notes that there are now as many; with new ones no step goes on from the last.

@@ -47,13 +47,13 @@ Restore parameter_state(Tensor parameter) {
   };
 }
 
+}  // namespace
+
 std::vector<at::Generator> default_generators(const torch::Device& device) {
   std::vector<at::Generator> generators = {at::globalContext().defaultGenerator(torch::kCPU)};
   if (!device.is_cpu()) generators.push_back(at::globalContext().defaultGenerator(device));
   return generators;
 }
-
-}  // namespace
 
 Restore generator_states(const torch::Device& device) {
   std::vector<std::pair<at::Generator, Tensor>> states;

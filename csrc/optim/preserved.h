@@ -2,6 +2,7 @@
 
 #include "detail.h"
 
+#include <ATen/core/Generator.h>
 #include <torch/types.h>
 #include "optim/model.h"
 
@@ -16,6 +17,9 @@ using Restore = std::function<void()>;
 
 /// The default random generators that a closure may draw from: the CPU's, and that of the
 /// parameters' device.
+std::vector<at::Generator> default_generators(const torch::Device& device);
+
+/// Puts these back.
 Restore generator_states(const torch::Device& device);
 
 /// What is to be left as it was. The destructor puts all that was named back, bit for bit, the last

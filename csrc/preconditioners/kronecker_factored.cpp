@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "linalg/shapes.h"
 #include "preconditioners/kronecker_state.h"
 
 namespace natgrad {
@@ -71,14 +72,15 @@ void KroneckerFactored::average_in(const KroneckerFactors& batch) {
 
 bool KroneckerFactored::is_of(const ParameterLayout& parameters) const {
   const auto& tensors = parameters.tensors();
-  return parameters_.empty() ||
-         std::equal(parameters_.begin(), parameters_.end(), tensors.begin(), tensors.end(),
+  if (parameters_.empty()) return !shapes_.defined() || torch::equal(shapes_, shapes_of(tensors));
+  return std::equal(parameters_.begin(), parameters_.end(), tensors.begin(), tensors.end(),
                     [](const auto& a, const auto& b) { return a.is_same(b); });
 }
 
 void KroneckerFactored::forget() {
   averages_ = inverse_ = {};
   parameters_.clear();
+  shapes_ = Tensor();
   calls_ = batches_ = 0;
   inverse_lambda_ = 0;
 }
@@ -121,10 +123,13 @@ LinearOperator KroneckerFactored::at(const LossGraph& graph, double lambda) cons
 }
 
 std::vector<Tensor> KroneckerFactored::state() const {
-  if (batches_ == 0) return {};
+  if (calls_ == 0) return {};
   std::vector<Tensor> state = {
       torch::tensor({static_cast<double>(calls_), static_cast<double>(batches_), inverse_lambda_},
                     torch::kDouble)};
+  if (batches_ == 0) return state;  // none was finite
+  const auto shapes = parameters_.empty() ? shapes_ : shapes_of(parameters_);
+  if (shapes.defined()) state.push_back(shapes);
   append_factors(state, averages_);
   append_factors(state, inverse_);
   return state;
@@ -139,8 +144,11 @@ void KroneckerFactored::set_state(const std::vector<Tensor>& state) {
     loaded.calls_ = static_cast<int64_t>(numbers[0]);
     loaded.batches_ = static_cast<int64_t>(numbers[1]);
     loaded.inverse_lambda_ = numbers[2];
-    loaded.averages_ = reader.next_factors();
-    loaded.inverse_ = reader.next_factors();
+    if (loaded.batches_ > 0) {
+      loaded.shapes_ = reader.next_shapes_if_there();
+      loaded.averages_ = reader.next_factors();
+      loaded.inverse_ = reader.next_factors();
+    }
     reader.check_end();
   }
   *this = std::move(loaded);

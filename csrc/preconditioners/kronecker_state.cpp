@@ -48,6 +48,11 @@ std::vector<double> FactorReader::next_numbers(int64_t count) {
   return {begin, begin + count};
 }
 
+Tensor FactorReader::next_shapes_if_there() {
+  const bool is_there = place_ < state_.size() && state_[place_].dim() == 1;  // factors: [n, 3]
+  return is_there ? next().cpu() : Tensor();
+}
+
 KroneckerFactors FactorReader::next_factors() {
   const auto indices = next().cpu();
   check(indices.scalar_type() == torch::kLong && indices.dim() == 2 && indices.size(1) == kColumns);

@@ -21,6 +21,8 @@ class FactorReader {
   torch::Tensor next();
   /// The next tensor in double, with so many numbers.
   std::vector<double> next_numbers(int64_t count);
+  /// Shapes of parameters, [n]; undefined in a state that does not tell them.
+  torch::Tensor next_shapes_if_there();
   KroneckerFactors next_factors();
   void check_end() const { check(place_ == state_.size()); }
 

@@ -14,6 +14,7 @@
 #include <natgrad/graph/hidden_states.h>
 #include <natgrad/graph/marks.h>
 #include <natgrad/optim/batch.h>
+#include <natgrad/optim/checkpoint.h>
 #include <natgrad/optim/natural_gradient.h>
 #include <natgrad/optim/options.h>
 #include <natgrad/optim/presets.h>

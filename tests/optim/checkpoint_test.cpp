@@ -1,6 +1,5 @@
-#include <natgrad/damping/levenberg_marquardt.h>
-#include <natgrad/damping/tikhonov.h>
-#include <natgrad/optim/natural_gradient.h>
+#include <natgrad/curvatures.h>
+#include <natgrad/natgrad.h>
 #include "optim/trainable.h"
 
 #include <sstream>
@@ -82,7 +81,7 @@ TEST(CheckpointTest, BeforeTheFirstStepThereIsNothingToLose) {
 }
 
 TEST(CheckpointTest, RatesOverrideThePresentOnes) {
-  Continued first(NaturalGradientOptions(0.5).weight_decay(0.25)), second;
+  Continued first(NaturalGradientOptions().lr(0.5).weight_decay(0.25)), second;
   load(second.optimizer, saved(first.optimizer));
   const auto& options = options_of(second.optimizer.param_groups()[0]);
   EXPECT_EQ(options.lr(), 0.5);
@@ -167,7 +166,99 @@ TEST(CheckpointTest, AnArchiveOfAnotherOptimizerThrows) {
 TEST(CheckpointTest, AnArchiveOfAnotherDampingThrows) {
   Continued proximal, tikhonov(NaturalGradientOptions().damping(Tikhonov(0.1)));
   proximal.train(0, 2);
-  expect_error([&] { load(tikhonov.optimizer, saved(proximal.optimizer)); }, "Tikhonov");
+  expect_error([&] { load(tikhonov.optimizer, saved(proximal.optimizer)); }, "Tikhonov(0.1)");
+}
+
+// The states of both are one number.
+TEST(CheckpointTest, AnotherPartsStateOfEqualLengthThrowsAndChangesNothing) {
+  const auto exact = [] { return NaturalGradientOptions(0.1).curvature(FisherOrGaussNewton()); };
+  Continued adaptive(exact().damping(Tikhonov(0.1)).step_rule(AdaptiveRate()));
+  Continued inverse(exact().damping(Tikhonov(0.1)).step_rule(InverseTime(1)));
+  inverse.train(0, 2);
+  const auto before = saved(inverse.optimizer);
+  expect_error([&] { load(inverse.optimizer, saved(adaptive.optimizer)); },
+               "whose step_rule is AdaptiveRate(");
+  EXPECT_EQ(saved(inverse.optimizer), before);
+}
+
+TEST(CheckpointTest, AnotherSettingOfAnyPartThrows) {
+  const auto base = [] { return NaturalGradientOptions(0.1).curvature(FisherOrGaussNewton()); };
+  const auto iterative = [] { return ConjugateGradient().max_iterations(20); };
+  Continued plain(base().solver(iterative()).damping(Tikhonov(0.1)));
+  const std::vector<std::pair<const char*, NaturalGradientOptions>> others = {
+      {"curvature", base().solver(iterative()).damping(Tikhonov(0.1)).curvature(GaussNewton())},
+      {"solver", base().solver(iterative().max_iterations(21)).damping(Tikhonov(0.1))},
+      {"damping", base().solver(iterative()).damping(Tikhonov(0.2))},
+      {"damping_matrix",
+       base().solver(iterative()).damping(Tikhonov(0.1)).damping_matrix(MarquardtDiagonal())},
+      {"preconditioner",
+       base().solver(iterative()).damping(Tikhonov(0.1)).preconditioner(LowRank())},
+      {"step_rule", base().solver(iterative()).damping(Tikhonov(0.1)).step_rule(AdaptiveRate())},
+      {"maximize", base().solver(iterative()).damping(Tikhonov(0.1)).maximize(true)}};
+  for (const auto& [part, options] : others) {
+    Continued other(options);
+    expect_error([&] { load(other.optimizer, saved(plain.optimizer)); },
+                 std::string("whose ") + part + " is ");
+  }
+}
+
+// The way out that the error names.
+TEST(CheckpointTest, WithOtherSettingsTheModelAloneGoesOn) {
+  Continued first, second(NaturalGradientOptions().damping(Proximal().momentum(0.5)));
+  first.train(0, 3);
+  copy_parameters(first, second);
+  second.train(3, 6);
+  EXPECT_EQ(second.optimizer.summary().outcome, StepOutcome::Accepted);
+  EXPECT_EQ(second.optimizer.summary().step, 3);
+}
+
+TEST(CheckpointTest, OtherGroupsThrow) {
+  Continued run;
+  using Groups = std::vector<torch::optim::OptimizerParamGroup>;
+  const auto third = torch::zeros({2}, torch::kDouble).requires_grad_();
+  const auto group = [](std::vector<Tensor> parameters) {
+    return torch::optim::OptimizerParamGroup(std::move(parameters));
+  };
+  NaturalGradient one(Groups{group({run.above}), group({run.below, third})});
+  NaturalGradient other(Groups{group({run.above, run.below}), group({third})});
+  expect_error([&] { load(other, saved(one)); }, "groups of other parameters");
+  NaturalGradient fewer({run.above, run.below, third});
+  expect_error([&] { load(fewer, saved(one)); }, "2 parameter groups");
+}
+
+TEST(CheckpointTest, AnotherDtypeThrowsBeforeTheFirstStepToo) {
+  Continued run;
+  NaturalGradient single({run.above.detach().to(torch::kFloat).requires_grad_(),
+                          run.below.detach().to(torch::kFloat).requires_grad_()});
+  expect_error([&] { load(single, saved(run.optimizer)); }, "holds Double");
+}
+
+TEST(CheckpointTest, AnotherVersionThrows) {
+  Continued run;
+  torch::serialize::OutputArchive written;
+  run.optimizer.save(written);
+  for (const int64_t version : {3, 6}) {
+    torch::serialize::OutputArchive other;
+    other.write("natgrad_version", torch::tensor(version), /*is_buffer=*/true);
+    std::stringstream stream;
+    other.save_to(stream);
+    expect_error([&] { torch::load(run.optimizer, stream); }, "this library reads 4 to 5");
+  }
+}
+
+TEST(CheckpointTest, SavingAndLoadingWithinAStepThrow) {
+  Continued run;
+  const auto bytes = saved(run.optimizer);
+  const auto within = [&](auto work) {
+    return [&run, work] {
+      run.optimizer.step([&] {
+        work();
+        return run.above.sum() + run.below.sum();
+      });
+    };
+  };
+  expect_error(within([&] { saved(run.optimizer); }), "save between steps");
+  expect_error(within([&] { load(run.optimizer, bytes); }), "load between steps");
 }
 
 TEST(CheckpointTest, ATruncatedArchiveThrowsAndChangesNothing) {

@@ -5,10 +5,19 @@
 #include <natgrad/optim/options.h>
 #include <natgrad/optim/step_summary.h>
 
+#include <functional>
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace natgrad {
+
+class CheckpointModel;
+class NaturalGradient;
+NATGRAD_EXPORT std::map<std::string, torch::Tensor> load_checkpoint(const CheckpointModel& model,
+                                                                    NaturalGradient& optimizer,
+                                                                    const std::string& path);
 
 /// The natural-gradient optimizer (Amari 1998; Martens, "New perspectives on the natural gradient
 /// method"): on each batch it solves the damped system, exactly or by conjugate gradients, and
@@ -80,9 +89,13 @@ class NATGRAD_EXPORT NaturalGradient : public torch::optim::Optimizer {
 
   /// `torch::save` and `torch::load` continue to the bit: the previous step, what damping,
   /// preconditioner and step rule have learnt, the number of steps and each group's lr and
-  /// weight_decay, which override the present ones. All other options (the parts themselves, seed,
-  /// maximize, fill_grad, module) are not saved: construct the optimizer as it was. Loading throws
-  /// `c10::Error`, with nothing changed, for another optimizer's or model's archive.
+  /// weight_decay, which override the present ones. The model and LibTorch's generators are not in
+  /// it, as they are in a whole checkpoint (checkpoint.h); load the model first.
+  ///
+  /// All other options (the parts themselves, seed, maximize, fill_grad, module) are not saved:
+  /// construct the optimizer as it was. Loading throws `c10::Error`, with nothing changed, for
+  /// another optimizer's or model's archive, by shapes, dtype and groups, or where a part has other
+  /// settings; and both from within a step's closure.
   void save(torch::serialize::OutputArchive& archive) const override;
   void load(torch::serialize::InputArchive& archive) override;
 
@@ -105,6 +118,11 @@ class NATGRAD_EXPORT NaturalGradient : public torch::optim::Optimizer {
       const torch::optim::OptimizerParamGroup& given) const;
   void check_groups();
   void check_new_parameters();
+  void check_archive(torch::serialize::InputArchive& archive) const;
+  std::function<void()> prepare_to_load(torch::serialize::InputArchive& archive);
+  friend std::map<std::string, torch::Tensor> load_checkpoint(const CheckpointModel& model,
+                                                              NaturalGradient& optimizer,
+                                                              const std::string& path);
 
   std::unique_ptr<Impl> impl_;
 };

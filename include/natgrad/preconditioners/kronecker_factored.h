@@ -50,7 +50,8 @@ class NATGRAD_EXPORT KroneckerFactored final : public Preconditioner {
 
   KroneckerFactors averages_, inverse_;
   std::vector<torch::Tensor> parameters_;  // what `averages_` is of; empty: not known
-  double inverse_lambda_ = 0;              // none yet
+  torch::Tensor shapes_;       // theirs, after `set_state`, in place of them; may be undefined
+  double inverse_lambda_ = 0;  // none yet
   int64_t calls_ = 0, batches_ = 0;
 };
 
