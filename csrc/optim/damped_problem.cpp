@@ -35,7 +35,8 @@ DampedProblem damped_problem(const StepData& data, const LinearOperator& C, cons
   if (is_centred && initial.defined()) {
     b.add_(weighted ? weighted->multiply(initial) : lambda * initial);
   }
-  LinearSystem system{weighted ? C + *weighted : C + lambda, b, initial};
+  const auto damped = weighted ? C + *weighted : C + lambda;
+  LinearSystem system{damped, b, initial};
   system.radius = damping.radius();
   return {system, std::nullopt, previous, {}};
 }
@@ -46,11 +47,11 @@ DampedProblem damped_problem_by_rows(const Evaluator& h, const RowForm& rows,
   const double lambda = damping.lambda(), mu = damping.centre();
   const auto& layout = h.parameters();
   const auto& root = *rows.root;
-  DampedProblem problem{{C + lambda, {}},
-                        LeastSquares{rows.root, layout.size(), rows.targets, lambda},
-                        previous,
-                        previous.defined() ? root.multiply(previous) : Tensor()};
-  auto& rows_problem = *problem.rows;
+  // Before the braces: where an initialiser in them throws (memory may run out in a product), GCC
+  // 12 destroys the ones before it twice.
+  const auto damped = C + lambda;
+  const auto previous_in_rows = previous.defined() ? root.multiply(previous) : Tensor();
+  LeastSquares rows_problem{rows.root, layout.size(), rows.targets, lambda};
   const bool is_centred = previous.defined() && mu > 0;
   const auto& w = h.weight_decay();
   const double decay = w.defined() ? w.item<double>() : 0;
@@ -69,9 +70,9 @@ DampedProblem damped_problem_by_rows(const Evaluator& h, const RowForm& rows,
     rows_problem.centre_product = root.multiply(rows_problem.centre);
   } else if (is_centred) {
     rows_problem.centre = mu * previous;
-    rows_problem.centre_product = mu * problem.previous_in_rows;
+    rows_problem.centre_product = mu * previous_in_rows;
   }
-  return problem;
+  return {{damped, {}}, rows_problem, previous, previous_in_rows};
 }
 
 }  // namespace natgrad::detail
