@@ -87,7 +87,7 @@ void run(Settings settings) {
 
 int main(int argc, char** argv) {
   Settings settings;
-  CLI::App app("natgrad's default options against Adam's best rate, by batch size.");
+  CLI::App app("natgrad's default options against Adam's best rate, by batch size.", "batch_sizes");
   add_cells(app, settings.cells);
   app.add_option("--fashion", settings.fashion, "folder with Fashion-MNIST")->capture_default_str();
   auto* const fixed = app.add_flag("--fixed-rates", settings.fixed_rates,

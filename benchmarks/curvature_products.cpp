@@ -13,6 +13,7 @@
 #include <natgrad/operators.h>
 #include <torch/torch.h>
 
+#include "support/command_line.h"
 #include "support/medians.h"
 #include "support/start.h"
 
@@ -135,14 +136,7 @@ void print_ratios(const benchmarks::Medians& medians, const Problem& problem, do
              100 * vector_work / of(kSolve));
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  const std::vector<std::string> defaults = {
-      "--benchmark_repetitions=15", "--benchmark_enable_random_interleaving=true",
-      "--benchmark_display_aggregates_only=true", "--benchmark_min_time=0.2"};
-  if (!benchmarks::start(argc, argv, defaults)) return EXIT_FAILURE;
-
+void run() {
   const std::vector<std::pair<Problem, double>> problems = {{classifier(), 1.22},
                                                             {autoencoder(), 1.25}};
   for (const auto& [problem, bar] : problems) {
@@ -157,8 +151,8 @@ int main(int argc, char** argv) {
     add(kFlatten, flatten);
   }
   benchmarks::Medians medians;
-  benchmark::RunSpecifiedBenchmarks(&medians);
-  if (medians.empty()) return EXIT_SUCCESS;  // asked for a list
+  benchmarks::run_benchmarks_or_exit(&medians);
+  if (medians.empty()) return;  // asked for a list
 
   fmt::print(
       "CPU time of a product in forward-and-backward passes (medians), and the share of vector "
@@ -166,4 +160,14 @@ int main(int argc, char** argv) {
   fmt::print("{:44} {:>9} {:>7} {:>13} {:>8} {:>7} {:>13}\n", "", "pass, ms", "floor",
              "Gauss-Newton", "Fisher", "bar", "vector work");
   for (const auto& [problem, bar] : problems) print_ratios(medians, problem, bar);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> defaults = {
+      "--benchmark_repetitions=15", "--benchmark_enable_random_interleaving=true",
+      "--benchmark_display_aggregates_only=true", "--benchmark_min_time=0.2"};
+  benchmarks::start_or_exit(argc, argv, defaults);
+  return examples::exit_code("curvature_products", run);
 }

@@ -23,6 +23,7 @@
 #include "support/dataset.h"
 #include "support/json.h"
 #include "support/kfac_costs.h"
+#include "support/output_files.h"
 #include "support/picture.h"
 
 namespace nn = torch::nn;
@@ -242,7 +243,7 @@ examples::Json to_json(const std::vector<Curve>& curves) {
 
 void run(const Settings& settings) {
   torch::set_num_threads(1);
-  examples::check_writable(settings.output + ".json");
+  examples::check_output(settings.output);
   const Images images{benchmarks::draw_curves(kTrainingImages, settings.seed),
                       benchmarks::draw_curves(kTestImages, settings.seed + 1)};
   std::vector<Curve> curves;
@@ -259,16 +260,19 @@ int main(int argc, char** argv) {
   Settings settings;
   std::vector<std::string> names;
   for (const auto& [name, method] : all_methods()) names.push_back(name);
-  CLI::App app("Training objective of a deep autoencoder against seconds, by method.");
+  CLI::App app("Training objective of a deep autoencoder against seconds, by method.",
+               "deep_autoencoder");
   app.add_option("--method", settings.methods, "comma-separated")
       ->delimiter(',')
       ->check(CLI::IsMember(names))
       ->capture_default_str();
   app.add_option("--seconds", settings.seconds, "of optimization, for each method")
       ->check(CLI::PositiveNumber)
+      ->check(examples::not_nan)
       ->capture_default_str();
   app.add_option("--interval", settings.interval, "seconds of optimization between evaluations")
       ->check(CLI::PositiveNumber)
+      ->check(examples::not_nan)
       ->capture_default_str();
   examples::add_seed(app, settings.seed, "of the images, the start and the batches");
   examples::add_output(app, settings.output);

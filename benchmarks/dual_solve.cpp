@@ -17,6 +17,7 @@
 
 #include <ctime>
 
+#include "support/command_line.h"
 #include "support/start.h"
 
 namespace F = torch::nn::functional;
@@ -97,14 +98,7 @@ void dual_and_iterations(benchmark::State& state, Problem problem) {
   state.counters["takes_dual"] = automatic.takes_dual(C + kLambda);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  const std::vector<std::string> defaults = {"--benchmark_repetitions=9",
-                                             "--benchmark_report_aggregates_only=true",
-                                             "--benchmark_min_time=0.1"};
-  if (!benchmarks::start(argc, argv, defaults)) return EXIT_FAILURE;
-
+void run() {
   fmt::print(
       "`ratio`: the dual's CPU time ÷ that of ten iterations, in microseconds both; relative\n"
       "residuals of both; and whether the default solver takes the dual.\n");
@@ -117,5 +111,15 @@ int main(int argc, char** argv) {
         ->UseManualTime()
         ->Unit(benchmark::kMicrosecond);
   }
-  benchmark::RunSpecifiedBenchmarks();
+  benchmarks::run_benchmarks_or_exit();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> defaults = {"--benchmark_repetitions=9",
+                                             "--benchmark_report_aggregates_only=true",
+                                             "--benchmark_min_time=0.1"};
+  benchmarks::start_or_exit(argc, argv, defaults);
+  return examples::exit_code("dual_solve", run);
 }

@@ -9,6 +9,7 @@
 #include <natgrad/operators.h>
 #include <torch/torch.h>
 
+#include "support/command_line.h"
 #include "support/medians.h"
 #include "support/start.h"
 
@@ -54,14 +55,7 @@ void one_by_one(benchmark::State& state, Network net, Make make, int64_t columns
   }
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  const std::vector<std::string> defaults = {
-      "--benchmark_repetitions=9", "--benchmark_enable_random_interleaving=true",
-      "--benchmark_display_aggregates_only=true", "--benchmark_min_time=0.1"};
-  if (!benchmarks::start(argc, argv, defaults)) return EXIT_FAILURE;
-
+void run() {
   const std::vector<Network> networks = {
       {4, 8, 3, 32}, {64, 32, 10, 32}, {64, 32, 10, 128}, {784, 100, 10, 128}};
   const std::vector<int64_t> counts = {4, 16, 64};
@@ -81,8 +75,8 @@ int main(int argc, char** argv) {
     }
   }
   benchmarks::Medians medians;
-  benchmark::RunSpecifiedBenchmarks(&medians);
-  if (medians.empty()) return EXIT_SUCCESS;  // asked for a list
+  benchmarks::run_benchmarks_or_exit(&medians);
+  if (medians.empty()) return;  // asked for a list
 
   fmt::print("How many times faster K products are together than one by one (medians).\n");
   fmt::print("{:28} {:14} {:>8} {:>8} {:>8}\n", "", "", "K = 4", "16", "64");
@@ -96,4 +90,14 @@ int main(int argc, char** argv) {
       fmt::print("\n");
     }
   }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> defaults = {
+      "--benchmark_repetitions=9", "--benchmark_enable_random_interleaving=true",
+      "--benchmark_display_aggregates_only=true", "--benchmark_min_time=0.1"};
+  benchmarks::start_or_exit(argc, argv, defaults);
+  return examples::exit_code("many_products", run);
 }

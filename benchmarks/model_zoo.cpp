@@ -246,7 +246,8 @@ std::vector<std::string> names() {
 int main(int argc, char** argv) {
   Settings settings;
   CLI::App app(
-      "natgrad's default options against Adam's best rate, on models as people write them.");
+      "natgrad's default options against Adam's best rate, on models as people write them.",
+      "model_zoo");
   app.add_option("--only", settings.only, "models, comma-separated; all")
       ->delimiter(',')
       ->check(CLI::IsMember(names()));

@@ -10,6 +10,7 @@
 
 #include <chrono>
 
+#include "support/command_line.h"
 #include "support/start.h"
 
 namespace F = torch::nn::functional;
@@ -118,14 +119,7 @@ void step_and_calls(benchmark::State& state, Problem problem, Road road) {
   state.counters["products"] = products / n;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  const std::vector<std::string> defaults = {"--benchmark_repetitions=9",
-                                             "--benchmark_report_aggregates_only=true",
-                                             "--benchmark_min_time=0.5"};
-  if (!benchmarks::start(argc, argv, defaults)) return EXIT_FAILURE;
-
+void run() {
   fmt::print("`ratio`: a step ÷ the autograd calls it makes, both in microseconds.\n");
   for (const auto& problem : {linear(), digits()}) {
     for (const auto road : {Road::Rows, Road::Products}) {
@@ -136,5 +130,15 @@ int main(int argc, char** argv) {
           ->Unit(benchmark::kMicrosecond);
     }
   }
-  benchmark::RunSpecifiedBenchmarks();
+  benchmarks::run_benchmarks_or_exit();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> defaults = {"--benchmark_repetitions=9",
+                                             "--benchmark_report_aggregates_only=true",
+                                             "--benchmark_min_time=0.5"};
+  benchmarks::start_or_exit(argc, argv, defaults);
+  return examples::exit_code("small_steps", run);
 }

@@ -102,7 +102,7 @@ void run(const Settings& settings) {
 
 int main(int argc, char** argv) {
   Settings settings;
-  CLI::App app("The price of a step of natgrad's default, in Adam's steps.");
+  CLI::App app("The price of a step of natgrad's default, in Adam's steps.", "step_price");
   app.option_defaults()->always_capture_default();
   app.add_option("--tasks", settings.tasks, "comma-separated")
       ->delimiter(',')

@@ -29,7 +29,7 @@ Model make_classifier(const Task& task) {
   const auto hits = [network](const Batch& batch) mutable {
     return (network->forward(batch.data) > 0) == (batch.target == 1);
   };
-  return {network->parameters(), loss, hits};
+  return {network.ptr(), loss, hits};
 }
 
 /// Of each digit only whether it is odd: targets [N, 1] like the logits, 1 for yes, 0 for no.
@@ -43,12 +43,13 @@ examples::Dataset odd_or_even(examples::Dataset digits) {
 
 examples::TrainingCurve train_with_natural_gradient(const Task& task) {
   const Model model = make_classifier(task);
-  natgrad::NaturalGradient optimizer(model.parameters);
+  natgrad::NaturalGradient optimizer(model.parameters());
 
-  return train(task, "NaturalGradient", model, [&](const Batch& batch, TrainingRecord& record) {
+  const auto step = [&](const Batch& batch, TrainingRecord& record) {
     optimizer.step(model.loss(batch));
     record.add(optimizer.summary());
-  });
+  };
+  return train(task, "NaturalGradient", model, optimizer, step);
 }
 
 void run(const examples::TrainingOptions& options) {

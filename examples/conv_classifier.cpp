@@ -38,17 +38,18 @@ Model make_classifier(const Task& task) {
   const auto hits = [network](const Batch& batch) mutable {
     return network->forward(batch.data).argmax(1) == batch.target;
   };
-  return {network->parameters(), loss, hits};
+  return {network.ptr(), loss, hits};
 }
 
 examples::TrainingCurve train_with_natural_gradient(const Task& task) {
   const Model model = make_classifier(task);
-  natgrad::NaturalGradient optimizer(model.parameters);
+  natgrad::NaturalGradient optimizer(model.parameters());
 
-  return train(task, "NaturalGradient", model, [&](const Batch& batch, TrainingRecord& record) {
+  const auto step = [&](const Batch& batch, TrainingRecord& record) {
     optimizer.step(model.loss(batch));
     record.add(optimizer.summary());
-  });
+  };
+  return train(task, "NaturalGradient", model, optimizer, step);
 }
 
 void run(const examples::TrainingOptions& options) {

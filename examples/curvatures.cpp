@@ -19,6 +19,7 @@
 #include "support/curvature_matrices.h"
 #include "support/digits.h"
 #include "support/json.h"
+#include "support/output_files.h"
 #include "support/picture.h"
 
 using examples::Json, examples::NamedMatrix, examples::SmallClassifier;
@@ -138,7 +139,7 @@ Json follow_empirical_fisher(const SmallClassifier& classifier) {
 
 void run(const Options& options) {
   const auto digits = examples::read_digits(options.data, options.seed);
-  examples::check_writable(options.output + ".json");
+  examples::check_output(options.output);
   const SmallClassifier classifier(digits.train, options.examples, options.seed);
   const auto graph = classifier.graph();
   const auto title = fmt::format("a classifier 16-8-10, P = {} weights, {} handwritten digits",

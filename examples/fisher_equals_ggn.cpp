@@ -13,6 +13,7 @@
 #include "support/command_line.h"
 #include "support/comparisons.h"
 #include "support/json.h"
+#include "support/output_files.h"
 #include "support/picture.h"
 #include "support/routes.h"
 
@@ -103,7 +104,7 @@ Options parse_command_line(int argc, char** argv) {
 
 /// Throws unless everything came out as theory says.
 void run(const Options& options) {
-  examples::check_writable(options.output + ".json");
+  examples::check_output(options.output);
   torch::manual_seed(options.seed);
   const auto title = fmt::format("networks 3-5-K with tanh units, {} examples, seed {}",
                                  options.examples, options.seed);

@@ -14,11 +14,15 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 
 #include "support/command_line.h"
+#include "support/interruption.h"
 #include "support/json.h"
+#include "support/output_files.h"
 #include "support/picture.h"
+#include "support/run_notes.h"
 
 using torch::Tensor;
 
@@ -30,6 +34,13 @@ struct Options {
   uint64_t seed = 0;
   int threads = 1;
   std::string output = "recurrent_memory";
+  bool resume = false;
+
+  /// What has to be the same for a run to go on.
+  std::string describe() const {
+    return fmt::format("wait {}, {} units, mu {}, lambda {}, seed {}", wait, units, mu, lambda,
+                       seed);
+  }
 };
 
 constexpr int64_t kBits = 5, kSequences = 1 << kBits;
@@ -107,25 +118,62 @@ void record(Curve& curve, Network& network, const Sequences& data, double second
   std::fflush(stdout);  // progress, also through a pipe
 }
 
-Curve train(const Options& options, const Sequences& data, const std::string& method,
-            const natgrad::NaturalGradientOptions& hessian_free) {
-  fmt::print("\n{}\n", method);
+/// A way of training.
+struct Method {
+  std::string name, checkpoint;
+  natgrad::NaturalGradientOptions options;
+};
+
+void save(const Options& options, const Method& method, const Network& network,
+          const natgrad::NaturalGradient& optimizer, const Curve& curve) {
+  const auto row = [](const std::vector<double>& v) { return torch::tensor(v, torch::kDouble); };
+  const auto rows =
+      torch::stack({row(curve.loss), row(curve.recalled), row(curve.seconds), row(curve.lambda)});
+  natgrad::save_checkpoint(network, optimizer, method.checkpoint,
+                           {{"run", examples::to_note(options.describe())}, {"curve", rows}});
+}
+
+void resume(const Options& options, const Method& method, const Network& network,
+            natgrad::NaturalGradient& optimizer, Curve& curve) {
+  const auto notes = natgrad::load_checkpoint(network, optimizer, method.checkpoint);
+  examples::check_same_run(notes.at("run"), options.describe(), method.checkpoint);
+  const auto rows = notes.at("curve");
+  const auto numbers = [&](int64_t row) {
+    const auto* begin = rows[row].data_ptr<double>();
+    return std::vector<double>(begin, begin + rows.size(1));
+  };
+  curve = {method.name, numbers(0), numbers(1), numbers(2), numbers(3)};
+  fmt::print("resumed after {} steps, from {}\n", curve.loss.size() - 1, method.checkpoint);
+}
+
+Curve train(const Options& options, const Sequences& data, const Method& method) {
+  fmt::print("\n{}\n", method.name);
   torch::manual_seed(options.seed);  // the same start for every method
   Network network(options.units);
-  natgrad::NaturalGradient optimizer(network->parameters(), hessian_free);
+  natgrad::NaturalGradient optimizer(network->parameters(), method.options);
   Curve curve;
-  curve.method = method;
-  record(curve, network, data, 0, options.lambda);
+  curve.method = method.name;
+  if (options.resume && std::filesystem::exists(method.checkpoint)) {
+    resume(options, method, network, optimizer, curve);
+  } else {
+    record(curve, network, data, 0, options.lambda);
+  }
   const auto closure = [&] {
     return natgrad::nll(natgrad::Bernoulli(network->forward(data.input)), data.bits);
   };
-  double seconds = 0;
-  for (int64_t k = 0; k < options.steps && seconds < options.seconds; ++k) {
+  const auto steps = [&] { return static_cast<int64_t>(curve.loss.size()) - 1; };
+  while (steps() < options.steps && curve.seconds.back() < options.seconds &&
+         curve.loss.back() > options.goal && !examples::is_interrupted()) {
     const auto start = std::chrono::steady_clock::now();
     optimizer.step(closure);
-    seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    record(curve, network, data, seconds, optimizer.summary().lambda);
-    if (!(curve.loss.back() > options.goal)) break;
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+    record(curve, network, data, curve.seconds.back() + taken.count(), optimizer.summary().lambda);
+  }
+  save(options, method, network, optimizer, curve);
+  if (examples::is_interrupted()) {
+    throw examples::Interrupted(
+        fmt::format("interrupted; {}, up to step {}, is in {}, and --resume goes on from it.",
+                    method.name, steps(), method.checkpoint));
   }
   return curve;
 }
@@ -155,17 +203,25 @@ void write_results(const Options& options, const std::vector<Curve>& curves) {
   examples::draw_picture("plot_memory.py", options.output);
 }
 
-void run(const Options& options) {
-  examples::check_writable(options.output + ".json");
-  torch::set_num_threads(options.threads);
-  const Sequences data(options.wait);
+std::vector<Method> methods_of(const Options& options) {
   const auto hessian_free = [&] { return natgrad::presets::hessian_free(options.lambda); };
-  const std::vector curves{
-      train(options, data, "without structural damping", hessian_free()),
-      train(options, data, fmt::format("structural damping {}", options.mu),
-            hessian_free().damping_matrix(natgrad::StructuralDamping(options.mu)))};
+  return {{"without structural damping", options.output + ".without.checkpoint", hessian_free()},
+          {fmt::format("structural damping {}", options.mu), options.output + ".with.checkpoint",
+           hessian_free().damping_matrix(natgrad::StructuralDamping(options.mu))}};
+}
+
+void run(const Options& options) {
+  examples::check_output(options.output);
+  const auto methods = methods_of(options);
+  if (options.resume) examples::check_can_resume(methods.front().checkpoint);
+  torch::set_num_threads(options.threads);
+  examples::note_interruptions();
+  const Sequences data(options.wait);
+  std::vector<Curve> curves;
+  for (const auto& method : methods) curves.push_back(train(options, data, method));
   print_table(curves);
   write_results(options, curves);
+  for (const auto& method : methods) examples::remove_checkpoint(method.checkpoint);
 }
 
 Options parse(int argc, char** argv) {
@@ -177,14 +233,21 @@ Options parse(int argc, char** argv) {
       ->check(CLI::Range(1, 10'000));
   app.add_option("--units", options.units)->check(CLI::Range(1, 1'000));
   app.add_option("--steps", options.steps, "At most")->check(CLI::Range(1, 1'000'000));
-  app.add_option("--seconds", options.seconds, "Of training at most, each");
-  app.add_option("--goal", options.goal, "The loss at which training ends");
+  app.add_option("--seconds", options.seconds, "Of training at most, each")
+      ->check(CLI::PositiveNumber)
+      ->check(examples::not_nan);
+  app.add_option("--goal", options.goal, "The loss at which training ends")
+      ->check(examples::not_nan);
   app.add_option("--mu", options.mu, "Weighs the hidden states' change against the parameters'")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--lambda", options.lambda, "The first λ")->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1e-10, 1e10))
+      ->check(examples::not_nan);
+  app.add_option("--lambda", options.lambda, "The first λ")
+      ->check(CLI::Range(1e-10, 1e10))
+      ->check(examples::not_nan);
   app.add_option("--threads", options.threads)->check(CLI::Range(1, 1024))->type_name("N");
   examples::add_seed(app, options.seed, "Of the start");
   examples::add_output(app, options.output);
+  examples::add_resume(app, options.resume);
   examples::parse_or_exit(app, argc, argv);
   return options;
 }

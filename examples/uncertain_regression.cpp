@@ -11,6 +11,7 @@
 #include "support/command_line.h"
 #include "support/picture.h"
 #include "support/report.h"
+#include "support/run_notes.h"
 #include "support/trainer.h"
 
 using examples::Batch, examples::TrainingRecord, examples::Model, examples::Task;
@@ -77,16 +78,17 @@ Model model_of(Network network) {
   const auto hits = [network](const Batch& batch) mutable {
     return network->forward(batch.data).cover(batch.target);
   };
-  return {network->parameters(), loss, hits};
+  return {network.ptr(), loss, hits};
 }
 
 examples::TrainingCurve train_with_natural_gradient(const Task& task, const Model& model) {
-  natgrad::NaturalGradient optimizer(model.parameters);
+  natgrad::NaturalGradient optimizer(model.parameters());
 
-  return train(task, "NaturalGradient", model, [&](const Batch& batch, TrainingRecord& record) {
+  const auto step = [&](const Batch& batch, TrainingRecord& record) {
     optimizer.step(model.loss(batch));
     record.add(optimizer.summary());
-  });
+  };
+  return train(task, "NaturalGradient", model, optimizer, step);
 }
 
 Batch draw_examples() {
@@ -126,6 +128,7 @@ void write_results(const Task& task, const std::vector<examples::TrainingCurve>&
                   {"y", examples::to_json(train.target.flatten())}};
   examples::write_json(task.options.output + ".json", json);
   examples::draw_picture("plot_uncertainty.py", task.options.output);
+  examples::remove_checkpoint(task.checkpoint());
 }
 
 void run(const examples::TrainingOptions& options) {

@@ -1,6 +1,7 @@
 #include "support/medians.h"
 
 #include <algorithm>
+#include <stdexcept>
 
 namespace benchmarks {
 
@@ -17,6 +18,14 @@ void Medians::ReportRuns(const std::vector<Run>& runs) {
     const double parts = found == run.counters.end() ? 1 : found->second.value;
     times_[run.run_name.function_name] = run.GetAdjustedCPUTime() / parts;
   }
+}
+
+double Medians::operator[](const std::string& name) const {
+  const auto found = times_.find(name);
+  if (found != times_.end()) return found->second;
+  throw std::runtime_error("'" + name +
+                           "' was not run, which the table needs; widen "
+                           "--benchmark_filter, or --benchmark_list_tests lists them.");
 }
 
 }  // namespace benchmarks

@@ -19,9 +19,9 @@ class Medians final : public benchmark::BenchmarkReporter {
   bool ReportContext(const Context&) override { return true; }
   void ReportRuns(const std::vector<Run>& runs) override;
 
-  /// CPU time of one part of a round, in the benchmark's unit. Throws if there is none of that
-  /// name.
-  double operator[](const std::string& name) const { return times_.at(name); }
+  /// CPU time of one part of a round, in the benchmark's unit. Throws `std::runtime_error` if there
+  /// is none of that name.
+  double operator[](const std::string& name) const;
   bool empty() const { return times_.empty(); }
 
  private:

@@ -3,9 +3,11 @@
 #include <benchmark/benchmark.h>
 #include <torch/torch.h>
 
+#include <cstdlib>
+
 namespace benchmarks {
 
-bool start(int argc, char** argv, const std::vector<std::string>& defaults) {
+void start_or_exit(int argc, char** argv, const std::vector<std::string>& defaults) {
   torch::set_num_threads(1);
   torch::manual_seed(0);
   std::vector<std::string> flags = defaults;
@@ -14,7 +16,13 @@ bool start(int argc, char** argv, const std::vector<std::string>& defaults) {
   for (auto& flag : flags) pointers.push_back(flag.data());
   int count = static_cast<int>(pointers.size());
   benchmark::Initialize(&count, pointers.data());
-  return !benchmark::ReportUnrecognizedArguments(count, pointers.data());
+  if (benchmark::ReportUnrecognizedArguments(count, pointers.data())) std::exit(EXIT_FAILURE);
+}
+
+void run_benchmarks_or_exit(benchmark::BenchmarkReporter* reporter) {
+  const size_t count = reporter != nullptr ? benchmark::RunSpecifiedBenchmarks(reporter)
+                                           : benchmark::RunSpecifiedBenchmarks();
+  if (count == 0) std::exit(EXIT_FAILURE);
 }
 
 }  // namespace benchmarks

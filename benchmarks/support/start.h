@@ -3,10 +3,19 @@
 #include <string>
 #include <vector>
 
+namespace benchmark {
+class BenchmarkReporter;
+}
+
 namespace benchmarks {
 
 /// Starts Google Benchmark on one thread from one seed, with `defaults` before the command line's
-/// own flags. False if that has a flag it does not know: it has said so.
-bool start(int argc, char** argv, const std::vector<std::string>& defaults);
+/// own flags. Ends the program if that has a flag it does not know, or a value it cannot read,
+/// having said so.
+void start_or_exit(int argc, char** argv, const std::vector<std::string>& defaults);
+
+/// Runs what was registered, reported by `reporter` where one is given. Ends the program if the
+/// command line's filter leaves nothing: Google Benchmark has said so.
+void run_benchmarks_or_exit(benchmark::BenchmarkReporter* reporter = nullptr);
 
 }  // namespace benchmarks

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <natgrad/curvature/fisher.h>
-#include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
 
 #include <utility>
@@ -55,11 +54,7 @@ std::string why_no_score_rows(const LossGraph& graph) {
   return fmt::format("{} examples hold {} observations", examples, observations);
 }
 
-namespace {
-
-/// s and g = ∇_z log r(y|z); of an objective that is no likelihood, as with named outputs or under
-/// advantages of either sign, s = 1/N and g = -∂h/∂z/s.
-std::pair<Tensor, Tensor> weights_and_score(LossTerm term, bool is_likelihood) {
+WeightedScore weighted_score(LossTerm term, bool is_likelihood) {
   if (!term.gradient.defined()) {
     term.gradient = torch::zeros_like(term.likelihood->outputs().detach());
   }
@@ -68,13 +63,15 @@ std::pair<Tensor, Tensor> weights_and_score(LossTerm term, bool is_likelihood) {
   return {s, -term.gradient.detach() / s};
 }
 
+namespace {
+
 /// By observation, [N, observations of an example].
 Tensor by_observation(const Tensor& t, int64_t examples) { return t.reshape({examples, -1}); }
 
 /// One slot for each observation of the term's examples, √s q, with t and s.
 void add_slots(RowSeed& seed, const LossGraph& graph, const LossTerm& term, bool is_likelihood) {
   const auto& likelihood = *term.likelihood;
-  const auto [s, score] = weights_and_score(term, is_likelihood);
+  const auto [s, score] = weighted_score(term, is_likelihood);
   const auto [q, c] = likelihood.score_factor(score);
   const PlainArithmetic plain;
   const auto examples = score.size(0);

@@ -2,6 +2,8 @@
 
 #include "detail.h"
 
+#include <natgrad/graph/loss_graph.h>
+
 #include <memory>
 #include <string>
 #include <variant>
@@ -18,6 +20,13 @@ std::string why_no_score_rows(const LossGraph& graph);
 /// What `score_rows` pulls back, √s q of each example, with tᵢ = √(sᵢ gᵢᵀF_R⁻gᵢ), signed where one
 /// output makes an observation. Throws as `score_rows` does.
 RowSeed score_seed(const LossGraph& graph);
+
+/// s and g = ∇_z log r(y|z) of a term; of an objective that is no likelihood, as with named outputs
+/// or under advantages of either sign, s = 1/N and g = -∂h/∂z/s.
+struct WeightedScore {
+  torch::Tensor weights, score;
+};
+WeightedScore weighted_score(LossTerm term, bool is_likelihood);
 
 /// Why there are none.
 struct Unfit {

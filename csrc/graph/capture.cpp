@@ -115,26 +115,31 @@ OutputGradients topmost(const std::vector<Layer>& layers, const std::vector<Tens
 
 namespace {
 
-Capture capture_below(const OutputGradients& u, const LossGraph& graph, MixedRows mixed) {
+Capture capture_below(const OutputGradients& u, const Census& census, const LossGraph& graph,
+                      int64_t examples, MixedRows mixed) {
   auto found = layers_of(graph);
   const auto arrived = pull_back(u, gradient_edges(found.layers));
   auto deltas = layer_gradients(found.layers, arrived);
-  if (keep_examples(network_census(graph), graph.examples())) {
-    return capture_in_order(std::move(found), std::move(deltas), graph.examples());
+  if (keep_examples(census, examples)) {
+    return capture_in_order(std::move(found), std::move(deltas), examples);
   }
   const auto probed = order_gradients(found.layers, arrived);
-  return capture(std::move(found), deltas, u, probed, graph.examples(),
-                 graph.parameters().options(), mixed);
+  return capture(std::move(found), deltas, u, probed, examples, graph.parameters().options(),
+                 mixed);
 }
 
 }  // namespace
 
 Capture capture_below(const OutputGradients& u, const LossGraph& graph) {
-  return capture_below(u, graph, MixedRows::Dropped);
+  return capture_below(u, network_census(graph), graph, graph.examples(), MixedRows::Dropped);
+}
+
+Capture capture_below_outputs(const OutputGradients& u, const LossGraph& graph, int64_t examples) {
+  return capture_below(u, Census(u.edges), graph, examples, MixedRows::Dropped);
 }
 
 Capture capture_shares_below(const OutputGradients& u, const LossGraph& graph) {
-  return capture_below(u, graph, MixedRows::InOrder);
+  return capture_below(u, network_census(graph), graph, graph.examples(), MixedRows::InOrder);
 }
 
 Capture capture_below_unread_loss(const LossGraph& graph) {
@@ -176,6 +181,12 @@ Tensor rows_of_layers(const Capture& captured, const std::vector<Tensor>& deltas
                       const Tensor& value) {
   const auto rows =
       torch::zeros({captured.examples, value.numel()}, value.options().requires_grad(false));
+  add_rows_of_layers(rows, captured, deltas, parameter, value);
+  return rows;
+}
+
+void add_rows_of_layers(const Tensor& rows, const Capture& captured,
+                        const std::vector<Tensor>& deltas, size_t parameter, const Tensor& value) {
   std::vector<LayerShare> steps;
   for (size_t k = 0; k < captured.layers.size(); ++k) {
     const auto& layer = captured.layers[k];
@@ -185,7 +196,6 @@ Tensor rows_of_layers(const Capture& captured, const std::vector<Tensor>& deltas
     if (layer.bias == parameter) add_bias_rows(rows, layer, delta, order, value.sizes());
   }
   add_weight_rows(rows, steps, value.sizes());
-  return rows;
 }
 
 std::vector<bool> plain_parameters(const Capture& captured) {

@@ -36,6 +36,10 @@ Capture capture_below(const OutputGradients& u, const LossGraph& graph);
 /// example's row is then what the gradient at its rows of the layers adds to ∇h.
 Capture capture_shares_below(const OutputGradients& u, const LossGraph& graph);
 
+/// Below one or several of the outputs, whose dimension 0 holds so many examples: those of one
+/// term, where others have other numbers of examples.
+Capture capture_below_outputs(const OutputGradients& u, const LossGraph& graph, int64_t examples);
+
 /// Below any loss: the examples are what dimension 0 of the layers' outputs holds. Throws
 /// `c10::Error` with the way out where they are not all alike there or do not cover all parameters.
 Capture capture_below_unread_loss(const LossGraph& graph);
@@ -49,6 +53,10 @@ bool takes_part(const Capture& captured, size_t parameter);
 /// The layers' share in the rows of a parameter that they cover, [N, numel], given δ by layer.
 torch::Tensor rows_of_layers(const Capture& captured, const std::vector<torch::Tensor>& deltas,
                              size_t parameter, const torch::Tensor& value);
+/// Adds it to `rows`, which may be a part of larger ones.
+void add_rows_of_layers(const torch::Tensor& rows, const Capture& captured,
+                        const std::vector<torch::Tensor>& deltas, size_t parameter,
+                        const torch::Tensor& value);
 
 /// By parameter: whether one layer, with one row an example, is all that it takes part in: its
 /// inner products are then those of the factors.

@@ -55,6 +55,18 @@ const Readable<Reading>& readable(LossGraphState& state) {
 
 const Reading& reading_of(const LossGraph& graph) { return value_of(readable(state_of(graph))); }
 
+/// Once: the Hessian in z of what the user wrote is only as good as the backwards in it.
+void check_own_loss(LossGraphState& state, const Reading& reading) {
+  if (state.own_loss_is_checked) return;
+  torch::autograd::edge_list own;
+  for (const auto& term : reading.terms) {
+    if (term.is_own()) own.push_back(reading.outputs[term.output]);
+  }
+  const auto loss = torch::autograd::impl::gradient_edge(state.loss);
+  if (!own.empty()) check_slopes_are_differentiable(loss, own);
+  state.own_loss_is_checked = true;
+}
+
 }  // namespace
 
 Tensor loss_of(const LossGraph& graph) { return state_of(graph).loss.detach(); }
@@ -167,7 +179,9 @@ void LossGraph::verify() const {
 }
 
 std::vector<Tensor> LossGraph::multiply_loss_hessian(const std::vector<Tensor>& v) const {
-  return detail::multiply_loss_hessian(reading_of(*this), v);
+  const auto& reading = detail::reading_of(*this);
+  detail::check_own_loss(*state_, reading);
+  return detail::multiply_loss_hessian(reading, v);
 }
 
 int64_t LossGraph::negative_weights() const {

@@ -38,6 +38,7 @@ struct LossGraphState {
   std::optional<double> told_examples;
   std::unique_ptr<const Linearization> linearization;
   std::optional<SecondDerivative> penalty_hessian;
+  bool own_loss_is_checked = false;
 };
 
 /// Within the library a LossGraph also tells what needs LibTorch's autograd to be named. Below

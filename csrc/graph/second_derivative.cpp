@@ -26,9 +26,9 @@ std::vector<Node*> made_above(const Census& given, const torch::autograd::edge_l
 
 /// ∇ is linear in the coefficients c, so that ∂(∇·v)/∂c · c = ∇·v, at v = ∇ too, unless the
 /// backward of some op detaches or computes on raw data: what it leaves out of this it leaves out
-/// of the second derivative.
-void check_differentiable(const torch::autograd::edge_list& tensors, const std::vector<Tensor>& c,
-                          const std::vector<Tensor>& gradient) {
+/// of the second derivative. Answers why that is so, or nothing.
+std::string fault_of(const torch::autograd::edge_list& tensors, const std::vector<Tensor>& c,
+                     const std::vector<Tensor>& gradient, Marks marks) {
   torch::autograd::edge_list roots;
   std::vector<Tensor> v;
   double expected = 0, found = 0;
@@ -39,7 +39,7 @@ void check_differentiable(const torch::autograd::edge_list& tensors, const std::
     roots.push_back(torch::autograd::impl::gradient_edge(g));
     v.push_back(g.detach());
   }
-  const auto slopes = backward(roots, v, edges_of(c));
+  const auto slopes = backward(roots, v, edges_of(c), Pass::Plain, marks);
   for (size_t k = 0; k < c.size(); ++k) {
     if (slopes[k].defined()) {
       found += (slopes[k] * c[k]).detach().sum(torch::kDouble).item<double>();
@@ -47,13 +47,12 @@ void check_differentiable(const torch::autograd::edge_list& tensors, const std::
   }
   const double tolerance = Census(tensors).rounding * expected;
   // A number that is none is no mismatch: the solver finds and reports it.
-  if (!std::isfinite(expected + found) || std::abs(found - expected) <= tolerance) return;
+  if (!std::isfinite(expected + found) || std::abs(found - expected) <= tolerance) return "";
   const auto op = find_undifferentiable_op(tensors);
-  TORCH_CHECK(false, "natgrad: the gradient cannot be differentiated: the backward of ",
-              op.empty() ? "some op of the loss" : op,
-              " detaches, or computes on raw data, and the Hessian would be wrong without a word. "
-              "Write that backward with differentiable torch operations on the tensors that ctx "
-              "saves.");
+  return "natgrad: the gradient cannot be differentiated: the backward of " +
+         (op.empty() ? "some op of the loss" : op) +
+         " detaches, or computes on raw data, and the Hessian would be wrong without a word. Write "
+         "that backward with differentiable torch operations on the tensors that ctx saves.";
 }
 
 std::vector<Tensor> leaves_of(const std::vector<Tensor>& values) {
@@ -64,6 +63,15 @@ std::vector<Tensor> leaves_of(const std::vector<Tensor>& values) {
 
 }  // namespace
 
+void check_slopes_are_differentiable(const torch::autograd::Edge& tensor,
+                                     const torch::autograd::edge_list& inputs) {
+  const torch::AutoGradMode enable_grad(true);
+  const auto c = leaves_of({torch::ones(shape_at(tensor), options_at(tensor))});
+  const auto slopes = backward({tensor}, c, inputs, Pass::Differentiable, Marks::Hold);
+  const auto fault = fault_of({tensor}, c, slopes, Marks::Hold);
+  TORCH_CHECK_NOT_IMPLEMENTED(fault.empty(), fault);
+}
+
 SecondDerivative::SecondDerivative(const torch::autograd::edge_list& tensors,
                                    const std::vector<Tensor>& coefficients,
                                    ParameterLayout parameters)
@@ -71,7 +79,8 @@ SecondDerivative::SecondDerivative(const torch::autograd::edge_list& tensors,
   const torch::AutoGradMode enable_grad(true);
   const auto c = leaves_of(coefficients);
   const auto gradient = backward(tensors, c, parameter_edges_, Pass::Differentiable);
-  check_differentiable(tensors, c, gradient);
+  const auto fault = fault_of(tensors, c, gradient, Marks::Pass);
+  TORCH_CHECK(fault.empty(), fault);
   for (size_t i = 0; i < gradient.size(); ++i) {
     if (!gradient[i].defined() || !gradient[i].requires_grad()) continue;
     gradient_.push_back(torch::autograd::impl::gradient_edge(gradient[i]));

@@ -78,7 +78,10 @@ Estimate hutchinson_diagonal(const LinearOperator& A, int64_t probes, at::Genera
 }
 
 Tensor exact_diagonal(const LinearOperator& A) {
-  torch::NoGradGuard no_grad;
+  const torch::NoGradGuard no_grad;
+  if (const auto& form = A.root_form(); form && form->root->matrix) {
+    return form->root->matrix().square().sum(0).mul_(form->scale).add_(form->shift);
+  }
   const auto result = torch::empty({A.size()}, A.options());
   for (int64_t start = 0; start < A.size();) {
     const auto columns = std::min(columns_at_once(A.size()), A.size() - start);

@@ -26,6 +26,28 @@ Tensor dot_products(const std::vector<Tensor>& u, const std::vector<Tensor>& v) 
 
 }  // namespace
 
+Root explicit_root(Tensor rows) {
+  const auto gram = std::make_shared<Tensor>();
+  const auto factors = std::make_shared<std::pair<Tensor, Tensor>>();
+  Root root;
+  root.rows = rows.size(0);
+  root.multiply = [rows](const Tensor& v) { return rows.mv(v); };
+  root.multiply_transposed = [rows](const Tensor& u) { return rows.t().mv(u); };
+  root.gram = [rows, gram] {
+    if (!gram->defined()) *gram = rows.mm(rows.t());
+    return *gram;
+  };
+  root.matrix = [rows] { return rows; };
+  root.reflectors = [rows, factors] {
+    if (!factors->first.defined()) {
+      auto [reflectors, scales] = torch::geqrf(rows.to(torch::kDouble));
+      *factors = {std::move(reflectors), std::move(scales)};
+    }
+    return *factors;
+  };
+  return root;
+}
+
 RootCosts Root::estimate(int64_t parameters) const {
   if (costs) return costs();
   const auto r = static_cast<double>(rows), P = static_cast<double>(parameters);

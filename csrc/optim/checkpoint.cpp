@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 #include <torch/torch.h>
 
-#include <cmath>
 #include <limits>
+#include <memory>
 
 #include "linalg/shapes.h"
 #include "optim/archive_entries.h"
@@ -266,6 +266,8 @@ std::function<void()> NaturalGradient::prepare_to_load(InputArchive& archive) {
   }
   auto state = std::make_shared<OptimizerState>(OptimizerState{impl().state().learned});
   state->accepted_steps = read_number(archive, "accepted_steps");
+  TORCH_CHECK(state->accepted_steps >= 0, "natgrad: the archive tells of ", state->accepted_steps,
+              " steps; it is broken, save it again.");
   state->last_gain = read_if_there(archive, "last_gain", std::numeric_limits<double>::quiet_NaN());
   state->caution = read_caution(archive);
   read_learned(archive, state->learned, parameters.front().device());

@@ -3,9 +3,10 @@
 #include <torch/script.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <array>
-#include <cstring>
 #include <fstream>
+#include <mutex>
 #include <unordered_set>
 
 #include "libtorch/errors.h"
@@ -245,6 +246,11 @@ void CheckpointModel::check_given(bool is_given) {
 void save_checkpoint(const CheckpointModel& model, const NaturalGradient& optimizer,
                      const std::string& path, const CheckpointNotes& notes) {
   const torch::NoGradGuard no_grad;
+  for (const auto& [name, note] : notes) {
+    TORCH_CHECK(note.defined() && note.layout() == torch::kStrided, "natgrad: the note '", name,
+                "' is ", note.defined() ? "sparse" : "undefined",
+                ", which a checkpoint cannot hold; give a dense tensor.");
+  }
   OutputArchive archive, of_optimizer;
   optimizer.save(of_optimizer);
   write_number(archive, kFileVersionKey, kFileVersion);

@@ -51,6 +51,10 @@ double ClosureTrials::at(const Tensor& d) { return h_.at(d, batch_); }
 
 double ClosureTrials::at(const Tensor& d, Tensor& gradient) { return h_.at(d, batch_, &gradient); }
 
+Tensor ClosureTrials::residuals(const Tensor& d) {
+  return &batch_ == &h_.batch() ? h_.residuals_at(d) : Tensor();
+}
+
 double ClosureTrials::rounding() {
   return kRoundings * rounding_of(h_.parameters().options()) * std::abs(start());
 }

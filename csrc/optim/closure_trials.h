@@ -24,6 +24,7 @@ class ClosureTrials final : public TrialLosses {
   double start() override;
   double at(const torch::Tensor& d) override;
   double at(const torch::Tensor& d, torch::Tensor& gradient) override;
+  torch::Tensor residuals(const torch::Tensor& d) override;
   double rounding() override;
 
  private:

@@ -57,6 +57,13 @@ void check_inverse(const NaturalGradientOptions& options, bool decays) {
               "natgrad: ", solver.describe(),
               " solves C + λI, but a damping matrix other than I was given. Leave it out, or use "
               "ConjugateGradient().");
+  TORCH_CHECK(!options.damping().needs_diagonal() || !options.damping_matrix(),
+              "natgrad: ", options.damping().describe(),
+              " makes D of the curvature's diagonal, but a damping matrix was given too. Leave one "
+              "of them out.");
+  TORCH_CHECK(!options.damping().needs_diagonal() || solver.takes_damping_matrix(),
+              "natgrad: ", solver.describe(), " solves C + λI, but ", options.damping().describe(),
+              " has a D of its own. Use QR() or ConjugateGradient().");
   if (!preconditioner) return;
   TORCH_CHECK(solver.uses_preconditioner(), "natgrad: ", solver.describe(), " has no use for ",
               preconditioner->describe(),

@@ -28,13 +28,13 @@ struct DampedProblem {
 };
 
 /// C + λD.
-LinearOperator damped_matrix(const StepData& data, const LinearOperator& C, double lambda);
+LinearOperator damped_matrix(const StepData& data, const LinearOperator& C, const Damping& damping);
 
 /// `start`: the share of `previous` at which a solver starts where the damping has no centre.
 DampedProblem damped_problem(const StepData& data, const LinearOperator& C, const Damping& damping,
                              double start, const torch::Tensor& previous);
 
-/// The same by the rows of C and `rows`, with D = I.
+/// The same by the rows of C and `rows`, with D = I or the damping's own: σ d² = λD + w then.
 DampedProblem damped_problem_by_rows(const Evaluator& h, const RowForm& rows,
                                      const LinearOperator& C, const Damping& damping,
                                      const torch::Tensor& previous);

@@ -186,6 +186,22 @@ double Evaluator::inside_domain_at(const Tensor& d, ReplayedBatch& batch, Tensor
   return value_of(sum, batch.chunks(), theta);
 }
 
+Tensor Evaluator::residuals_at(const Tensor& d) const {
+  if (batch_.chunks() > 1) return {};
+  const auto& layout = parameters();
+  const auto theta = layout.values() + d;
+  Preserved before;
+  before.exchange_data(layout.tensors(), layout.views(theta));
+  try {
+    const torch::AutoGradMode enable_grad(true);
+    const auto loss = batch_.evaluate_trial(0, /*differentiable=*/true);
+    if (!std::isfinite(loss.item<double>())) return {};
+    return system_.curvature().residuals(graph_of(0, loss, Terms::WhenAsked));
+  } catch (const OutsideDomain&) {
+    return {};
+  }
+}
+
 int64_t Evaluator::curvature_chunks() const {
   const auto asked = system_.curvature_chunks();
   return asked == 0 ? batch_.chunks() : std::min(asked, batch_.chunks());

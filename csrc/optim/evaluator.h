@@ -76,6 +76,10 @@ class Evaluator {
   /// of θ stay valid. A forward pass a chunk, and a backward pass for the gradient.
   double at(const torch::Tensor& d, ReplayedBatch& batch, torch::Tensor* gradient = nullptr) const;
 
+  /// The curvature's t(θ + d) for a loss of squared errors; undefined for others, and where outputs
+  /// leave their domain. A forward pass.
+  torch::Tensor residuals_at(const torch::Tensor& d) const;
+
   /// The options' C, with the Hessian of penalties and weight decay, of as many chunks as the
   /// options say.
   LinearOperator matrix() const { return matrix_of(curvature_chunks()); }

@@ -1,6 +1,7 @@
 #include "optim/natural_gradient_impl.h"
 #include <fmt/format.h>
 #include <natgrad/graph/loss_graph.h>
+#include <natgrad/linalg/hutchinson.h>
 #include <torch/torch.h>
 #include "graph/loss_graph_state.h"
 #include "graph/reading.h"
@@ -98,18 +99,19 @@ bool is_usable(const Solution& solution, const Evaluator& h) {
 }
 
 /// M(δ) - h = ∇hᵀδ + ½ δᵀCδ: what the model promises, without the damping.
-double promised(const Tensor& g, const LinearOperator& C, const Tensor& delta) {
-  return g.dot(delta).item<double>() + 0.5 * C.inner({delta}).item<double>();
+double promised(const QuadraticModel& M, const Tensor& delta) {
+  return M.slope(delta) + 0.5 * M.curvature(delta);
 }
 
 /// ρ of the step's proposal; none where promise and decrease are both no more than h's rounding,
 /// and their ratio says nothing.
-void measure_ratio(const Step& step, const Tensor& g, const LinearOperator& C, TrialLosses& trials,
+void measure_ratio(const Step& step, const QuadraticModel& M, TrialLosses& trials,
                    StepSummary& report) {
   const bool proposed = step.proposal.defined();
   const auto& proposal = proposed ? step.proposal : step.displacement;
   const auto known = proposed ? step.proposal_loss : step.loss;
-  const double promise = promised(g, C, proposal), start = trials.start();
+  const double promise = step.promise ? -*step.promise : promised(M, proposal);
+  const double start = trials.start();
   const double reached = known ? *known : trials.at(proposal);
   if (!proposed) report.trial_loss = reached;
   const bool is_rounding =
@@ -154,6 +156,17 @@ std::unique_ptr<QuadraticModel> model_of(const Evaluator& h, const DampedProblem
   model->learn(problem.previous, problem.previous_in_rows);
   model->learn(solution.x, solution.product_in_rows);
   return model;
+}
+
+/// What the rows' solution solves, if it is around zero.
+std::optional<RowSystem> row_system(const Solver& solver, const DampedProblem& problem) {
+  if (!problem.rows || problem.rows->centre.defined()) return std::nullopt;
+  const auto& rows = *problem.rows;
+  return RowSystem{rows.targets, rows.scales, [&solver, rows](const Tensor& t) {
+                     auto other = rows;
+                     other.targets = t;
+                     return solver.solve_by_rows(other).x;
+                   }};
 }
 
 /// The share of ∇h that is taken.
@@ -289,9 +302,39 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   auto& damping = *learned.damping;
   if (regret > 0) damping.rejected();
   if (damping.needs_noise()) observe_noise(h, damping, report);
+  if (damping.needs_diagonal()) damping.observe_diagonal(exact_diagonal(C));
+  report.negative_weights = negative_weights(system_.curvature(), h_of_curvature.graph());
+  auto trials = trials_of(data);
+  for (int64_t tries = 1;; ++tries) {
+    auto tried = learned;
+    const auto [outcome, step, at_the_edge] = attempt(data, C, tried, trials, report);
+    if (outcome == StepOutcome::Accepted) {
+      if (report.ratio) tried.damping->observe_ratio(*report.ratio, at_the_edge);
+      tried.damping->accepted();
+      closure_is_checked_ = closure_is_checked_ || (trials && trials->is_checked());
+      const double gain = report.trial_loss ? trials->start() - *report.trial_loss : kNaN;
+      accept(step, h.parameters(), std::move(tried), gain);
+      return ended(state_.last_step.is_below_rounding() ? StepOutcome::BelowRounding : outcome);
+    }
+    if (trials && outcome == StepOutcome::Rejected) trials->check();
+    if (outcome != StepOutcome::Rejected || tries >= damping.tries_per_step()) {
+      if (tries > 1) state_.learned.damping = std::move(learned.damping);
+      return ended(take_failure(outcome, report.ratio, at_the_edge));
+    }
+    damping.observe_ratio(report.ratio.value_or(kNaN), at_the_edge);
+  }
+}
+
+NaturalGradient::Impl::Attempt NaturalGradient::Impl::attempt(StepData& data,
+                                                              const LinearOperator& C,
+                                                              Learned& learned,
+                                                              std::optional<ClosureTrials>& trials,
+                                                              StepSummary& report) {
+  const auto &h = data.h(), &h_of_curvature = data.of_curvature();
+  auto& damping = *learned.damping;
   report.lambda = damping.lambda();
   report.radius = damping.radius();
-  report.negative_weights = negative_weights(system_.curvature(), h_of_curvature.graph());
+  report.ratio = report.trial_loss = std::nullopt;
   auto problem = problem_of(data, C, learned);
   if (learned.preconditioner) {
     problem.system.preconditioner = precondition(*learned.preconditioner, data, report.lambda);
@@ -300,38 +343,29 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   h_of_curvature.graph().verify();
   report.solver = solution.summary;
   const bool at_the_edge = is_at_the_edge(problem.system, solution);
-  const auto failed = [&](StepOutcome outcome) {
-    return ended(take_failure(outcome, report.ratio, at_the_edge));
-  };
-  if (!is_usable(solution, h)) return failed(StepOutcome::SolverFailed);
+  if (!is_usable(solution, h)) return {StepOutcome::SolverFailed, {}, at_the_edge};
 
   // How far: θ ← θ + d, unless trials tell that it is no better.
-  auto trials = trials_of(data);
   auto* const tried = trials ? &*trials : nullptr;
   const bool judges_by_all =
       learned.step_rule->needs_whole_matrix() && data.has_partial_curvature();
   const LinearOperator C_of_step = judges_by_all ? h.whole_matrix() : C;
-  if (judges_by_all) problem.system.matrix = damped_matrix(data, C_of_step, report.lambda);
-  auto step = choose_step(learned, h, C_of_step, problem, solution, tried);
+  if (judges_by_all) problem.system.matrix = damped_matrix(data, C_of_step, damping);
+  const auto model = model_of(h, problem, C_of_step, solution);
+  auto step = choose_step(learned, h, *model, problem, solution, tried);
+  if (!step.displacement.defined()) return {StepOutcome::Rejected, {}, at_the_edge};
   report.step_share = bound(step, *learned.step_rule, system_.max_step_norm());
   report.caution = state_.caution;
   if (state_.caution < 1) learned.step_rule->shorten(step, state_.caution);
   h.graph().verify();
-  if (damping.needs_ratio()) measure_ratio(step, h.gradient(), C_of_step, *trials, report);
-  const bool is_possible = leads_to_numbers(h.parameters(), step);
-  if (!is_possible || !is_better(step, tried, *learned.step_rule, report)) {
-    if (trials) trials->check();
-    return failed(StepOutcome::Rejected);
+  if (damping.needs_ratio()) measure_ratio(step, *model, *trials, report);
+  const bool better = leads_to_numbers(h.parameters(), step) &&
+                      is_better(step, tried, *learned.step_rule, report);
+  if (better) {
+    report.step_norm = norm_in_double(step.displacement);
+    report.shortening = step.shortening;
   }
-  if (report.ratio) damping.observe_ratio(*report.ratio, at_the_edge);
-  damping.accepted();
-  closure_is_checked_ = closure_is_checked_ || (trials && trials->is_checked());
-  report.step_norm = norm_in_double(step.displacement);
-  report.shortening = step.shortening;
-  const double gain = report.trial_loss ? trials->start() - *report.trial_loss : kNaN;
-  accept(step, h.parameters(), std::move(learned), gain);
-  return ended(state_.last_step.is_below_rounding() ? StepOutcome::BelowRounding
-                                                    : StepOutcome::Accepted);
+  return {better ? StepOutcome::Accepted : StepOutcome::Rejected, std::move(step), at_the_edge};
 }
 
 DampedProblem NaturalGradient::Impl::problem_of(const StepData& data, const LinearOperator& C,
@@ -341,7 +375,9 @@ DampedProblem NaturalGradient::Impl::problem_of(const StepData& data, const Line
   const bool goes_on =
       damping.centre() > 0 || system_.warm_start() > 0 || learned.step_rule->keeps_displacement();
   const Tensor previous = goes_on ? state_.last_step.delta(data.h().parameters()) : Tensor();
-  if (rows && system_.solver().solves_by_rows(*rows->root)) {
+  const auto& solver = system_.solver();
+  const bool takes_scales = !damping.needs_diagonal() || solver.takes_scales();
+  if (rows && takes_scales && solver.solves_by_rows(*rows->root)) {
     return damped_problem_by_rows(data.h(), *rows, C, damping, previous);
   }
   return damped_problem(data, C, damping, system_.warm_start(), previous);
@@ -353,7 +389,7 @@ bool NaturalGradient::Impl::takes_rows(const StepData& data, const Learned& lear
   const auto& decay = data.h().weight_decay();
   const bool is_shift = !system_.damping_matrix() && (!decay.defined() || decay.dim() == 0);
   return is_shift && !preconditioner && std::isinf(damping->radius()) && damping->lambda() > 0 &&
-         !damping->needs_ratio() && !rule->needs_gradient();
+         !rule->needs_gradient();
 }
 
 /// Trial losses, where a part asks for them.
@@ -381,25 +417,26 @@ double NaturalGradient::Impl::hindsight(StepData& data) const {
 }
 
 Step NaturalGradient::Impl::choose_step(Learned& learned, const Evaluator& h,
-                                        const LinearOperator& C, const DampedProblem& problem,
+                                        const QuadraticModel& model, const DampedProblem& problem,
                                         const Solution& solution, TrialLosses* trials) const {
   auto& rule = *learned.step_rule;
   const double rate = learned.damping->rate(), centre = learned.damping->centre();
   const auto& layout = h.parameters();
-  const auto model = model_of(h, problem, C, solution);
   const Tensor g = rule.needs_gradient() ? h.gradient() : Tensor();
+  const auto rows = row_system(system_.solver(), problem);
   return rule.choose({.loss = h.value(),
                       .gradient = g,
                       .matrix = problem.system.matrix,
                       .solution = solution,
                       .previous = problem.previous,
                       .at_rate = [&](const Tensor& v) { return at_rates(h.trainable(), v, rate); },
-                      .model = *model,
+                      .model = model,
                       .outputs = outputs_of(h),
                       .trials = trials,
                       .centre = centre,
                       .rate = rate,
-                      .memory = rule.keeps_memory() ? state_.last_step.memory(layout) : Tensor()});
+                      .memory = rule.keeps_memory() ? state_.last_step.memory(layout) : Tensor(),
+                      .rows = rows ? &*rows : nullptr});
 }
 
 void NaturalGradient::Impl::accept(const Step& step, const ParameterLayout& layout, Learned learned,

@@ -64,13 +64,21 @@ class NaturalGradient::Impl {
                           bool can_try);
   /// The method. On return θ has moved, and the state is the next one, if the step is accepted.
   StepSummary advance(StepData& data);
+  /// A step with what the parts say now: `Accepted` if it is to be taken.
+  struct Attempt {
+    StepOutcome outcome;
+    Step step;
+    bool at_the_edge;
+  };
+  Attempt attempt(StepData& data, const LinearOperator& C, Learned& learned,
+                  std::optional<ClosureTrials>& trials, StepSummary& report);
   void look_at_gradients(const Evaluator& h) const;
   DampedProblem problem_of(const StepData& data, const LinearOperator& C,
                            const Learned& learned) const;
   bool takes_rows(const StepData& data, const Learned& learned) const;
   std::optional<ClosureTrials> trials_of(StepData& data) const;
   double hindsight(StepData& data) const;
-  Step choose_step(Learned& learned, const Evaluator& h, const LinearOperator& C,
+  Step choose_step(Learned& learned, const Evaluator& h, const QuadraticModel& model,
                    const DampedProblem& problem, const Solution& solution,
                    TrialLosses* trials) const;
   void accept(const Step& step, const ParameterLayout& layout, Learned learned, double gain);

@@ -12,13 +12,23 @@ namespace {
 
 Tensor copy_of(const Tensor& t) { return t.defined() ? t.detach().clone() : t; }
 
+/// Whether nothing has changed. To compare takes memory on a GPU; where that has run out there is
+/// no telling, and what is put back is written.
+bool is_unchanged(const Tensor& tensor, const Tensor& value) {
+  try {
+    return torch::equal(tensor, value);
+  } catch (const std::exception&) {  // not out of a destructor
+    return false;
+  }
+}
+
 /// Writes `value` into `tensor` if something has changed.
 void put_back(Tensor tensor, const Tensor& value) {
   const bool alike = tensor.sizes() == value.sizes() && tensor.dtype() == value.dtype() &&
                      tensor.device() == value.device();
   if (!alike) {
     tensor.set_data(value);  // as model->to() does
-  } else if (!torch::equal(tensor, value)) {
+  } else if (!is_unchanged(tensor, value)) {
     tensor.copy_(value);
   }
 }
@@ -108,7 +118,7 @@ Preserved& Preserved::exchange_buffers(const Model& model) {
 Preserved& Preserved::contents(const std::vector<Tensor>& tensors) {
   for (const auto& tensor : tensors) {
     restores_.push_back([memory = tensor.variable_data(), value = copy_of(tensor)] {
-      if (!torch::equal(memory, value)) memory.copy_(value);
+      if (!is_unchanged(memory, value)) memory.copy_(value);
     });
   }
   return *this;

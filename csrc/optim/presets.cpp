@@ -1,13 +1,17 @@
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
+#include <natgrad/curvature/fisher_rows.h>
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/damping/levenberg_marquardt.h>
+#include <natgrad/damping/nielsen.h>
 #include <natgrad/damping/tikhonov.h>
 #include <natgrad/optim/presets.h>
 #include <natgrad/preconditioners/fisher_diagonal.h>
 #include <natgrad/preconditioners/kronecker_factored.h>
 #include <natgrad/solvers/approximate_inverse.h>
 #include <natgrad/solvers/krylov_subspace.h>
+#include <natgrad/solvers/qr.h>
+#include <natgrad/step_control/geodesic_acceleration.h>
 #include <natgrad/step_control/line_search.h>
 #include <natgrad/step_control/quadratic_model_step.h>
 #include <natgrad/step_control/subspace_minimisation.h>
@@ -62,6 +66,14 @@ NaturalGradientOptions kfac(double lambda) {
                    .least(3e-4))
       .preconditioner(KroneckerFactored().factor_interval(3).inverse_interval(20))
       .step_rule(QuadraticModelStep().whole_batch(true).fitted(true));
+}
+
+NaturalGradientOptions least_squares() {
+  return NaturalGradientOptions(1.)
+      .curvature(FisherRows())
+      .solver(QR())
+      .damping(Nielsen())
+      .step_rule(GeodesicAcceleration());
 }
 
 }  // namespace natgrad::presets

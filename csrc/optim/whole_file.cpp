@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 namespace natgrad::detail {
 
@@ -86,8 +87,9 @@ void WholeFile::write(const void* bytes, size_t count) noexcept {
   const auto* next = static_cast<const char*>(bytes);
   while (count > 0 && error_ == 0) {
     const auto written = ::write(file_, next, count);
-    if (written < 0 && errno != EINTR) error_ = errno;
-    if (written <= 0) continue;
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) error_ = written < 0 ? errno : EIO;
+    if (written <= 0) return;
     next += written;
     count -= static_cast<size_t>(written);
   }

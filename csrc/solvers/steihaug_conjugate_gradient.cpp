@@ -59,7 +59,8 @@ class TruncatedIteration {
     }
     summary_.residual = norm_in_double(r_);
     summary_.right_hand_side = b_norm_;
-    return {{x_, summary_}, on_boundary_, std::sqrt(HostScalars::dot(x_, Mx_))};
+    const double length = std::sqrt(HostScalars::dot(x_, Mx_));
+    return {{x_, summary_}, on_boundary_, length};
   }
 
  private:

@@ -13,10 +13,7 @@ using Json = nlohmann::ordered_json;
 /// A tensor as nested arrays, in double. What is not finite is written as null.
 Json to_json(const torch::Tensor& tensor);
 
-/// Throws `c10::Error` if `path` cannot be written.
+/// Whole or not at all. Throws `c10::Error` if `path` cannot be written.
 void write_json(const std::string& path, const Json& json);
-
-/// Throws `c10::Error` unless `path` can be written: better before training than after.
-void check_writable(const std::string& path);
 
 }  // namespace examples

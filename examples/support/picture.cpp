@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdio>
+#include <filesystem>
 
 namespace examples {
 namespace {
@@ -29,13 +30,20 @@ std::string failure_of(const std::string& command) {
 
 void draw_picture(const std::string& script, const std::string& output) {
   const std::string json = output + ".json", png = output + ".png";
-  const auto command =
-      fmt::format("{} {} {} {}", quoted(NATGRAD_PYTHON), quoted(NATGRAD_PLOT_DIR "/" + script),
-                  quoted(json), quoted(png));
-  const auto failure = failure_of(command);
+  const auto draw_to = [&](const std::string& target) {
+    return fmt::format("{} {} {} {}", quoted(NATGRAD_PYTHON), quoted(NATGRAD_PLOT_DIR "/" + script),
+                       quoted(json), quoted(target));
+  };
+  // Beside its place, which it takes whole or not at all.
+  const std::string partial = output + ".partial.png", command = draw_to(png);
+  auto failure = failure_of(draw_to(partial));
+  std::error_code failed;
+  if (failure.empty()) std::filesystem::rename(partial, png, failed);
+  if (failed) failure = failed.message();
   if (failure.empty()) {
     fmt::print("\nThe picture is in {}, its numbers in {}.\n", png, json);
   } else {
+    std::filesystem::remove(partial, failed);
     fmt::print(
         "\nThe numbers are in {}; no picture was drawn ({}). Once python has matplotlib, this "
         "draws it: {}\n",

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "support/picture.h"
+#include "support/run_notes.h"
 
 namespace examples {
 namespace {
@@ -47,6 +48,7 @@ void report(const Task& task, const std::vector<TrainingCurve>& curves) {
   print_table(task, curves);
   write_json(task.options.output + ".json", to_json(task, curves));
   draw_picture("plot_curves.py", task.options.output);
+  remove_checkpoint(task.checkpoint());
 }
 
 }  // namespace examples

@@ -12,7 +12,8 @@ void print_table(const Task& task, const std::vector<TrainingCurve>& curves);
 /// What plot_curves.py reads.
 Json to_json(const Task& task, const std::vector<TrainingCurve>& curves);
 
-/// Prints the table, writes <output>.json, and has plot_curves.py draw <output>.png from it.
+/// Prints the table, writes <output>.json, and has plot_curves.py draw <output>.png from it. The
+/// run is complete then, and its checkpoint removed.
 void report(const Task& task, const std::vector<TrainingCurve>& curves);
 
 }  // namespace examples

@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include "support/digits.h"
-#include "support/json.h"
 #include "support/mnist.h"
+#include "support/output_files.h"
 
 namespace examples {
 namespace {
@@ -41,7 +41,7 @@ Dataset load_digits(const TrainingOptions& options) {
 }
 
 Task start_task(const TrainingOptions& options, Dataset data, const std::string& share) {
-  check_writable(options.output + ".json");
+  check_output(options.output);
   torch::set_num_threads(options.threads);
   for (auto* part : {&data.train, &data.held_out}) {
     part->data = part->data.to(options.device);

@@ -19,6 +19,8 @@ struct Task {
   int64_t batch_size() const { return std::min(options.batch, training_size()); }
   int64_t steps_per_epoch() const { return training_size() / batch_size(); }
 
+  /// Where a run that is interrupted is kept.
+  std::string checkpoint() const { return options.output + ".checkpoint"; }
   /// "digits: 1437 to train on, 360 held out, batch 128, seed 0"
   std::string describe() const;
   /// The rows of each batch of an epoch, in random order. An incomplete last batch is left out.

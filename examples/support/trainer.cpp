@@ -1,12 +1,13 @@
 #include "support/trainer.h"
 
 #include <fmt/format.h>
+#include <natgrad/optim/checkpoint.h>
 #include <torch/torch.h>
 
-#include <chrono>
-#include <deque>
+#include <utility>
 
-#include "support/evaluation.h"
+#include "support/interruption.h"
+#include "support/run_notes.h"
 
 namespace examples {
 namespace {
@@ -14,55 +15,84 @@ namespace {
 constexpr int64_t kFewestRecords = 12;  // of a method's training, the start's not counted
 constexpr int64_t kStepsAtOnce = 5;     // of Adam, between two looks at the clock
 
-/// One method's way through the batches, timed.
-class Course {
- public:
-  Course(const Task& task, const Step& step)
-      : task_(task),
-        step_(step),
-        generator_(at::make_generator<at::CPUGeneratorImpl>(task.options.seed)) {}
-
-  void take_steps(int64_t count, TrainingRecord& record) {
-    const auto start = std::chrono::steady_clock::now();
-    for (int64_t k = 0; k < count; ++k) step_(select(task_.data.train, next_rows()), record);
-    if (task_.options.device.is_cuda()) torch::cuda::synchronize(task_.options.device.index());
-    seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    steps_ += count;
-  }
-
-  int64_t steps() const { return steps_; }
-  double seconds() const { return seconds_; }
-  /// Completes the record of the last steps by where `model` stands with them.
-  TrainingRecord look(const Model& model, TrainingRecord record = {}) const {
-    record.epochs = static_cast<double>(steps_) / static_cast<double>(task_.steps_per_epoch());
-    record.seconds = seconds_;
-    record.training_loss = mean_over(task_.data.train, model.loss);
-    record.held_out_loss = mean_over(task_.data.held_out, model.loss);
-    record.held_out_share = mean_over(task_.data.held_out, model.hits);
-    return record;
-  }
-
- private:
-  torch::Tensor next_rows() {
-    if (epoch_.empty()) {
-      const auto batches = task_.shuffled_batches(generator_);
-      epoch_.assign(batches.begin(), batches.end());
-    }
-    const auto rows = epoch_.front();
-    epoch_.pop_front();
-    return rows;
-  }
-
-  const Task& task_;
-  const Step& step_;
-  torch::Generator generator_;
-  std::deque<torch::Tensor> epoch_;  // the rows of its batches that are left
-  int64_t steps_ = 0;
-  double seconds_ = 0;
+/// Where natgrad's training stands: its curve up to now, and what the steps since have told.
+struct Progress {
+  TrainingCurve curve;
+  TrainingRecord since = {};
 };
 
+/// What has to be the same for a run to go on.
+std::string name_of(const Task& task) {
+  return fmt::format("{}, {} epochs", task.describe(), task.options.epochs);
+}
+
+/// A curve's numbers, and those since, a row each.
+torch::Tensor to_rows(const Progress& progress) {
+  std::vector<torch::Tensor> rows;
+  auto records = progress.curve.records;
+  records.push_back(progress.since);
+  for (const auto& r : records) {
+    const auto count = [](int64_t number) { return static_cast<double>(number); };
+    rows.push_back(torch::tensor(
+        {r.epochs, r.training_loss, r.held_out_loss, r.held_out_share, r.seconds, r.lambda,
+         count(r.iterations), count(r.natural_steps), count(r.refused_steps)},
+        torch::kDouble));
+  }
+  return torch::stack(rows);
+}
+
+Progress from_rows(const std::string& method, const torch::Tensor& rows) {
+  Progress progress{{method, {}}};
+  for (int64_t i = 0; i < rows.size(0); ++i) {
+    const auto* n = rows[i].data_ptr<double>();
+    progress.curve.records.push_back({.epochs = n[0],
+                                      .training_loss = n[1],
+                                      .held_out_loss = n[2],
+                                      .held_out_share = n[3],
+                                      .seconds = n[4],
+                                      .lambda = n[5],
+                                      .iterations = static_cast<int64_t>(n[6]),
+                                      .natural_steps = static_cast<int64_t>(n[7]),
+                                      .refused_steps = static_cast<int64_t>(n[8])});
+  }
+  progress.since = progress.curve.records.back();
+  progress.curve.records.pop_back();
+  return progress;
+}
+
+void save(const Task& task, const Model& model, const natgrad::NaturalGradient& optimizer,
+          const Course& course, const Progress& progress) {
+  const auto place = course.place();
+  natgrad::save_checkpoint(model.network, optimizer, task.checkpoint(),
+                           {{"run", to_note(name_of(task))},
+                            {"steps", torch::tensor({place.steps, place.steps_in_epoch})},
+                            {"seconds", torch::tensor(place.seconds, torch::kDouble)},
+                            {"batches", place.generator},
+                            {"records", to_rows(progress)}});
+}
+
+Progress resume(const Task& task, const std::string& method, const Model& model,
+                natgrad::NaturalGradient& optimizer, Course& course) {
+  const auto path = task.checkpoint();
+  check_can_resume(path);
+  const auto notes = natgrad::load_checkpoint(model.network, optimizer, path);
+  check_same_run(notes.at("run"), name_of(task), path);
+  const auto steps = notes.at("steps");
+  course.go_to({.steps = steps[0].item<int64_t>(),
+                .steps_in_epoch = steps[1].item<int64_t>(),
+                .seconds = notes.at("seconds").item<double>(),
+                .generator = notes.at("batches")});
+  fmt::print("resumed after {} steps, from {}\n", course.steps(), path);
+  return from_rows(method, notes.at("records"));
+}
+
+[[noreturn]] void stop(const Task& task, const std::string& what) {
+  throw Interrupted(fmt::format("interrupted; {} is in {}, and --resume goes on from it.", what,
+                                task.checkpoint()));
+}
+
 TrainingCurve train_with_adam(const Task& task, const Model& model, double lr, double seconds) {
-  torch::optim::Adam optimizer(model.parameters, lr);
+  torch::optim::Adam optimizer(model.parameters(), lr);
   const Step step = [&](const Batch& batch, TrainingRecord&) {
     optimizer.zero_grad();
     model.loss(batch).backward();
@@ -72,7 +102,10 @@ TrainingCurve train_with_adam(const Task& task, const Model& model, double lr, d
   TrainingCurve curve{fmt::format("Adam, lr {:g}", lr), {course.look(model)}};
   for (int64_t k = 1; k <= kFewestRecords; ++k) {
     TrainingRecord record;
-    while (course.seconds() < seconds * k / kFewestRecords) course.take_steps(kStepsAtOnce, record);
+    while (course.seconds() < seconds * k / kFewestRecords) {
+      course.take_steps(kStepsAtOnce, record);
+      if (is_interrupted()) stop(task, "natgrad's training, which is complete,");
+    }
     curve.records.push_back(course.look(model, record));
   }
   return curve;
@@ -81,20 +114,27 @@ TrainingCurve train_with_adam(const Task& task, const Model& model, double lr, d
 }  // namespace
 
 TrainingCurve train(const Task& task, const std::string& method, const Model& model,
-                    const Step& step) {
+                    natgrad::NaturalGradient& optimizer, const Step& step) {
+  note_interruptions();
   fmt::print("\n{}\n", method);
   Course course(task, step);
-  TrainingCurve curve{method, {course.look(model)}};
+  auto [curve, record] = task.options.resume ? resume(task, method, model, optimizer, course)
+                                             : Progress{{method, {course.look(model)}}};
   print_progress(curve.records.back(), task.share);
   const int64_t total = task.options.epochs * task.steps_per_epoch();
   const int64_t wanted = (kFewestRecords + task.options.epochs - 1) / task.options.epochs;
   const int64_t parts = task.options.epochs * std::min(wanted, task.steps_per_epoch());
-  for (int64_t part = 1; part <= parts; ++part) {
-    TrainingRecord record;
+  while (static_cast<int64_t>(curve.records.size()) <= parts) {
+    const auto part = static_cast<int64_t>(curve.records.size());
     course.take_steps(total * part / parts - course.steps(), record);
-    curve.records.push_back(course.look(model, record));
+    if (is_interrupted()) {
+      save(task, model, optimizer, course, {curve, record});
+      stop(task, fmt::format("training up to step {} of {}", course.steps(), total));
+    }
+    curve.records.push_back(course.look(model, std::exchange(record, {})));
     print_progress(curve.records.back(), task.share);
   }
+  save(task, model, optimizer, course, {curve, record});
   return curve;
 }
 

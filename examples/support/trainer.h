@@ -1,26 +1,23 @@
 #pragma once
 
+#include <natgrad/optim/natural_gradient.h>
+
 #include <functional>
 
+#include "support/course.h"
 #include "support/task.h"
 #include "support/training_curve.h"
 
 namespace examples {
 
-/// What a method trains. The network itself is held by the functions.
-struct Model {
-  std::vector<torch::Tensor> parameters;
-  std::function<torch::Tensor(const Batch& batch)> loss;  // the mean over the batch
-  std::function<torch::Tensor(const Batch& batch)> hits;  // bool: which examples it gets right
-};
-
-/// One step of training on a batch; what it has to tell goes into the record.
-using Step = std::function<void(const Batch& batch, TrainingRecord& record)>;
-
-/// Takes `step` on the batches of all epochs, the same for every method, and prints a line an
-/// epoch, or more if they are few.
+/// Takes `step`, which has the optimizer step, on the batches of all epochs, the same for every
+/// method, and prints a line an epoch, or more if they are few.
+///
+/// Ctrl-C ends it, by `Interrupted`, with all that was done in `task.checkpoint()`; with the option
+/// `resume` it begins there, and its curve is that of the run without a stop, apart from seconds.
+/// The checkpoint stays when training is complete, for what follows, until `remove_checkpoint`.
 TrainingCurve train(const Task& task, const std::string& method, const Model& model,
-                    const Step& step);
+                    natgrad::NaturalGradient& optimizer, const Step& step);
 
 /// Appends what the first curve, natgrad's, is compared with: Adam at each of its rates, from the
 /// same start and on the same batches, for as many seconds of training.

@@ -4,8 +4,6 @@
 #include <torch/cuda.h>
 
 #include <CLI/CLI.hpp>
-#include <cmath>
-#include <cstdlib>
 
 #include "support/command_line.h"
 
@@ -41,11 +39,6 @@ CLI::Validator batch_size() {
   return CLI::Validator(convert, "");
 }
 
-// Not a number is in every range, as Range sees it.
-std::string not_nan(const std::string& text) {
-  return std::isnan(std::strtod(text.c_str(), nullptr)) ? text + " is not a number" : "";
-}
-
 void add_training(CLI::App& app, TrainingOptions& options) {
   app.add_option("--batch", options.batch, "Examples per step, or `full` for all of them")
       ->transform(batch_size())
@@ -54,6 +47,7 @@ void add_training(CLI::App& app, TrainingOptions& options) {
       ->check(CLI::Range(1, 1'000'000))
       ->type_name("N");
   add_seed(app, options.seed, "Of the start, the held-out examples and the batches");
+  add_resume(app, options.resume);
   app.add_option("--threads", options.threads)->check(CLI::Range(1, 1024))->type_name("N");
 }
 

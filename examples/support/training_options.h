@@ -20,6 +20,7 @@ struct TrainingOptions {
   std::string data = NATGRAD_DATA_DIR "/digits.csv";
   std::string mnist;  // a folder; empty: the digits in `data`
   std::string output;
+  bool resume = false;  // from the checkpoint beside the output
 };
 
 /// An example, as its --help describes it.

@@ -5,9 +5,11 @@
 /// <natgrad/operators.h>, variational inference in <natgrad/variational.h>.
 
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
+#include <natgrad/curvature/fisher_rows.h>
 #include <natgrad/curvature/score_rows_or_fisher.h>
 #include <natgrad/damping/damping.h>
 #include <natgrad/damping/levenberg_marquardt.h>
+#include <natgrad/damping/nielsen.h>
 #include <natgrad/damping/proximal.h>
 #include <natgrad/damping/tikhonov.h>
 #include <natgrad/damping/trust_region.h>
@@ -15,6 +17,7 @@
 #include <natgrad/graph/marks.h>
 #include <natgrad/optim/batch.h>
 #include <natgrad/optim/checkpoint.h>
+#include <natgrad/optim/minimise.h>
 #include <natgrad/optim/natural_gradient.h>
 #include <natgrad/optim/options.h>
 #include <natgrad/optim/presets.h>
@@ -35,9 +38,11 @@
 #include <natgrad/solvers/kl_constrained_step.h>
 #include <natgrad/solvers/krylov_subspace.h>
 #include <natgrad/solvers/least_squares.h>
+#include <natgrad/solvers/qr.h>
 #include <natgrad/solvers/solver.h>
 #include <natgrad/solvers/steihaug_conjugate_gradient.h>
 #include <natgrad/step_control/adaptive_rate.h>
+#include <natgrad/step_control/geodesic_acceleration.h>
 #include <natgrad/step_control/held_out_rate.h>
 #include <natgrad/step_control/inverse_time.h>
 #include <natgrad/step_control/kl_constrained.h>

@@ -1,6 +1,8 @@
 #include <natgrad/damping/levenberg_marquardt.h>
 
 #include <cmath>
+#include <functional>
+#include <vector>
 
 #include "support/oracles.h"
 
@@ -217,6 +219,29 @@ TEST(LevenbergMarquardtTest, TextTellsEverySettingApartAndIgnoresTheState) {
        {LM().initial(2), LM().raise(2), LM().lower(0.5), LM().poor(0.2), LM().good(0.8),
         LM().interval(5), LM().least(1e-9), LM().largest(1e9)}) {
     EXPECT_NE(other.describe(), text);
+  }
+}
+
+// A ρ that was measured on a step which then failed counts for the next one, and so is saved too.
+TEST(LevenbergMarquardtTest, WhatHindsightGoesByIsInTheStateAtAnyMoment) {
+  const auto make = [] { return LevenbergMarquardt().hindsight(true).interval(2); };
+  const std::vector<std::function<void(LevenbergMarquardt&)>> events = {
+      [](auto& d) { d.observe_ratio(0.9, false); },  // of a step that was not taken
+      [](auto& d) { d.accepted(); },
+      [](auto& d) { d.rejected(); },
+      [](auto& d) { d.observe_ratio(0.1, false); },
+      [](auto& d) { d.rejected(); },
+      [](auto& d) { d.accepted(); }};
+  for (size_t stop = 0; stop <= events.size(); ++stop) {
+    auto first = make(), second = make(), whole = make();
+    for (size_t k = 0; k < stop; ++k) events[k](first);
+    second.set_state(first.state());
+    for (size_t k = stop; k < events.size(); ++k) events[k](second);
+    for (const auto& event : events) event(whole);
+    EXPECT_EQ(second.lambda(), whole.lambda()) << "stopped after " << stop;
+    second.rejected();
+    whole.rejected();
+    EXPECT_EQ(second.lambda(), whole.lambda()) << "stopped after " << stop;
   }
 }
 

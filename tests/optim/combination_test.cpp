@@ -1,9 +1,10 @@
-// Eight curvatures with every solver, damping, damping matrix, preconditioner and step rule: either
+// Nine curvatures with every solver, damping, damping matrix, preconditioner and step rule: either
 // the options refuse, or the step is the one that explicit matrices give.
 
 #include <natgrad/curvature/curvature.h>
 #include <natgrad/curvature/marquardt_diagonal.h>
 #include <natgrad/damping/levenberg_marquardt.h>
+#include <natgrad/damping/nielsen.h>
 #include <natgrad/damping/tikhonov.h>
 #include <natgrad/damping/trust_region.h>
 #include <natgrad/graph/loss_graph.h>
@@ -18,8 +19,10 @@
 #include <natgrad/solvers/dual.h>
 #include <natgrad/solvers/dual_or_conjugate_gradient.h>
 #include <natgrad/solvers/krylov_subspace.h>
+#include <natgrad/solvers/qr.h>
 #include <natgrad/solvers/steihaug_conjugate_gradient.h>
 #include <natgrad/step_control/adaptive_rate.h>
+#include <natgrad/step_control/geodesic_acceleration.h>
 #include <natgrad/step_control/held_out_rate.h>
 #include <natgrad/step_control/inverse_time.h>
 #include <natgrad/step_control/kl_constrained.h>
@@ -59,6 +62,7 @@ Named<Part> named(const Part& part) {
 std::vector<Named<Solver>> solvers() {
   return {named<Solver>(ConjugateGradient().max_iterations(200).tolerance(1e-12)),
           named<Solver>(Cholesky()),
+          named<Solver>(QR()),
           named<Solver>(Dual()),
           named<Solver>(Direct()),
           named<Solver>(DualOrConjugateGradient().iterative(
@@ -70,8 +74,11 @@ std::vector<Named<Solver>> solvers() {
 }
 
 std::vector<Named<Damping>> dampings() {
-  return {named<Damping>(Tikhonov(kLambda)), named<Damping>(Tikhonov(0)),
-          named<Damping>(Proximal()), named<Damping>(LevenbergMarquardt().initial(kLambda)),
+  return {named<Damping>(Tikhonov(kLambda)),
+          named<Damping>(Tikhonov(0)),
+          named<Damping>(Proximal()),
+          named<Damping>(LevenbergMarquardt().initial(kLambda)),
+          named<Damping>(Nielsen().initial(kLambda)),
           named<Damping>(TrustRegion().initial(kRadius))};
 }
 
@@ -90,6 +97,7 @@ std::vector<Named<Preconditioner>> preconditioners() {
 std::vector<Named<StepRule>> rules() {
   return {named<StepRule>(HeldOutRate()),
           named<StepRule>(LearningRate()),
+          named<StepRule>(GeodesicAcceleration()),
           named<StepRule>(InverseTime(1)),
           named<StepRule>(AdaptiveRate()),
           named<StepRule>(KLConstrained(kDivergence)),
@@ -144,7 +152,8 @@ struct Combination {
     if (is("Steihaug") && is("Proximal")) return false;
     if (is("SubspaceMinimisation") && !is("KrylovSubspace")) return false;
     if (is("Proximal") && (is("KLConstrained") || is("QuadraticModelStep"))) return false;
-    if (is("Proximal") && is("SubspaceMinimisation")) return false;
+    if (is("Proximal") && (is("SubspaceMinimisation") || is("GeodesicAcceleration"))) return false;
+    if (is("Nielsen") && (matrix.part || is("Dual(") || inverse)) return false;
     if (inverse && (!preconditioner.part || is("FisherDiagonal") || matrix.part)) return false;
     if (is("Dual(") && matrix.part) return false;
     if (preconditioner.part && !(inverse || iterates || is("Steihaug"))) return false;
@@ -162,8 +171,9 @@ struct DenseSystem {
     const auto curvature = of.curvature.part->at(graph);
     C = dense(curvature.matrix);
     if (of.damping.part->needs_noise()) curvature.noise(graph.generator(Purpose::Noise));
-    const auto D =
-        of.matrix.part ? dense(of.matrix.part->at(graph)) : torch::eye(g.numel(), torch::kDouble);
+    const auto D = of.is("Nielsen") ? torch::where(C.diagonal() > 0, C.diagonal(), 1).diag()
+                   : of.matrix.part ? dense(of.matrix.part->at(graph))
+                                    : torch::eye(g.numel(), torch::kDouble);
     A = C + lambda * D;
     if (of.is("ApproximateInverse")) {
       auto M = of.preconditioner.part->clone();
@@ -211,7 +221,7 @@ bool is_definite(const Tensor& A) {
 
 /// A rejected step is one along which h, at the dense solution, does not fall.
 void expect_no_better(Problem problem, const Combination& of, const DenseSystem& dense) {
-  EXPECT_TRUE(of.damping.part->needs_ratio());
+  EXPECT_TRUE(of.damping.part->needs_ratio() || of.is("GeodesicAcceleration"));
   const double before = problem.loss().item<double>();
   const double rate = expected_rate(of, dense, problem);
   ParameterLayout(problem.parameters)
@@ -287,8 +297,8 @@ std::vector<Combination> combinations_of(const CurvatureOption& curvature) {
 
 std::vector<CurvatureOption> curvatures() {
   const std::vector<std::string> taken = {
-      "Fisher", "GaussNewton", "MonteCarloFisher",  "EmpiricalFisher",
-      "Tonga",  "Hessian",     "ScoreRowsOrFisher", "ParameterScales"};
+      "Fisher", "FisherRows", "GaussNewton",       "MonteCarloFisher", "EmpiricalFisher",
+      "Tonga",  "Hessian",    "ScoreRowsOrFisher", "ParameterScales"};
   std::vector<CurvatureOption> options;
   for (const auto& option : curvature_options()) {
     if (std::find(taken.begin(), taken.end(), option.name) != taken.end()) {

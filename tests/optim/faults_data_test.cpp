@@ -1,8 +1,7 @@
-// faults.md, rows 44, 47 to 50 and 55: the batch and its targets.
+// docs/faults.md, rows 44 and 47 to 55: the batch and its targets.
 
-#include <natgrad/graph/marks.h>
-#include <natgrad/likelihoods/categorical.h>
-#include <natgrad/likelihoods/gaussian.h>
+#include <natgrad/curvature/fisher_or_gauss_newton.h>
+#include <natgrad/likelihoods.h>
 
 #include "support/oracles.h"
 #include "support/snapshot.h"
@@ -130,6 +129,134 @@ TEST(FaultsData, Row50BatchOfIgnoredExamplesUnderMeanLeavesNoTrace) {
       EXPECT_NE(std::string(error.what_without_backtrace()).find("ignore"), std::string::npos);
     }
   });
+}
+
+// ---- Row 51. ----
+
+/// Probabilities as targets of the classes.
+Tensor probabilities() { return randn({12, 4}, 3).softmax(1); }
+
+TEST(FaultsData, Row51ProbabilitiesThatAreNegativeOrDoNotSumToOneAreNamed) {
+  const auto loss = [](auto& z, auto& t) { return nll(Categorical(z), t); };
+  auto negative = probabilities();
+  negative[2][1] = -0.5;
+  expect_no_trace_of_any_error(step_on(Training::inputs(0), negative, loss));
+  expect_no_trace_of_any_error(step_on(Training::inputs(0), 2 * probabilities(), loss));
+}
+
+TEST(FaultsData, Row51CrossEntropyTakesTheSumOfTheProbabilitiesAsAWeight) {
+  // Twice the probabilities are twice the loss.
+  constexpr double kRounding = 1e-12;
+  const auto loss = [](auto& z, auto& t) { return F::cross_entropy(z, t); };
+  Training twice, once;
+  step_on(Training::inputs(0), 2 * probabilities(), loss)(twice);
+  step_on(Training::inputs(0), probabilities(),
+          [&](auto& z, auto& t) { return 2 * loss(z, t); })(once);
+  EXPECT_EQ(twice.summary().outcome, StepOutcome::Accepted);
+  EXPECT_LT(relative_error(twice.theta(), once.theta()), kRounding);
+}
+
+// ---- Row 52: outside the family's support. ----
+
+struct BadTargets {
+  const char* name;
+  LossOf loss;
+  double target;
+};
+
+const std::vector<BadTargets>& bad_targets() {
+  const auto positive = [](const Tensor& z) { return z.narrow(1, 0, 1).exp(); };
+  static const std::vector<BadTargets> cases = {
+      {"Poisson, negative", [](auto& z, auto& y) { return nll(Poisson(z), y); }, -1},
+      {"Poisson, no integer", [](auto& z, auto& y) { return nll(Poisson(z), y); }, 0.5},
+      {"NegativeBinomial, negative",
+       [](auto& z, auto& y) { return nll(NegativeBinomial(z, 2.), y); }, -1},
+      {"Bernoulli, above 1", [](auto& z, auto& y) { return nll(Bernoulli(z), y); }, 1.5},
+      {"Bernoulli, below 0", [](auto& z, auto& y) { return nll(Bernoulli(z), y); }, -0.5},
+      {"Exponential, negative",
+       [=](auto& z, auto& y) { return nll(Exponential(-positive(z)), y.narrow(1, 0, 1)); }, -1},
+      {"Gamma, zero",
+       [=](auto& z, auto& y) {
+         return nll(Gamma(torch::cat({positive(z), -positive(z)}, 1)), y.narrow(1, 0, 1));
+       },
+       0},
+      {"Gaussian, NaN", [](auto& z, auto& y) { return nll(Gaussian(z), y); }, std::nan("")},
+      {"StudentT, infinite", [](auto& z, auto& y) { return nll(StudentT(z, 3.), y); }, HUGE_VAL},
+  };
+  return cases;
+}
+
+TEST(FaultsData, Row52TargetsOutsideTheSupportAreNamed) {
+  for (const auto& [name, loss, target] : bad_targets()) {
+    SCOPED_TRACE(name);
+    const auto y = torch::full({12, 4}, target, torch::kDouble);
+    expect_no_trace_of_error(step_on(Training::inputs(0), y, loss), "y[0, 0] = ");
+  }
+}
+
+TEST(FaultsData, Row52ParametersOutsideTheFamilyAreNamed) {
+  const auto column = [](const Tensor& t) { return t.narrow(1, 0, 1); };
+  const std::vector<std::pair<const char*, LossOf>> cases = {
+      {"a natural parameter that is not negative",
+       [=](auto& z, auto& y) {
+         return nll(NaturalGaussian(torch::cat({column(z), column(z).exp()}, 1)), column(y));
+       }},
+      {"a precision that is not positive definite",
+       [](auto& z, auto& y) {
+         const auto covariance = -torch::eye(4, torch::kDouble);
+         return nll(FullGaussian(z, covariance), y);
+       }},
+      {"degrees of freedom of zero", [](auto& z, auto& y) { return nll(StudentT(z, 0.), y); }},
+      {"a variance of zero", [](auto& z, auto& y) { return nll(Gaussian(z, 0.), y); }},
+  };
+  for (const auto& [name, loss] : cases) {
+    SCOPED_TRACE(name);
+    expect_no_trace_of_any_error(step_on(Training::inputs(0), randn({12, 4}, 1), loss));
+  }
+}
+
+/// The judge's trial may leave the domain; the first evaluation may not.
+TEST(FaultsData, Row52OutputsOutsideTheDomainAtTheStartThrow) {
+  const auto loss = [](auto& z, auto& y) {
+    return nll(Exponential(z.narrow(1, 0, 1) + 100), y.narrow(1, 0, 1));
+  };
+  expect_no_trace_of_any_error(step_on(Training::inputs(0), torch::ones({12, 4}), loss));
+}
+
+// ---- Rows 53 and 54: large logits. ----
+
+TEST(FaultsData, Row53SeparableClassesEndWithFiniteParametersAndNoLoss) {
+  const auto x = torch::tensor({{1., 2.}, {2., 1.}, {-1., -1.}, {-2., -1.}}, torch::kDouble);
+  const auto y = torch::tensor({1., 1., 0., 0.}, torch::kDouble);
+  constexpr double kNoLoss = 1e-3;
+  for (const auto& options :
+       {NaturalGradientOptions(), NaturalGradientOptions().curvature(FisherOrGaussNewton())}) {
+    const auto w = torch::zeros({2}, torch::kDouble).requires_grad_();
+    NaturalGradient optimizer({w}, options);
+    double loss = 0;
+    for (int k = 0; k < 300; ++k) {
+      loss = optimizer.step(F::binary_cross_entropy_with_logits(x.mv(w), y)).item<double>();
+      ASSERT_TRUE(std::isfinite(loss));
+    }
+    EXPECT_LT(loss, kNoLoss);
+    EXPECT_TRUE(all_finite(w));
+  }
+}
+
+TEST(FaultsData, Row54LogitsOf1e4AreFinite) {
+  for (const auto& [name, loss] : classification_losses()) {
+    for (const auto& options :
+         {NaturalGradientOptions(), NaturalGradientOptions().curvature(FisherOrGaussNewton())}) {
+      SCOPED_TRACE(name);
+      Training training(options);
+      for (int k = 0; k < 3; ++k) {
+        const auto z = 1e4 * training.outputs(k);
+        training.optimizer->step(loss(z, Training::labels(k)));
+        EXPECT_TRUE(std::isfinite(training.summary().gradient_norm));
+        EXPECT_TRUE(all_finite(training.theta()));
+      }
+    }
+  }
 }
 
 // ---- Row 55. ----

@@ -1,4 +1,6 @@
-// faults.md, rows 19 to 21 and 25 to 30: the loss's graph.
+// docs/faults.md, rows 19 to 32: the loss's graph.
+
+#include <natgrad/curvature/fisher_or_gauss_newton.h>
 
 #include "support/dense_oracles.h"
 #include "support/opaque_ops.h"
@@ -257,7 +259,7 @@ TEST(FaultsGraph, Row30LossWhoseGraphIsFreedNamesTheLineToDrop) {
   Training training;
   const auto loss = training.loss(94);
   loss.backward();
-  const Snapshot before(training.parameters(), training.model.ptr());
+  const Snapshot before(training.parameters(), training.model.ptr(), training.optimizer.get());
   expect_error([&] { training.optimizer->step(loss); }, "loss.backward()");
   before.expect_unchanged();
 }
@@ -294,9 +296,91 @@ TEST(FaultsGraph, Row30StepOnTheSameLossTwiceThrows) {
   Training training;
   const auto loss = training.loss(0);
   training.optimizer->step(loss);
-  const Snapshot before(training.parameters(), training.model.ptr());
+  const Snapshot before(training.parameters(), training.model.ptr(), training.optimizer.get());
   EXPECT_THROW(training.optimizer->step(loss), c10::Error);
   before.expect_unchanged();
+}
+
+// ---- Rows 23 and 24: products that are zero, or no numbers, without a fault. ----
+
+NaturalGradientOptions by_the_matrix() {
+  return NaturalGradientOptions().curvature(FisherOrGaussNewton());
+}
+
+TEST(FaultsGraph, Row23LogCumulativeSumsAreNoNaN) {
+  for (const auto& options : {NaturalGradientOptions(), by_the_matrix()}) {
+    Training training(options);
+    for (int k = 0; k < 3; ++k) {
+      training.optimizer->step(
+          F::cross_entropy(training.outputs(k).logcumsumexp(1), Training::labels(k)));
+      EXPECT_EQ(training.summary().outcome, StepOutcome::Accepted) << training.summary().message();
+    }
+    EXPECT_TRUE(all_finite(training.theta()));
+  }
+}
+
+TEST(FaultsGraph, Row24OutputsOfStepFunctionsAreAZeroGradient) {
+  for (const bool rounds : {true, false}) {
+    for (const auto& options : {NaturalGradientOptions(), by_the_matrix()}) {
+      expect_no_trace(
+          [&](Training& training) {
+            const auto z = training.outputs(94);
+            training.optimizer->step(F::mse_loss(rounds ? z.round() : z.sign(), 0 * z.detach()));
+            EXPECT_EQ(training.summary().outcome, StepOutcome::ZeroGradient);
+          },
+          options);
+    }
+  }
+}
+
+// ---- Rows 31 and 32: the parameters are edited. ----
+
+TEST(FaultsGraph, Row31ParametersEditedBetweenTheLossAndTheStepAreTold) {
+  for (const auto& options : {NaturalGradientOptions(), by_the_matrix()}) {
+    Training training(options);
+    training.good_step();
+    const auto loss = training.loss(94);
+    {
+      const torch::NoGradGuard no_grad;
+      for (auto& p : training.parameters()) p.add_(0.1);
+    }
+    const Snapshot before(training.parameters(), training.model.ptr(), training.optimizer.get());
+    expect_error([&] { training.optimizer->step(loss); }, "changed in place");
+    before.expect_unchanged();
+    training.good_step();
+    EXPECT_EQ(training.summary().outcome, StepOutcome::Accepted);
+  }
+}
+
+TEST(FaultsGraph, Row31ParametersEditedByTheClosureArePutBack) {
+  expect_no_trace_of_error(
+      [](Training& training) {
+        training.optimizer->step([&] {
+          const auto loss = training.loss(94);
+          const torch::NoGradGuard no_grad;
+          for (auto& p : training.parameters()) p.add_(0.1);
+          return loss;
+        });
+      },
+      "changed in place");
+}
+
+TEST(FaultsGraph, Row32AParameterOfAnotherShapeStartsAnew) {
+  // Momentum, a warm start and the step to take back are of the old shape.
+  constexpr double kRounding = 1e-10;
+  const auto options =
+      NaturalGradientOptions(1)
+          .damping(Proximal().fixed_lambda(0.1).momentum(0.9).memory_doubling(HUGE_VAL))
+          .solver(tight_solver());
+  const auto x = randn({8, 3}, 1), wider = randn({8, 5}, 2), y = randn({8}, 3);
+  const auto w = randn({3}, 4).requires_grad_(), other = randn({5}, 5).requires_grad_();
+  NaturalGradient changed({w}, options), fresh({other}, options);
+  for (int k = 0; k < 3; ++k) changed.step(F::mse_loss(x.mv(w), y));
+  Tensor(w).set_data(other.detach().clone());
+  changed.step(F::mse_loss(wider.mv(w), y));
+  fresh.step(F::mse_loss(wider.mv(other), y));
+  EXPECT_EQ(changed.summary().outcome, StepOutcome::Accepted);
+  EXPECT_LT(relative_error(w, other), kRounding);
 }
 
 }  // namespace

@@ -1,7 +1,11 @@
-// faults.md, rows 1 to 6: each provoked, and what must be unchanged is compared bit for bit.
+// docs/faults.md, rows 1 to 13: each provoked in a step, and what must be unchanged is compared bit
+// for bit. Those of a solver alone are in tests/solvers.
 
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/curvature/gauss_newton.h>
+#include <natgrad/curvature/hessian.h>
+#include <natgrad/damping/levenberg_marquardt.h>
+#include <natgrad/damping/tikhonov.h>
 #include <natgrad/graph/marks.h>
 
 #include "support/opaque_ops.h"
@@ -51,7 +55,7 @@ struct FaultsRow1 : ::testing::TestWithParam<BrokenLoss> {};
 
 TEST_P(FaultsRow1, AtTheStartLeavesEverythingUnchanged) {
   Training faulty, sound;
-  const Snapshot before(faulty.parameters(), faulty.model.ptr());
+  const Snapshot before(faulty.parameters(), faulty.model.ptr(), faulty.optimizer.get());
   const auto returned = faulty.optimizer->step(GetParam().loss(faulty));
   before.expect_unchanged();
   EXPECT_FALSE(std::isfinite(returned.item<double>()));
@@ -222,7 +226,7 @@ NaturalGradientOptions by_products() {
 
 TEST(FaultsNumeric, Row5NaNProductsAtTheStartLeaveEverythingUnchanged) {
   Training faulty(by_products()), sound(by_products());
-  const Snapshot before(faulty.parameters(), faulty.model.ptr());
+  const Snapshot before(faulty.parameters(), faulty.model.ptr(), faulty.optimizer.get());
   faulty.optimizer->step(poisoned_loss(faulty));
   before.expect_unchanged();
   EXPECT_EQ(faulty.summary().outcome, StepOutcome::SolverFailed);
@@ -256,6 +260,135 @@ TEST(FaultsNumeric, Row6NegativeCurvatureIsReportedAndLeavesNoTrace) {
         EXPECT_EQ(training.summary().solver.termination, Termination::NegativeCurvature);
       },
       options);
+}
+
+/// h = ½ xᵀ diag(2, -1) x + bᵀx at x = 0, where ∇h = b.
+NaturalGradient indefinite_problem(const Tensor& x, double shift) {
+  return NaturalGradient({x}, NaturalGradientOptions(1)
+                                  .curvature(Hessian())
+                                  .solver(ConjugateGradient().max_iterations(10).tolerance(1e-8))
+                                  .damping(Tikhonov(shift)));
+}
+Tensor indefinite_loss(const Tensor& x, const Tensor& b) {
+  return 0.5 * (torch::tensor({2., -1.}, torch::kDouble) * x.square()).sum() + (b * x).sum();
+}
+
+TEST(FaultsNumeric, Row6NegativeCurvatureAfterAnIterationTakesTheLastIterate) {
+  constexpr double kRounding = 1e-14;
+  const auto x = torch::zeros({2}, torch::kDouble).requires_grad_();
+  const auto b = torch::tensor({1., 0.1}, torch::kDouble);
+  auto optimizer = indefinite_problem(x, 0);
+  optimizer.step(indefinite_loss(x, b));
+  // The first iterate: -b (bᵀb)/(bᵀAb), with bᵀb = 1.01 and bᵀAb = 1.99.
+  EXPECT_EQ(optimizer.summary().solver.termination, Termination::NegativeCurvature);
+  EXPECT_EQ(optimizer.summary().outcome, StepOutcome::Accepted) << optimizer.summary().message();
+  EXPECT_LT(relative_error(x.detach(), -b * (1.01 / 1.99)), kRounding);
+}
+
+TEST(FaultsNumeric, Row6NegativeCurvatureAtOnceMovesNothing) {
+  const auto x = torch::zeros({2}, torch::kDouble).requires_grad_();
+  const auto b = torch::tensor({0.1, 1.}, torch::kDouble);
+  auto optimizer = indefinite_problem(x, 0);
+  const Snapshot before({x}, nullptr, &optimizer);
+  optimizer.step(indefinite_loss(x, b));
+  EXPECT_EQ(optimizer.summary().outcome, StepOutcome::SolverFailed);
+  EXPECT_EQ(optimizer.summary().solver.termination, Termination::NegativeCurvature);
+  before.expect_unchanged();
+}
+
+// ---- Rows 7 and 8: curvature of zero. ----
+
+/// h = ½ x₀² + bᵀx: no curvature along x₁.
+TEST(FaultsNumeric, Row8AnInconsistentSingularSystemGoesNowhereFar) {
+  const auto b = torch::tensor({1., 1.}, torch::kDouble);
+  const auto x = torch::zeros({2}, torch::kDouble).requires_grad_();
+  NaturalGradient optimizer({x},
+                            NaturalGradientOptions(1).curvature(Hessian()).damping(Tikhonov(0)));
+  for (int k = 0; k < 3; ++k) {
+    optimizer.step(0.5 * x[0].square() + (b * x).sum());
+    EXPECT_LT(x.detach().norm().item<double>(), 10 * (k + 1)) << optimizer.summary().message();
+  }
+}
+
+TEST(FaultsNumeric, Row7WithoutAnyCurvatureNothingMoves) {
+  const auto x = torch::zeros({2}, torch::kDouble).requires_grad_();
+  NaturalGradient optimizer({x},
+                            NaturalGradientOptions(1).curvature(Hessian()).damping(Tikhonov(0)));
+  const Snapshot before({x}, nullptr, &optimizer);
+  optimizer.step((x * torch::tensor({1., 2.}, torch::kDouble)).sum());
+  EXPECT_EQ(optimizer.summary().outcome, StepOutcome::SolverFailed)
+      << optimizer.summary().message();
+  EXPECT_EQ(optimizer.summary().solver.termination, Termination::Breakdown);
+  before.expect_unchanged();
+}
+
+// ---- Row 9: a condition of 1e16. ----
+
+TEST(FaultsNumeric, Row9AnIllConditionedStepIsJudgedByItsRatio) {
+  const auto scales = torch::logspace(-8, 0, 12, 10, torch::kDouble);  // squared in JᵀJ
+  const auto w = torch::zeros({12}, torch::kDouble).requires_grad_();
+  const auto x = random_orthogonal(12, 1) * scales;
+  const auto y = randn({12}, 2);
+  NaturalGradient optimizer({w}, NaturalGradientOptions(1).damping(LevenbergMarquardt()));
+  double last = HUGE_VAL;
+  for (int k = 0; k < 30; ++k) {
+    const double loss = optimizer.step([&] { return F::mse_loss(x.mv(w), y); }).item<double>();
+    EXPECT_LE(loss, last);
+    last = loss;
+    const auto& report = optimizer.summary();
+    ASSERT_TRUE(report.ratio.has_value());
+    if (report.solver.termination == Termination::Converged) {
+      EXPECT_LE(report.solver.residual, 1e-2 * report.solver.right_hand_side);
+    }
+  }
+  EXPECT_TRUE(all_finite(w));
+}
+
+// ---- Row 11: λ at the end of its range. ----
+
+TEST(FaultsNumeric, Row11ExhaustedDampingMovesNothing) {
+  Training training(NaturalGradientOptions(1).damping(LevenbergMarquardt().initial(1).largest(2)));
+  const auto start = training.theta();
+  const auto step = [&] {
+    training.optimizer->step([&] {
+      const bool moved = !same_bits(training.theta(), start);
+      return training.loss(0) + (moved ? 10 : 0);
+    });
+  };
+  step();
+  EXPECT_EQ(training.summary().outcome, StepOutcome::Rejected);
+  step();  // λ is 1.5, and 2 from now on
+  const Snapshot before(training.parameters(), training.model.ptr(), training.optimizer.get());
+  step();
+  EXPECT_EQ(training.summary().outcome, StepOutcome::DampingExhausted);
+  EXPECT_EQ(training.summary().lambda, 2);
+  before.expect_unchanged();
+}
+
+// ---- Row 13: the model promises nothing. ----
+
+/// A user's own rule: up the gradient, untried.
+struct UpTheGradient final : StepRule {
+  Step choose(const StepProblem& problem) override { return {problem.gradient, problem.gradient}; }
+  std::string describe() const override { return "UpTheGradient()"; }
+  std::unique_ptr<StepRule> clone() const override {
+    return std::make_unique<UpTheGradient>(*this);
+  }
+};
+
+TEST(FaultsNumeric, Row13AStepThatTheModelSaysRisesIsRejectedThoughTheLossFalls) {
+  Training training(NaturalGradientOptions(1)
+                        .damping(LevenbergMarquardt().initial(0.1))
+                        .step_rule(UpTheGradient()));
+  const Snapshot before(training.parameters(), training.model.ptr());
+  const auto start = training.theta();
+  training.optimizer->step([&] {
+    const bool moved = !same_bits(training.theta(), start);
+    return training.loss(0) - (moved ? 10 : 0);
+  });
+  EXPECT_EQ(training.summary().outcome, StepOutcome::Rejected);
+  EXPECT_LT(training.summary().trial_loss.value(), training.summary().loss);
+  before.expect_unchanged();
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// faults.md, rows 35 to 45: the parameters.
+// docs/faults.md, rows 35 to 45: the parameters.
 
 #include <natgrad/damping/tikhonov.h>
 #include <natgrad/graph/marks.h>
@@ -165,7 +165,7 @@ TEST(FaultsParameters, Row41AllParametersFrozenThrows) {
   Training training;
   const auto loss = training.loss(0);
   for (auto& p : training.parameters()) p.requires_grad_(false);
-  const Snapshot before(training.parameters());
+  const Snapshot before(training.parameters(), training.model.ptr(), training.optimizer.get());
   expect_error([&] { training.optimizer->step(loss); }, "requires_grad_(true)");
   before.expect_unchanged();
 }
@@ -174,7 +174,7 @@ TEST(FaultsParameters, Row42SparseGradientsThrow) {
   const auto table = leaf({7, 4}, 1);
   const auto words = torch::tensor({3, 0, 3});
   NaturalGradient optimizer(Parameters{table});
-  const Snapshot before({table});
+  const Snapshot before({table}, nullptr, &optimizer);
   const auto step = [&] {
     optimizer.step(loss_of(torch::embedding(table, words, -1, false, /*sparse=*/true)));
   };

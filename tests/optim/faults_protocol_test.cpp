@@ -1,4 +1,12 @@
-// faults.md, rows 56, 60 and 61: how step is called, and closures that fail.
+// docs/faults.md, rows 56 to 61: how step is called, and closures that fail. At every call in turn,
+// for each preset: faults_at_every_call_test.cpp.
+
+#include <natgrad/damping/levenberg_marquardt.h>
+#include <natgrad/damping/tikhonov.h>
+#include <natgrad/damping/trust_region.h>
+#include <natgrad/optim/presets.h>
+#include <natgrad/solvers/steihaug_conjugate_gradient.h>
+#include <natgrad/step_control/line_search.h>
 
 #include <new>
 
@@ -31,7 +39,7 @@ TEST_P(FaultsRow56, ThrowsTheSameExceptionAndLeavesNoTrace) {
     return loss;
   };
   while (faulty.batches < kCalls) {
-    const Snapshot before(faulty.parameters(), faulty.model.ptr());
+    const Snapshot before(faulty.parameters(), faulty.model.ptr(), faulty.optimizer.get());
     try {
       faulty.optimizer->step(closure);
       ++faulty.batches;
@@ -122,7 +130,7 @@ TEST(FaultsProtocol, Row56BuffersModesAndDropoutOfTheModuleArePutBack) {
     return F::cross_entropy(model->forward(Training::inputs(0)), Training::labels(0));
   };
   optimizer.step(loss);
-  const Snapshot before(model->parameters(), model.ptr());
+  const Snapshot before(model->parameters(), model.ptr(), &optimizer);
   const auto closure = [&]() -> Tensor {
     model->train();
     loss();
@@ -170,6 +178,57 @@ TEST(FaultsProtocol, Row56GeneratorsOfTheClosureAreItsOwn) {
   EXPECT_THROW(training.optimizer->step(closure), OwnException);
   auto reference = seeded(7);
   EXPECT_FALSE(same_bits(torch::rand({3}, own), torch::rand({3}, reference)));
+}
+
+// ---- Rows 58 and 59: a closure that answers otherwise when called again. ----
+
+const std::vector<NaturalGradientOptions>& judging() {
+  static const std::vector<NaturalGradientOptions> all = {
+      NaturalGradientOptions(1).damping(LevenbergMarquardt()),
+      NaturalGradientOptions(1).damping(TrustRegion()).solver(SteihaugConjugateGradient()),
+      NaturalGradientOptions(1).damping(Tikhonov(0.1)).step_rule(LineSearch()),
+      presets::hessian_free(),
+      presets::krylov_subspace_descent(4),
+      presets::kfac(),
+  };
+  return all;
+}
+
+/// Expects the first steps of each judging method to throw, with nothing changed by them.
+void expect_told(const std::function<Tensor(Training&, int64_t call)>& loss) {
+  for (const auto& options : judging()) {
+    SCOPED_TRACE(options.describe_system());
+    Training training(options);
+    int64_t calls = 0;
+    const auto step = [&] { training.optimizer->step([&] { return loss(training, calls++); }); };
+    const Snapshot before(training.parameters(), training.model.ptr(), training.optimizer.get());
+    // K-FAC judges its fifth step first.
+    for (int k = 0; k < 5 && calls == k; ++k) {
+      try {
+        step();
+      } catch (const c10::Error& error) {
+        EXPECT_NE(std::string(error.what_without_backtrace()).find("use the same data each time"),
+                  std::string::npos)
+            << error.what_without_backtrace();
+        EXPECT_GT(calls, k + 1);
+        if (k == 0) before.expect_unchanged();
+        break;
+      }
+      EXPECT_EQ(calls, k + 1) << "called again, and nothing was told";
+    }
+  }
+}
+
+TEST(FaultsProtocol, Row58AClosureThatDrawsItsBatchIsTold) {
+  expect_told([](Training& training, int64_t call) { return training.loss(call); });
+}
+
+TEST(FaultsProtocol, Row59AClosureWhoseBatchHasAnotherSizeWhenCalledAgainIsTold) {
+  expect_told([](Training& training, int64_t call) {
+    const auto size = std::max<int64_t>(12 - call, 2);
+    return F::cross_entropy(training.model->forward(Training::inputs(0).narrow(0, 0, size)),
+                            Training::labels(0).narrow(0, 0, size));
+  });
 }
 
 // ---- Row 60. ----

@@ -10,6 +10,7 @@
 #include <functional>
 
 #include "support/oracles.h"
+#include "support/snapshot.h"
 
 namespace natgrad::testing::field_faults_test {
 namespace {
@@ -201,6 +202,45 @@ TEST(FieldFaults, AHessianThroughARawBackwardIsRefused) {
       F::mse_loss(t * 1, torch::zeros({1}, torch::kDouble)) + penalty(RawSine::apply(3 * t).sum()),
       {t});
   expect_error([&] { penalty_hessian(penalised); }, "RawSine");
+}
+
+TEST(FieldFaults, ARawBackwardInAUsersOwnLossIsRefused) {
+  const auto t = torch::tensor({1.2, 0.4}, torch::kDouble).requires_grad_();
+  const auto loss_of = [&](const Tensor& z) { return RawSine::apply(z).square().mean(); };
+  const LossGraph graph(loss_of(outputs(3 * t)), {t}, Terms::WhenAsked);
+  expect_error([&] { gauss_newton(graph).multiply(torch::ones({2}, torch::kDouble)); }, "RawSine");
+  NaturalGradient optimizer({t}, Options(1).curvature(GaussNewton()).damping(Tikhonov(1)));
+  const Snapshot before({t}, nullptr, &optimizer);
+  expect_error([&] { optimizer.step(loss_of(outputs(3 * t))); }, "RawSine");
+  before.expect_unchanged();
+}
+
+// Rows need no second derivative.
+TEST(FieldFaults, ARawBackwardInAUsersOwnLossTrainsByDefault) {
+  const auto t = torch::tensor({1.2, 0.4}, torch::kDouble).requires_grad_();
+  NaturalGradient optimizer({t});
+  double first = 0, last = 0;
+  for (int k = 0; k < 60; ++k) {
+    last = optimizer.step(RawSine::apply(outputs(3 * t)).square().mean()).item<double>();
+    if (k == 0) first = last;
+    ASSERT_EQ(optimizer.summary().outcome, StepOutcome::Accepted) << optimizer.summary().message();
+  }
+  EXPECT_LT(last, 0.1 * first);
+}
+
+// Below the outputs and between two ops that are sound.
+TEST(FieldFaults, ARawBackwardAmongSoundOpsIsRefused) {
+  const auto t = torch::tensor({1.2, 0.4}, torch::kDouble).requires_grad_();
+  const auto z = [&] { return RawSine::apply((3 * t).tanh()).exp(); };
+  const auto zero = torch::zeros({2}, torch::kDouble);
+  for (const auto& options : {Options(1).curvature(Hessian()).damping(Tikhonov(1)),
+                              Options(1).curvature(GaussNewton()).damping(Tikhonov(1)),
+                              Options(1).curvature(Fisher()).damping(Tikhonov(1))}) {
+    NaturalGradient optimizer({t}, options);
+    const Snapshot before({t}, nullptr, &optimizer);
+    expect_error([&] { optimizer.step(F::mse_loss(z(), zero)); }, "RawSine");
+    before.expect_unchanged();
+  }
 }
 
 // ---- Terms of unequal numbers of examples. ----

@@ -1,6 +1,7 @@
 // What every step rule must satisfy. A new rule is a line of `rule_cases`.
 
 #include <natgrad/step_control/adaptive_rate.h>
+#include <natgrad/step_control/geodesic_acceleration.h>
 #include <natgrad/step_control/held_out_rate.h>
 #include <natgrad/step_control/inverse_time.h>
 #include <natgrad/step_control/kl_constrained.h>
@@ -43,6 +44,10 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 std::vector<RuleCase> rule_cases() {
   return {
       {"LearningRate", settings(LearningRate()), {}},
+      {"GeodesicAcceleration",
+       settings(GeodesicAcceleration(), GeodesicAcceleration().limit(1.5)),
+       {[] { GeodesicAcceleration().limit(-1).clone(); },
+        [] { GeodesicAcceleration().limit(kNan).clone(); }}},
       {"HeldOutRate",
        settings(HeldOutRate(), HeldOutRate().largest(0.2)),
        {[] { HeldOutRate().largest(0).clone(); }, [] { HeldOutRate().largest(-1).clone(); },

@@ -8,6 +8,7 @@
 #include <natgrad/curvature/empirical_fisher.h>
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
+#include <natgrad/curvature/fisher_rows.h>
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/curvature/gradient_rows.h>
 #include <natgrad/curvature/hessian.h>
@@ -43,6 +44,7 @@ inline std::vector<CurvatureOption> curvature_options() {
   return {
       {"Fisher", of(Fisher())},
       {"FisherUniform", of(Fisher().weights(FisherWeights::Uniform))},
+      {"FisherRows", of(FisherRows())},
       {"GaussNewton", of(GaussNewton())},
       {"FisherOrGaussNewton", of(FisherOrGaussNewton())},
       {"ClassicalGaussNewton", of(ClassicalGaussNewton())},

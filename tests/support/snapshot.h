@@ -7,6 +7,8 @@
 
 #include <cstring>
 #include <memory>
+#include <sstream>
+#include <string>
 #include <vector>
 
 namespace natgrad::testing {
@@ -20,13 +22,25 @@ inline bool same_bits(const torch::Tensor& a, const torch::Tensor& b) {
   return x.nbytes() == 0 || std::memcmp(x.const_data_ptr(), y.const_data_ptr(), x.nbytes()) == 0;
 }
 
-/// Parameters, gradients, requires_grad flags, the default generator, and a module's buffers and
-/// train/eval modes, at one moment.
+/// What torch::save writes of an optimizer: the same bytes are the same state.
+inline std::string saved_state(const torch::optim::Optimizer& optimizer) {
+  std::ostringstream stream;
+  torch::save(optimizer, stream);
+  return stream.str();
+}
+
+/// Parameters, gradients, requires_grad flags, the default generator, a module's buffers and
+/// train/eval modes, and an optimizer's state, at one moment.
 class Snapshot {
  public:
   explicit Snapshot(std::vector<torch::Tensor> parameters,
-                    std::shared_ptr<torch::nn::Module> module = nullptr)
-      : parameters_(std::move(parameters)), module_(std::move(module)), generator_(generator()) {
+                    std::shared_ptr<torch::nn::Module> module = nullptr,
+                    const torch::optim::Optimizer* optimizer = nullptr)
+      : parameters_(std::move(parameters)),
+        module_(std::move(module)),
+        optimizer_(optimizer),
+        generator_(generator()) {
+    if (optimizer_) state_ = saved_state(*optimizer_);
     for (const auto& p : parameters_) {
       values_.push_back(p.detach().clone());
       gradients_.push_back(p.grad().defined() ? p.grad().detach().clone() : torch::Tensor());
@@ -45,6 +59,8 @@ class Snapshot {
       EXPECT_EQ(parameters_[i].requires_grad(), requires_grad_[i]) << "requires_grad of " << i;
     }
     EXPECT_TRUE(same_bits(generator(), generator_)) << "the default generator advanced";
+    EXPECT_TRUE(!optimizer_ || saved_state(*optimizer_) == state_)
+        << "the optimizer's state changed";
     if (!module_) return;
     const auto buffers = module_->buffers();
     for (size_t i = 0; i < buffers.size(); ++i) {
@@ -63,6 +79,8 @@ class Snapshot {
 
   std::vector<torch::Tensor> parameters_;
   std::shared_ptr<torch::nn::Module> module_;
+  const torch::optim::Optimizer* optimizer_;
+  std::string state_;
   torch::Tensor generator_;
   std::vector<torch::Tensor> values_, gradients_, buffers_;
   std::vector<bool> requires_grad_, training_;

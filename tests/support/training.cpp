@@ -42,7 +42,7 @@ void expect_no_trace(const Fault& fault, const NaturalGradientOptions& options) 
     for (auto* training : {&faulty, &sound}) {
       for (int k = 0; k < accepted; ++k) training->good_step();
     }
-    const Snapshot before(faulty.parameters(), faulty.model.ptr());
+    const Snapshot before(faulty.parameters(), faulty.model.ptr(), faulty.optimizer.get());
     fault(faulty);
     before.expect_unchanged();
     faulty.good_step();

@@ -49,6 +49,9 @@ class NATGRAD_EXPORT Curvature {
   virtual bool needs_terms() const { return true; }
   /// Whether it may answer with `targets`, which tell ∇h: then C is evaluated before ∇h.
   virtual bool tells_gradient() const { return false; }
+  /// t alone, as `at` would answer it, for a loss of squared errors: then R = -∂t/∂θ. Undefined for
+  /// others.
+  virtual torch::Tensor residuals(const LossGraph& /*graph*/) const { return {}; }
   /// Whether the Hessian of the loss's penalties is to be added to C.
   virtual bool needs_penalties() const { return true; }
   /// Name and settings; equal text means equal settings.

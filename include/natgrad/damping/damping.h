@@ -1,6 +1,9 @@
 #pragma once
 
 #include <natgrad/export.h>
+#include <natgrad/tensor.h>
+
+#include <cstdint>
 #include <limits>
 #include <memory>
 #include <string>
@@ -32,6 +35,12 @@ class NATGRAD_EXPORT Damping {
   virtual double rate() const { return 1; }
   /// Δ, > 0: how long δ may be.
   virtual double radius() const { return std::numeric_limits<double>::infinity(); }
+  /// Whether D is the damping's own, made of the curvature's diagonal, which then has to be formed.
+  virtual bool needs_diagonal() const { return false; }
+  /// diag C of this step, [P]; called before `lambda` if `needs_diagonal`.
+  virtual void observe_diagonal(const torch::Tensor& /*diagonal*/) {}
+  /// The diagonal of that D, [P], > 0; undefined for the optimizer's D.
+  virtual torch::Tensor diagonal() const { return {}; }
   /// Whether this step's reduction ratio is wanted,
   ///
   ///     ρ = (h(θ + δ) - h(θ)) / (M(δ) - M(0)),
@@ -41,6 +50,9 @@ class NATGRAD_EXPORT Damping {
   virtual bool needs_ratio() const { return false; }
   /// ρ of this step; NaN or infinite if the trial loss was not finite. `at_the_edge`: ‖δ‖ = Δ.
   virtual void observe_ratio(double /*rho*/, bool /*at_the_edge*/) {}
+  /// How often a step is tried with this batch's h, ∇h and C, each time after another ρ was
+  /// observed, before it counts as rejected. More than 1 pays where C is dear and trials are not.
+  virtual int64_t tries_per_step() const { return 1; }
   /// Whether the damping is as strong as it can be, so that a step that fails is not tried again
   /// with more.
   virtual bool is_exhausted() const { return false; }

@@ -104,6 +104,7 @@ class NATGRAD_EXPORT LossGraph {
   void verify() const;
   /// ∇²_z of the loss times v: v and the result have one tensor per output. By double backward on
   /// the loss's own nodes, each with all other terms' inputs held fixed; no likelihood is asked.
+  /// Throws `c10::NotImplementedError` if a backward of the user's own loss is not differentiable.
   std::vector<torch::Tensor> multiply_loss_hessian(const std::vector<torch::Tensor>& v) const;
   /// Whether the loss has penalties: parts that depend on parameters past all terms.
   bool has_penalties() const;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace natgrad {
@@ -26,17 +27,25 @@ struct NATGRAD_EXPORT RootCosts {
   double gram = 0;
 };
 
-/// A matrix R of fewer rows than columns, known by its products, and its Gram matrix RRᵀ.
+/// A matrix R of [rows, P], known by its products, its Gram matrix RRᵀ, or itself.
 struct NATGRAD_EXPORT Root {
   int64_t rows = 0;
   std::function<torch::Tensor(const torch::Tensor& v)> multiply;             ///< R v, [rows]
   std::function<torch::Tensor(const torch::Tensor& u)> multiply_transposed;  ///< Rᵀu, [P]
   std::function<torch::Tensor()> gram;  ///< RRᵀ, [rows, rows]; not to be written to
   std::function<RootCosts()> costs;     ///< null: those of an explicit R
+  /// R itself, [rows, P]; not to be written to. Null where it is not to be formed.
+  std::function<torch::Tensor()> matrix = nullptr;
+  /// R = Q U in double as LAPACK's geqrf leaves it, [rows, P], and its scales; made once and kept.
+  /// Null where `matrix` is.
+  std::function<std::pair<torch::Tensor, torch::Tensor>()> reflectors = nullptr;
 
   /// By `costs`, or of an explicit R; `parameters`: P.
   RootCosts estimate(int64_t parameters) const;
 };
+
+/// R given as it is.
+NATGRAD_EXPORT Root explicit_root(torch::Tensor rows);
 
 /// A = scale·RᵀR + shift·I.
 struct NATGRAD_EXPORT RootForm {

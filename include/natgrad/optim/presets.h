@@ -50,4 +50,13 @@ NATGRAD_EXPORT NaturalGradientOptions krylov_subspace_descent(int64_t dimension 
 /// of some hundreds. Needs a closure.
 NATGRAD_EXPORT NaturalGradientOptions kfac(double lambda = 20);
 
+/// Nonlinear least squares: for regressions, physics-informed losses and whatever else has its
+/// residuals in numbers that one matrix can hold, to the last digits. Levenberg and Marquardt's
+/// method (`Nielsen`, with Moré's D) on the Jacobian of the residuals itself (`FisherRows`),
+/// solved by orthogonal factors (`QR`), with geodesic acceleration (`GeodesicAcceleration`).
+///
+/// On the same data at each step, in double; needs a closure. Other likelihoods than squared errors
+/// are fitted alike, by their Fisher matrix (a generalized linear model by Fisher scoring).
+NATGRAD_EXPORT NaturalGradientOptions least_squares();
+
 }  // namespace natgrad::presets

@@ -7,8 +7,8 @@
 
 namespace natgrad {
 
-/// A damped least-squares problem, min ½‖t - R x‖² + ½σ‖x - x₀‖², known by its rows. Its solution
-/// needs a system of as many unknowns as there are rows, and no division by σ:
+/// A damped least-squares problem, min ½‖t - R x‖² + ½σ‖d∘(x - x₀)‖², known by its rows. With d = 1
+/// its solution needs a system of as many unknowns as there are rows, and no division by σ:
 ///
 ///     x = x₀ + Rᵀu,  (RRᵀ + σI) u = t - R x₀,  R x = R x₀ + RRᵀu.
 ///
@@ -20,6 +20,7 @@ struct NATGRAD_EXPORT LeastSquares {
   double shift;                       ///< σ > 0
   torch::Tensor centre = {};          ///< x₀, [P]; undefined: 0
   torch::Tensor centre_product = {};  ///< R x₀, [r]; defined if `centre` is
+  torch::Tensor scales = {};          ///< d > 0, [P]; undefined: 1
 };
 
 }  // namespace natgrad

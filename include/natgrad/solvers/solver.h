@@ -66,6 +66,8 @@ class NATGRAD_EXPORT Solver {
   virtual Solution solve(const LinearSystem& system) const = 0;
   /// Whether it solves damped least squares by their rows, given this R.
   virtual bool solves_by_rows(const Root& /*root*/) const { return false; }
+  /// Whether that damping may have `scales`.
+  virtual bool takes_scales() const { return false; }
   /// Throws `c10::Error` unless `solves_by_rows`.
   virtual Solution solve_by_rows(const LeastSquares& problem) const;
   /// Whether it makes use of the system's `initial`, `preconditioner` and `radius`: what it does

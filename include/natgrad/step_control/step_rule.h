@@ -15,6 +15,14 @@
 
 namespace natgrad {
 
+/// Damped least squares min ½‖t - R x‖² + ½σ‖d∘x‖² that δ solves, where it was solved by rows.
+struct NATGRAD_EXPORT RowSystem {
+  torch::Tensor targets;  ///< t, [r]
+  torch::Tensor scales;   ///< d, [P]; undefined: 1
+  /// x for another t.
+  std::function<torch::Tensor(const torch::Tensor& t)> solve;
+};
+
 /// What a step is chosen from: the quadratic model M(δ) = h + gᵀδ + ½ δᵀCδ, and what the solver
 /// made of it.
 struct NATGRAD_EXPORT StepProblem {
@@ -30,12 +38,13 @@ struct NATGRAD_EXPORT StepProblem {
   /// What a displacement does to the outputs: about a forward pass, and with the first of a step a
   /// backward pass. Null where nobody can tell; all zero where moves have no measure.
   std::function<OutputMove(const torch::Tensor& v)> outputs = nullptr;
-  TrialLosses* trials = nullptr;  ///< null where a step has no closure
+  TrialLosses* trials = nullptr;    ///< null where a step has no closure
   double centre = 0;  ///< μ, where δ solves a system centred on μ times the last solution
   double rate = 1;    ///< r
   /// A second vector that the rule goes on from, [P], as `Step::memory` was left, with zero for
   /// parameters that are new; undefined at first.
   torch::Tensor memory = {};
+  const RowSystem* rows = nullptr;  ///< null where δ was not solved by rows, or around another x
 };
 
 /// What a rule has chosen.
@@ -49,6 +58,8 @@ struct NATGRAD_EXPORT Step {
   /// h(θ + displacement), where it was measured. For a rule that needs trials and leaves it out the
   /// optimizer measures it; a step that rises is rejected.
   std::optional<double> loss = std::nullopt;
+  /// The decrease of h that the step was to bring, where the model's for `displacement` is not it.
+  std::optional<double> promise = std::nullopt;
   bool found = true;          ///< false: trials were made, and none was good enough
   torch::Tensor memory = {};  ///< the next step's `memory`, [P], if the rule keeps one
   double shortening = 1;      ///< by how much less it goes than it would, for the outputs' sake

@@ -17,6 +17,9 @@ class NATGRAD_EXPORT TrialLosses {
   virtual double at(const torch::Tensor& d) = 0;
   /// The same, and ∇h(θ + d), [P], into `gradient`. One forward and one backward pass.
   virtual double at(const torch::Tensor& d, torch::Tensor& gradient) = 0;
+  /// t(θ + d), [r], of a loss h = ½‖t‖² of squared errors, whose R is -∂t/∂θ; undefined where that
+  /// cannot be told. One forward pass.
+  virtual torch::Tensor residuals(const torch::Tensor& /*d*/) { return {}; }
   /// What two values of h may differ by in rounding alone.
   virtual double rounding() { return 0; }
 };

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string>
+
+namespace examples {
+
+/// Throws `c10::Error` unless <output>.json and <output>.png can be written: better before training
+/// than after. Leaves nothing.
+void check_output(const std::string& output);
+
+/// Writes a file that takes its place whole or not at all. Throws `c10::Error` if it cannot be
+/// written, with what was there as it was.
+void write_whole(const std::string& path, const std::string& text);
+
+}  // namespace examples

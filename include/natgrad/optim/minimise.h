@@ -1,0 +1,95 @@
+#pragma once
+
+#include <natgrad/export.h>
+#include <natgrad/optim/natural_gradient.h>
+#include <torch/arg.h>
+
+#include <functional>
+#include <string>
+
+namespace natgrad {
+
+/// When a minimisation is over. Each test is off at 0.
+struct NATGRAD_EXPORT Convergence {
+  /// ‖∇h‖ is no more.
+  TORCH_ARG(double, gradient) = 0;
+  /// A step moved every parameter by no more than this share of itself.
+  TORCH_ARG(double, step) = 1e-12;
+  /// h fell by no more than this share of itself, and was to by the model.
+  TORCH_ARG(double, loss) = 0;
+  /// Steps at most, rejected ones included; > 0.
+  TORCH_ARG(int64_t, max_steps) = 1000;
+  /// Whether a line a second is printed to stderr.
+  TORCH_ARG(bool, progress) = false;
+
+ public:
+  /// Throws `c10::Error` for numbers below 0 or NaN, and max_steps < 1.
+  void check() const;
+};
+
+/// Why a minimisation ended.
+enum class Stop {
+  Gradient,   ///< `Convergence::gradient`, or ∇h is zero
+  Step,       ///< `Convergence::step`
+  Loss,       ///< `Convergence::loss`
+  Rounding,   ///< the model promises less than h's rounding, and steps shrink no more
+  Vanished,   ///< h fell to 1e-28 of its first value: the data are met to their rounding
+  Flat,       ///< the same as Rounding, but θ still moves by more than 1e-3 of itself: some
+              ///< parameters, or combinations of them, are not determined by this loss
+  Stalled,    ///< no step is better any more, however short, though the model promises some
+  NonFinite,  ///< the loss or its gradient is not finite
+  MaxSteps    ///< `Convergence::max_steps`
+};
+
+/// "Gradient", "Step", ...
+NATGRAD_EXPORT const char* to_string(Stop reason);
+
+/// Where a minimisation ended.
+struct NATGRAD_EXPORT Minimum {
+  Stop reason = Stop::MaxSteps;
+  /// Whether this is a minimum as far as arithmetic tells: for one of the first five reasons, and
+  /// with an `offset`, where it is known, of no more than 1e-4 (or h vanished).
+  bool converged = false;
+  int64_t steps = 0;  ///< taken, rejected ones included
+  double loss = 0;
+  double gradient_norm = 0;
+  /// The cosine between the residuals t and what steps could still change, ‖Q₁ᵀt‖/‖t‖ for
+  /// R = Q₁U (Bates & Watts 1981, up to a factor); NaN where the loss has no rows.
+  double offset = std::numeric_limits<double>::quiet_NaN();
+  /// How many decimal digits of the least certain parameter the next step would leave in place: the
+  /// undamped one, where R is known; else as the last steps' speed of convergence tells. NaN if
+  /// neither does.
+  double digits = std::numeric_limits<double>::quiet_NaN();
+  /// The parameters' covariance, [P, P] in double, for a loss that is a likelihood:
+  ///
+  ///     s̄ (RᵀR)⁻¹,  and of squared errors  ‖t‖²/(r - P) (RᵀR)⁻¹,
+  ///
+  /// s̄ the mean weight of an observation in h, so that a mean or a sum over examples tells the
+  /// same. Undefined where R is not known, has fewer rows than columns or is singular to rounding.
+  torch::Tensor covariance = {};
+  /// √ of its diagonal, [P].
+  torch::Tensor standard_errors = {};
+
+  /// One or two lines for a log.
+  std::string message() const;
+};
+
+/// Steps until one of the tests says that θ is at a minimum, or that none will be found:
+///
+///     natgrad::NaturalGradient optimizer(model->parameters(), natgrad::presets::least_squares());
+///     const auto minimum = natgrad::minimise(optimizer, loss);
+///
+/// `closure` has to return the same function of θ at each call. The tests by `step` and `loss` look
+/// at single steps, so they are for methods whose steps are full ones (`least_squares`,
+/// `natural_gradient`): one that takes a tenth of each would be stopped early.
+///
+/// Where R is known the last digits are found by undamped steps that make the `offset` smaller: of
+/// a parameter h itself shows no more than half the digits that it has.
+///
+/// Costs the steps, and at the end at least one evaluation with R where that can be formed. Throws
+/// as steps do.
+NATGRAD_EXPORT Minimum minimise(NaturalGradient& optimizer,
+                                const NaturalGradient::LossClosure& closure,
+                                const Convergence& convergence = {});
+
+}  // namespace natgrad
