@@ -72,6 +72,10 @@ void LastStep::forget_delta() {
   whole_ = {};
 }
 
+void LastStep::put_back() {
+  for (auto& moved : moved_) moved.version = moved.parameter._version();
+}
+
 bool LastStep::can_be_taken_back() const {
   return !moved_.empty() && std::all_of(moved_.begin(), moved_.end(), [](const Moved& moved) {
     return moved.is_current() && moved.parameter._version() == moved.version;

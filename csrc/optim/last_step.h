@@ -39,6 +39,8 @@ class LastStep {
   bool is_below_rounding() const;
   /// The parameters that it moved, as far as they have not another shape, dtype or device since.
   std::vector<torch::Tensor> current_parameters() const;
+  /// Whatever was written to the parameters since, they are again as the step left them.
+  void put_back();
   /// From now on the step cannot be taken back.
   void keep_for_good();
   /// Forgets δ and memory; the step can still be taken back.

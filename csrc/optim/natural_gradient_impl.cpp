@@ -200,6 +200,21 @@ bool leads_to_numbers(const ParameterLayout& layout, const Step& step) {
   return (layout.values() + step.displacement).isfinite().all().item<bool>();
 }
 
+/// What a closure has written to the parameters, and what is put back before this goes, is no edit.
+class PutBackGuard {
+ public:
+  explicit PutBackGuard(LastStep& step) : step_(step), is_untouched_(step.can_be_taken_back()) {}
+  ~PutBackGuard() {
+    if (is_untouched_) step_.put_back();
+  }
+  PutBackGuard(const PutBackGuard&) = delete;
+  PutBackGuard& operator=(const PutBackGuard&) = delete;
+
+ private:
+  LastStep& step_;
+  bool is_untouched_;
+};
+
 /// Sets a flag for as long as it lives.
 class FlagGuard {
  public:
@@ -248,6 +263,7 @@ Tensor NaturalGradient::Impl::take_step(
   Tensor loss;
   bool diverged = false;
   {
+    const PutBackGuard guard(state_.last_step);
     Preserved before;
     before.module(Model(system_)).generators(parameters.front().device()).parameters(parameters);
     StepData data(batches, parameters, groups, system_,
