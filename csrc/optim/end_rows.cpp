@@ -11,7 +11,6 @@
 #include "curvature/scored_examples.h"
 #include "graph/loss_graph_state.h"
 #include "linalg/norm.h"
-#include "optim/preserved.h"
 
 namespace natgrad::detail {
 
@@ -124,8 +123,6 @@ std::optional<EndRows> end_rows(const Objective& objective, const LossGraph& gra
 
 void polish(const Objective& objective) {
   const auto& layout = objective.layout;
-  Preserved before;
-  before.parameters(layout.tensors());
   auto best = layout.values();
   auto rows = end_rows(objective, objective.graph());
   double least = rows ? rows->offset() : 0;
@@ -139,7 +136,6 @@ void polish(const Objective& objective) {
     best = layout.values();
   }
   layout.assign(best);
-  before.commit();
 }
 
 }  // namespace natgrad::detail

@@ -47,7 +47,7 @@ struct EndRows {
 std::optional<EndRows> end_rows(const Objective& objective, const LossGraph& graph);
 
 /// The last digits, which h is too coarse to show: steps of Gauss and Newton, judged by the offset.
-/// θ is left where that was least. Should the closure throw, θ is put back.
+/// θ is left where that was least.
 void polish(const Objective& objective);
 
 }  // namespace natgrad::detail

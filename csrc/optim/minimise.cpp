@@ -14,6 +14,7 @@
 #include "graph/loss_graph_state.h"
 #include "linalg/norm.h"
 #include "optim/end_rows.h"
+#include "optim/preserved.h"
 #include "optim/trainable.h"
 
 namespace natgrad {
@@ -385,8 +386,11 @@ Minimum minimise(NaturalGradient& optimizer, const NaturalGradient::LossClosure&
   minimum.loss = optimizer.summary().loss;
   minimum.gradient_norm = optimizer.summary().gradient_norm;
   if (minimum.reason == Stop::NonFinite) return minimum;
+  Preserved before;
+  before.parameters(objective.layout.tensors());
   polish(objective);
   describe_end(objective, progress, minimum);
+  before.commit();
   return minimum;
 }
 

@@ -17,8 +17,8 @@ struct Regression {
   std::string name;
   std::vector<Tensor> starts;  ///< each [P]
   std::function<Tensor(const Tensor& b)> residuals;
-  Tensor parameters;       ///< b at the minimum, [P]; undefined if only the sum is known
-  Tensor standard_errors;  ///< [P], or undefined
+  Tensor parameters = {};       ///< b at the minimum, [P]; undefined if only the sum is known
+  Tensor standard_errors = {};  ///< [P], or undefined
   /// ‖r‖² at the minimum, and at minima that are no more than local.
   double sum_of_squares = 0;
   std::vector<double> local_sums = {};
@@ -39,7 +39,7 @@ std::vector<Regression> more_garbow_hillstrom();
 /// A network of 3-8-1, tanh, 41 parameters, on 200 values of another one like it, from ten starts.
 /// What is random comes from the generator of the C standard's example, so that
 /// benchmarks/support/scipy_certified.py has the same numbers.
-Regression teacher_network();
+Regression teacher_network(int64_t seed);
 
 /// Numbers of correct decimal digits, of the worst parameter: -log10 of the relative error, at
 /// most 11, at least 0.

@@ -59,8 +59,8 @@ Tensor start_of(int64_t k) {
 
 }  // namespace
 
-Regression teacher_network() {
-  Randoms randoms(7);
+Regression teacher_network(int64_t seed) {
+  Randoms randoms(static_cast<uint64_t>(seed));
   const auto normal = [&] { return randoms.normal(); };
   const auto x = filled(kExamples * kInputs, normal).view({kExamples, kInputs});
   const auto y = network(filled(kParameters, normal), x);
@@ -68,7 +68,8 @@ Regression teacher_network() {
   for (int64_t k = 0; k < kStarts; ++k) starts.push_back(start_of(k));
   // The mean of the squares, as losses of networks are.
   const double weight = 1 / std::sqrt(double{kExamples});
-  return {"teacher network", starts, [=](const Tensor& b) { return weight * (network(b, x) - y); }};
+  return {"teacher " + std::to_string(seed), starts,
+          [=](const Tensor& b) { return weight * (network(b, x) - y); }};
 }
 
 }  // namespace certified
