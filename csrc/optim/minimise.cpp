@@ -15,7 +15,6 @@
 #include "linalg/norm.h"
 #include "optim/end_rows.h"
 #include "optim/preserved.h"
-#include "optim/trainable.h"
 
 namespace natgrad {
 
@@ -42,29 +41,19 @@ constexpr double kMostDigits = 15;
 constexpr double kOfLargest = 1e-6;
 // Curvatures below zero, of the largest, that are no rounding; parameters up to which all are seen.
 constexpr double kNegative = 1e-6;
+constexpr double kRoundingOfHessian = 1e-12;
 constexpr int64_t kFew = 64, kProducts = 50;
-
-/// The parameters that steps move: those that require a gradient, at a rate.
-ParameterLayout moved_parameters(const torch::optim::Optimizer& optimizer) {
-  const auto trainable = trainable_of(optimizer.param_groups());
-  std::vector<Tensor> moved;
-  for (const auto& [options, begin, end] : trainable.groups) {
-    if (options->lr() == 0) continue;
-    for (size_t i = begin; i < end; ++i) moved.push_back(trainable.parameters[i]);
-  }
-  TORCH_CHECK(!moved.empty(), "natgrad: minimise moves nothing: every group's lr is 0.");
-  return ParameterLayout(std::move(moved));
-}
-
-bool takes_plain_loss(const torch::optim::Optimizer& optimizer) {
-  const auto& groups = optimizer.param_groups();
-  return std::all_of(groups.begin(), groups.end(), [](const auto& group) {
-    return options_of(group).weight_decay() == 0 && !options_of(group).maximize();
-  });
-}
+// A step of Newton's that is so short ends where R alone does not tell, as where its columns are
+// dependent at the minimum.
+constexpr double kShortNewtonStep = 1e-6;
 
 Tensor values_of(const ParameterLayout& layout) {
   return layout.values().to(torch::kCPU, torch::kDouble);
+}
+
+/// The sizes of parameters by which their changes are told.
+Tensor sizes_of(const Tensor& theta, const Tensor& largest) {
+  return theta.abs().maximum(kOfLargest * largest);
 }
 
 /// The largest |δ_j|/|θ_j|; of a parameter that is and was zero nothing is asked.
@@ -122,8 +111,8 @@ class Progress {
     rejections_ = 0;
     const auto theta = values_of(objective_.layout);
     largest_ = largest_.maximum(theta.abs());
-    change_before_ = std::exchange(
-        change_, relative_change(theta - theta_, theta.abs().maximum(kOfLargest * largest_)));
+    change_before_ =
+        std::exchange(change_, relative_change(theta - theta_, sizes_of(theta, largest_)));
     theta_ = theta;
     const double norm_before = std::exchange(norm_, step.step_norm);
     // Without a ratio promise and decrease were both below the rounding of h.
@@ -145,7 +134,7 @@ class Progress {
     if (!(h <= vanishing_ * std::abs(first_loss_))) return false;
     vanishing_ = kLookAgain * h / std::abs(first_loss_);
     const auto rows = end_rows(objective_, objective_.graph());
-    return rows && rows->are_squared_errors && rows->are_rounding(theta_);
+    return rows && rows->are_squared_errors && rows->are_rounding(sizes_of(theta_, largest_));
   }
 
   bool fell_by_little(const StepSummary& step) const {
@@ -199,51 +188,72 @@ double mean_weight(const LossGraph& graph) {
 /// Whether every parameter still does something: ‖R_j‖ times the largest value that it has had, of
 /// one that was zero all the time times 1.
 bool has_influence(const EndRows& rows, const Tensor& largest, double weight) {
-  const auto change = rows.lengths * torch::where(largest > 0, largest, 1);
+  const auto columns = rows.column_norms();
+  const auto change = columns * torch::where(largest > 0, largest, 1);
   double least = kLeastInfluence * norm_in_double(rows.residuals);
   if (!rows.are_squared_errors) least = std::max(least, std::sqrt(kLeastNats * weight));
-  const auto columns = rows.R.abs().amax({0});
   return (columns > 0).logical_and(change >= least).all().item<bool>();
 }
 
-/// A = D⁻¹ ∇²h D⁻¹, of diagonals D that make parameters alike.
-struct ScaledHessian {
-  LinearOperator matrix;
-  Tensor scales;  ///< D
+/// A = D⁻¹ ∇² D⁻¹ and D⁻¹ ∇, of diagonals D that make parameters alike.
+struct Scaled {
+  LinearOperator hessian;
+  Tensor gradient, scales;
 };
 
-ScaledHessian scaled_hessian(const LinearOperator& hessian, const Tensor& D) {
-  const auto d = D.to(hessian.options());
-  return {LinearOperator("scaled Hessian", hessian.size(), hessian.options(),
-                         [hessian, d](const Tensor& v) { return hessian.multiply(v / d) / d; }),
-          d};
+Scaled scaled_end(const Objective& objective, const LossGraph& graph,
+                  const std::optional<EndRows>& rows, const Tensor& largest) {
+  const auto H = objective.hessian(graph);
+  const auto scales = rows ? rows->lengths : torch::where(largest > 0, largest, 1).reciprocal();
+  const auto d = scales.to(H.options());
+  // By U, of which the step of Gauss and Newton is made: so that both round alike.
+  const auto g = rows ? -rows->triangle.t().mv(rows->right) : objective.gradient(graph) / d;
+  return {LinearOperator("scaled Hessian", H.size(), H.options(),
+                         [H, d](const Tensor& v) { return H.multiply(v / d) / d; }),
+          g.to(H.options()), d};
 }
 
-/// Whether h goes down from here to both sides of some direction.
-bool is_saddle(const ScaledHessian& hessian) {
-  if (hessian.matrix.size() <= kFew) {
-    const auto A = dense(hessian.matrix).to(torch::kDouble);
-    const auto values = torch::linalg_eigvalsh(0.5 * (A + A.t()));
-    return (values.min() < -kNegative * values.abs().max()).item<bool>();
-  }
-  const auto& A = hessian.matrix;
-  const auto probe = torch::ones_like(hessian.scales);
-  const double usual = norm_in_double(A.multiply(probe)) / norm_in_double(probe);
+/// What the second derivative says of the end.
+struct Curved {
+  bool is_saddle = false;
+  Tensor step = {};  ///< Newton's, up to its sign; undefined where ∇² is singular to rounding
+};
+
+/// By all eigenvalues.
+Curved curved_by_all(const Scaled& end) {
+  const auto A = dense(end.hessian).to(torch::kDouble);
+  const auto [values, vectors] = torch::linalg_eigh(0.5 * (A + A.t()));
+  const double least = values.min().item<double>(), largest = values.abs().max().item<double>();
+  if (least < -kNegative * largest) return {.is_saddle = true};
+  if (!(least > kRoundingOfHessian * largest)) return {};
+  const auto y = vectors.mv(vectors.t().mv(end.gradient.to(torch::kDouble)) / values);
+  return {.step = y / end.scales};
+}
+
+/// By the lowest eigenvalue, as far as a few products show it, and conjugate gradients.
+Curved curved_by_few(const Scaled& end) {
+  const auto probe = torch::ones_like(end.scales);
+  const double usual = norm_in_double(end.hessian.multiply(probe)) / norm_in_double(probe);
   const auto lowest = leading_eigenpairs(
-      -1. * A,
+      -1. * end.hessian,
       LanczosOptions().leading(Leading::Algebraic).max_iterations(kProducts).tolerance(kFlat));
   const double below = lowest.values[0].item<double>();
-  return below > lowest.residuals[0].item<double>() && below > kNegative * usual;
-}
-
-/// Of Newton's step, ∇²h δ = -∇h.
-Tensor newton_step(const ScaledHessian& hessian, const Tensor& gradient) {
-  const auto b = (-gradient / hessian.scales).contiguous();
-  if (hessian.matrix.size() <= kFew) {
-    return torch::linalg_solve(dense(hessian.matrix), b) / hessian.scales;
+  if (below > std::max(lowest.residuals[0].item<double>(), kNegative * usual)) {
+    return {.is_saddle = true};
   }
   const auto solver = ConjugateGradient().tolerance(kFlat).max_iterations(kProducts);
-  return solver.solve({hessian.matrix, b}).x / hessian.scales;
+  const auto solution = solver.solve(end.hessian, end.gradient.contiguous());
+  if (solution.summary.termination != Termination::Converged) return {};
+  return {.step = solution.x / end.scales};
+}
+
+/// Nothing where the closure's ops have no second derivative.
+std::optional<Curved> curved_at_end(const Objective& objective, const LossGraph& graph,
+                                    const std::optional<EndRows>& rows, const Tensor& largest) try {
+  const auto end = scaled_end(objective, graph, rows, largest);
+  return end.hessian.size() <= kFew ? curved_by_all(end) : curved_by_few(end);
+} catch (const c10::Error&) {
+  return std::nullopt;
 }
 
 void describe_covariance(const EndRows& rows, double weight, Minimum& minimum) {
@@ -256,71 +266,58 @@ void describe_covariance(const EndRows& rows, double weight, Minimum& minimum) {
   minimum.standard_errors = minimum.covariance.diagonal().sqrt();
 }
 
-void describe_by_rows(const EndRows& rows, const LossGraph& graph, const Progress& progress,
-                      Minimum& minimum) {
+/// What R says of the end; answers whether it is a minimum by that.
+bool judge_by_rows(const EndRows& rows, const LossGraph& graph, const Tensor& largest,
+                   Minimum& minimum) {
+  const auto theta = graph.parameters().values().to(torch::kDouble);
   minimum.offset = rows.offset();
   minimum.digits = kNotKnown;
-  const double weight = mean_weight(graph);
-  const auto theta = graph.parameters().values().to(torch::kDouble);
-  if (rows.are_squared_errors && rows.are_rounding(theta)) {
-    minimum.reason = Stop::Vanished;
-  } else if (!has_influence(rows, progress.largest().to(theta.device()), weight)) {
-    minimum.reason = Stop::Flat;
-  }
-  if (!rows.is_determined()) return;
-  const auto size = theta.abs().maximum(kOfLargest * progress.largest().to(theta.device()));
-  const double left = relative_change(rows.step(), size);
+  if (!rows.is_determined()) return minimum.offset <= kLargestOffset;
+  const double left = relative_change(rows.step(), sizes_of(theta, largest));
   minimum.digits = digits_of(left);
-  if (minimum.reason != Stop::Vanished && left > kFlat) minimum.reason = Stop::Flat;
-  describe_covariance(rows, weight, minimum);
-}
-
-bool may_be_minimum(const Minimum& minimum) {
-  switch (minimum.reason) {
-    case Stop::NonFinite:
-    case Stop::MaxSteps:
-    case Stop::Flat:
-    case Stop::Saddle:
-      return false;
-    case Stop::Vanished:
-      return true;
-    case Stop::Stalled:
-      return minimum.offset <= kLargestOffset || minimum.digits >= kEnoughDigits;
-    default:
-      return !(minimum.offset > kLargestOffset) || minimum.digits >= kEnoughDigits;
+  if (rows.observations > theta.numel()) {
+    describe_covariance(rows, mean_weight(graph), minimum);
   }
+  return left <= kFlat && (minimum.offset <= kLargestOffset || minimum.digits >= kEnoughDigits);
 }
 
-/// By the second derivative, where the closure's ops have one.
-void judge_by_hessian(const LossGraph& graph, const std::optional<EndRows>& rows,
-                      const Progress& progress, Minimum& minimum) try {
-  const auto H = hessian(graph);
-  const auto largest = progress.largest().to(H.options());
-  const auto D = rows ? rows->lengths : torch::where(largest > 0, largest, 1).reciprocal();
-  const auto A = scaled_hessian(H, D);
-  if (is_saddle(A)) {
+/// What the second derivative says; answers whether it is a minimum by both.
+bool judge_by_curvature(const std::optional<Curved>& curved, bool has_rows, bool by_rows,
+                        const Tensor& sizes, Minimum& minimum) {
+  if (!curved) return by_rows || (!has_rows && minimum.reason == Stop::Gradient);
+  if (curved->is_saddle) {
     minimum.reason = Stop::Saddle;
-    minimum.converged = false;
+    return false;
   }
-  if (rows || !minimum.converged) return;
-  const auto size = graph.parameters().values().abs().maximum(kOfLargest * largest);
-  const double left = relative_change(newton_step(A, graph.gradient()), size);
-  minimum.digits = digits_of(left);
-  minimum.converged = left <= kFlat;
-} catch (const c10::NotImplementedError&) {
-  minimum.converged = minimum.converged && (rows || minimum.reason == Stop::Gradient);
+  if (!curved->step.defined()) return by_rows;
+  const double left = relative_change(curved->step, sizes);
+  minimum.digits = by_rows ? std::min(minimum.digits, digits_of(left)) : digits_of(left);
+  return left <= kFlat && (by_rows || !has_rows || left <= kShortNewtonStep);
 }
 
 void describe_end(const Objective& objective, const Progress& progress, Minimum& minimum) {
   const auto graph = objective.graph();
   minimum.loss = loss_of(graph).item<double>();
-  minimum.gradient_norm = norm_in_double(graph.gradient());
+  minimum.gradient_norm = norm_in_double(objective.gradient(graph));
+  const auto theta = graph.parameters().values().to(torch::kDouble);
+  const auto largest = progress.largest().to(theta.device());
   const auto rows = end_rows(objective, graph);
-  if (rows) describe_by_rows(*rows, graph, progress, minimum);
-  minimum.converged = may_be_minimum(minimum);
-  if (minimum.converged && minimum.reason != Stop::Vanished && objective.is_plain) {
-    judge_by_hessian(graph, rows, progress, minimum);
+  const bool by_rows = rows && judge_by_rows(*rows, graph, largest, minimum);
+  if (rows && rows->are_squared_errors && rows->are_rounding(sizes_of(theta, largest))) {
+    minimum.reason = Stop::Vanished;
+    minimum.converged = true;
+    return;
   }
+  if (minimum.reason == Stop::MaxSteps) return;
+  if (rows && !has_influence(*rows, largest, mean_weight(graph))) {
+    minimum.reason = Stop::Flat;
+    return;
+  }
+  const auto curved = curved_at_end(objective, graph, rows, largest);
+  minimum.converged =
+      judge_by_curvature(curved, rows.has_value(), by_rows, sizes_of(theta, largest), minimum);
+  // Steps by R alone never end where its columns are dependent; h may tell more.
+  if (minimum.converged && minimum.reason == Stop::Flat) minimum.reason = Stop::Rounding;
 }
 
 }  // namespace
@@ -371,7 +368,7 @@ std::string Minimum::message() const {
 Minimum minimise(NaturalGradient& optimizer, const NaturalGradient::LossClosure& closure,
                  const Convergence& convergence) {
   convergence.check();
-  const Objective objective{moved_parameters(optimizer), closure, takes_plain_loss(optimizer)};
+  const auto objective = objective_of(optimizer, closure);
   Progress progress(convergence, objective);
   Line line(convergence.progress());
   Minimum minimum;
