@@ -129,13 +129,18 @@ bool EndRows::has_full_rank() const {
 
 bool EndRows::is_determined() const { return observations > triangle.size(1) && has_full_rank(); }
 
-bool EndRows::are_rounding(const Tensor& sizes) const {
-  const double whole = norm_in_double(R.abs().mv(sizes));
+bool EndRows::are_rounding(const Tensor& theta) const {
+  const double whole = norm_in_double(R.abs().mv(theta.abs()));
   return norm_in_double(residuals) <= kRoundingsOfModel * rounding * whole;
 }
 
 Tensor EndRows::solve(const Tensor& b) const {
   return torch::linalg_solve_triangular(triangle, b, /*upper=*/true) / lengths.unsqueeze(1);
+}
+
+Tensor EndRows::rounding_of_step() const {
+  const auto inverse = solve(torch::eye(triangle.size(1), triangle.options()));
+  return kRoundingsOfModel * rounding * norm_in_double(residuals) * inverse.norm(2, {1});
 }
 
 std::optional<EndRows> end_rows(const Objective& objective, const LossGraph& graph) {

@@ -42,14 +42,16 @@ struct EndRows {
   double offset() const;
   /// Whether there are as many observations as columns, and these are independent.
   bool is_determined() const;
-  /// Whether the rounding of parameters of these sizes makes residuals as large: ‖t‖ ≤ c ε ‖|R| s‖.
-  bool are_rounding(const torch::Tensor& sizes) const;
+  /// Whether θ's own rounding makes residuals as large as these: ‖t‖ ≤ c ε ‖|R| |θ|‖.
+  bool are_rounding(const torch::Tensor& theta) const;
   /// R⁺b by U, for b = Qᵀ(...) of [P, k].
   torch::Tensor solve(const torch::Tensor& b) const;
   /// ‖R_j‖, also where its square is below the smallest number.
   torch::Tensor column_norms() const;
   /// The step of Gauss and Newton.
   torch::Tensor step() const { return solve(right.unsqueeze(1)).squeeze(1); }
+  /// What the rounding of t makes of that, by parameter: c ε ‖t‖ √((RᵀR)⁻¹)_jj.
+  torch::Tensor rounding_of_step() const;
 
  private:
   bool has_full_rank() const;

@@ -27,7 +27,7 @@ constexpr double kNotKnown = std::numeric_limits<double>::quiet_NaN();
 constexpr double kFlat = 1e-3;
 // Of a minimum that is one: 1e-8 and less where residuals are left that are no rounding. Where they
 // are, the next step shows it: it would leave so many digits in place.
-constexpr double kLargestOffset = 1e-4, kEnoughDigits = 8;
+constexpr double kLargestOffset = 1e-4, kShortStep = 1e-8;
 // A parameter that changes the residuals, all of it, by less than this share of them has gone off
 // to where it does nothing; as one of a likelihood has on which less than 1e-6 nats depend.
 constexpr double kLeastInfluence = 1e-8, kLeastNats = 1e-6;
@@ -94,7 +94,8 @@ class Progress {
     }
   }
 
-  /// The largest value that each parameter has had.
+  /// The largest value that each parameter has had, of which each step forgets a tenth: on the way
+  /// from a bad start it may have been anything.
   const Tensor& largest() const { return largest_; }
 
   /// By the ratio κ of the last two changes the next ones add up to κ/(1 - κ) of the last.
@@ -110,7 +111,7 @@ class Progress {
   std::optional<Stop> observe_move(const StepSummary& step) {
     rejections_ = 0;
     const auto theta = values_of(objective_.layout);
-    largest_ = largest_.maximum(theta.abs());
+    largest_ = (kKept * largest_).maximum(theta.abs());
     change_before_ =
         std::exchange(change_, relative_change(theta - theta_, sizes_of(theta, largest_)));
     theta_ = theta;
@@ -134,7 +135,7 @@ class Progress {
     if (!(h <= vanishing_ * std::abs(first_loss_))) return false;
     vanishing_ = kLookAgain * h / std::abs(first_loss_);
     const auto rows = end_rows(objective_, objective_.graph());
-    return rows && rows->are_squared_errors && rows->are_rounding(sizes_of(theta_, largest_));
+    return rows && rows->are_squared_errors && rows->are_rounding(theta_);
   }
 
   bool fell_by_little(const StepSummary& step) const {
@@ -145,7 +146,7 @@ class Progress {
     return fell <= least && promised <= least;
   }
 
-  static constexpr double kLookAgain = 1e-2;
+  static constexpr double kLookAgain = 1e-2, kKept = 0.9;
 
   const Convergence& convergence_;
   const Objective& objective_;
@@ -273,12 +274,13 @@ bool judge_by_rows(const EndRows& rows, const LossGraph& graph, const Tensor& la
   minimum.offset = rows.offset();
   minimum.digits = kNotKnown;
   if (!rows.is_determined()) return minimum.offset <= kLargestOffset;
-  const double left = relative_change(rows.step(), sizes_of(theta, largest));
-  minimum.digits = digits_of(left);
+  const auto sizes = sizes_of(theta, largest);
+  const double left = relative_change(rows.step(), sizes);
+  minimum.digits = digits_of(std::max(left, relative_change(rows.rounding_of_step(), sizes)));
   if (rows.observations > theta.numel()) {
     describe_covariance(rows, mean_weight(graph), minimum);
   }
-  return left <= kFlat && (minimum.offset <= kLargestOffset || minimum.digits >= kEnoughDigits);
+  return left <= kFlat && (minimum.offset <= kLargestOffset || left <= kShortStep);
 }
 
 /// What the second derivative says; answers whether it is a minimum by both.
@@ -303,7 +305,7 @@ void describe_end(const Objective& objective, const Progress& progress, Minimum&
   const auto largest = progress.largest().to(theta.device());
   const auto rows = end_rows(objective, graph);
   const bool by_rows = rows && judge_by_rows(*rows, graph, largest, minimum);
-  if (rows && rows->are_squared_errors && rows->are_rounding(sizes_of(theta, largest))) {
+  if (rows && rows->are_squared_errors && rows->are_rounding(theta)) {
     minimum.reason = Stop::Vanished;
     minimum.converged = true;
     return;

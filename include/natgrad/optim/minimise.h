@@ -14,7 +14,7 @@ struct NATGRAD_EXPORT Convergence {
   /// ‖∇h‖ is no more.
   TORCH_ARG(double, gradient) = 0;
   /// A step moved every parameter by no more than this share of itself (or of 1e-6 of the largest
-  /// value that it has had, which is for those that are zero at the minimum).
+  /// value that it has had lately, for those that are zero at the minimum).
   TORCH_ARG(double, step) = 1e-12;
   /// h fell by no more than this share of itself, and was to by the model.
   TORCH_ARG(double, loss) = 0;
@@ -50,10 +50,11 @@ NATGRAD_EXPORT const char* to_string(Stop reason);
 /// Where a minimisation ended.
 struct NATGRAD_EXPORT Minimum {
   Stop reason = Stop::MaxSteps;
-  /// Whether this is a minimum as far as arithmetic tells: for one of the first five reasons, or
-  /// Stalled; with an `offset`, where it is known, of no more than 1e-4 or 8 `digits` (or h
-  /// vanished); without negative curvature, where h can be differentiated twice; and of a loss
-  /// without rows where Newton's step would move θ by no more than 1e-3 of itself.
+  /// Whether this is a minimum as far as arithmetic tells. For `Vanished`; else not for Flat,
+  /// Saddle, NonFinite and MaxSteps, and for the others where h has no negative curvature, the next
+  /// step would move no parameter by more than 1e-3 of itself, and either the `offset` is at most
+  /// 1e-4, or the step 1e-8; or, where R does not tell, by Newton's step of at most 1e-6 (1e-3 of a
+  /// loss without rows). Where h cannot be differentiated twice R alone is asked.
   bool converged = false;
   int64_t steps = 0;  ///< taken, rejected ones included
   double loss = 0;
@@ -62,9 +63,10 @@ struct NATGRAD_EXPORT Minimum {
   /// R = Q₁U (Bates & Watts 1981, up to a factor), to R's numerical rank. NaN where the loss has no
   /// rows: penalties, weight decay, `maximize`, more than 4096 parameters or 2^27 numbers.
   double offset = std::numeric_limits<double>::quiet_NaN();
-  /// How many decimal digits of the least certain parameter the next step would leave in place: the
-  /// undamped one, where R is known; else as the last steps' speed of convergence tells. NaN if
-  /// neither does.
+  /// How many decimal digits of the least certain parameter are to be trusted: those that the next
+  /// steps of Gauss and Newton and of Newton would leave in place, and the residuals' rounding
+  /// allows; where neither R nor ∇²h is known, as the last steps' speed of convergence tells. NaN
+  /// if that does not either.
   double digits = std::numeric_limits<double>::quiet_NaN();
   /// The parameters' covariance, [P, P] in double, for a loss that is a likelihood:
   ///
