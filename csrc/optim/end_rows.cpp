@@ -22,8 +22,9 @@ namespace {
 
 // 1 GiB of rows, and the parameters up to which QR factors them.
 constexpr int64_t kMostNumbers = int64_t{1} << 27, kMostColumns = 4096;
-// Roundings of a residual that is no more than rounding: a model is a few operations.
-constexpr double kRoundingsOfModel = 16;
+// Roundings of a residual that is no more than rounding: a model is some operations. And of a step:
+// those of QR.
+constexpr double kRoundingsOfModel = 64, kRoundingsOfStep = 16;
 
 bool are_gaussian(const LossGraph& graph) {
   const auto& terms = graph.terms();
@@ -140,7 +141,7 @@ Tensor EndRows::solve(const Tensor& b) const {
 
 Tensor EndRows::rounding_of_step() const {
   const auto inverse = solve(torch::eye(triangle.size(1), triangle.options()));
-  return kRoundingsOfModel * rounding * norm_in_double(residuals) * inverse.norm(2, {1});
+  return kRoundingsOfStep * rounding * norm_in_double(residuals) * inverse.norm(2, {1});
 }
 
 std::optional<EndRows> end_rows(const Objective& objective, const LossGraph& graph) {

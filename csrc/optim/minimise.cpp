@@ -267,17 +267,25 @@ void describe_covariance(const EndRows& rows, double weight, Minimum& minimum) {
   minimum.standard_errors = minimum.covariance.diagonal().sqrt();
 }
 
+/// The sizes of parameters, of those that have been zero all the time by what they can do: a change
+/// of ‖t‖/‖R_j‖ is one of all residuals, or without rows of 1.
+Tensor sizes_at_end(const std::optional<EndRows>& rows, const Tensor& theta,
+                    const Tensor& largest) {
+  const auto sizes = sizes_of(theta, largest);
+  const auto unit =
+      rows ? norm_in_double(rows->residuals) / rows->lengths : torch::ones_like(sizes);
+  return torch::where(sizes > 0, sizes, unit);
+}
+
 /// What R says of the end; answers whether it is a minimum by that.
-bool judge_by_rows(const EndRows& rows, const LossGraph& graph, const Tensor& largest,
+bool judge_by_rows(const EndRows& rows, const LossGraph& graph, const Tensor& sizes,
                    Minimum& minimum) {
-  const auto theta = graph.parameters().values().to(torch::kDouble);
   minimum.offset = rows.offset();
   minimum.digits = kNotKnown;
   if (!rows.is_determined()) return minimum.offset <= kLargestOffset;
-  const auto sizes = sizes_of(theta, largest);
   const double left = relative_change(rows.step(), sizes);
   minimum.digits = digits_of(std::max(left, relative_change(rows.rounding_of_step(), sizes)));
-  if (rows.observations > theta.numel()) {
+  if (rows.observations > sizes.numel()) {
     describe_covariance(rows, mean_weight(graph), minimum);
   }
   return left <= kFlat && (minimum.offset <= kLargestOffset || left <= kShortStep);
@@ -304,7 +312,8 @@ void describe_end(const Objective& objective, const Progress& progress, Minimum&
   const auto theta = graph.parameters().values().to(torch::kDouble);
   const auto largest = progress.largest().to(theta.device());
   const auto rows = end_rows(objective, graph);
-  const bool by_rows = rows && judge_by_rows(*rows, graph, largest, minimum);
+  const auto sizes = sizes_at_end(rows, theta, largest);
+  const bool by_rows = rows && judge_by_rows(*rows, graph, sizes, minimum);
   if (rows && rows->are_squared_errors && rows->are_rounding(theta)) {
     minimum.reason = Stop::Vanished;
     minimum.converged = true;

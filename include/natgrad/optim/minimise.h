@@ -34,7 +34,7 @@ enum class Stop {
   Step,       ///< `Convergence::step`, or θ is the same
   Loss,       ///< `Convergence::loss`
   Rounding,   ///< the model promises less than h's rounding, and steps shrink no more
-  Vanished,   ///< squared errors are met to the rounding of θ: ‖t‖ <= 16 ε ‖|R| |θ|‖
+  Vanished,   ///< squared errors are met to the rounding of θ: ‖t‖ <= 64 ε ‖|R| |θ|‖
   Flat,       ///< the same as Rounding, but θ still moves by more than 1e-3 of itself, or some
               ///< parameter has gone to where it does nothing: some parameters, or combinations of
               ///< them, are not determined by this loss
