@@ -106,7 +106,7 @@ TEST(MinimiseTest, EndsByRounding) {
   const auto x = torch::arange(21, torch::kDouble).unsqueeze(1).pow(torch::arange(6));
   const auto y = x.sum(1) + 1e6 * randn({21}, 46);
   const auto b = start({0, 0, 0, 0, 0, 0});
-  const auto minimum = run(b, squares([&] { return x.mv(b) - y; }));
+  const auto minimum = run(b, squares([&] { return x.mv(b) - y; }), Convergence().step(0));
   EXPECT_EQ(minimum.reason, Stop::Rounding) << minimum.message();
   EXPECT_TRUE(minimum.converged) << minimum.message();
   const auto [q, r] = torch::linalg_qr(x);
@@ -156,7 +156,7 @@ TEST(MinimiseTest, EndsWhereNoStepIsBetter) {
   const auto b = start({0});
   const auto minimum = run(b, squares([&] { return torch::where(b < 0, std::nan(""), b + 3); }));
   EXPECT_EQ(minimum.reason, Stop::Stalled) << minimum.message();
-  EXPECT_FALSE(minimum.converged);
+  EXPECT_FALSE(minimum.converged) << minimum.message();
   EXPECT_EQ(b.item<double>(), 0);
 }
 
