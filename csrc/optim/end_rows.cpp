@@ -128,7 +128,7 @@ bool EndRows::has_full_rank() const {
   return (pivots.min() > static_cast<double>(columns) * rounding * pivots.max()).item<bool>();
 }
 
-bool EndRows::is_determined() const { return observations > triangle.size(1) && has_full_rank(); }
+bool EndRows::is_determined() const { return observations >= triangle.size(1) && has_full_rank(); }
 
 bool EndRows::are_rounding(const Tensor& theta) const {
   const double whole = norm_in_double(R.abs().mv(theta.abs()));

@@ -325,8 +325,7 @@ void describe_end(const Objective& objective, const Progress& progress, Minimum&
     return;
   }
   const auto curved = curved_at_end(objective, graph, rows, largest);
-  minimum.converged =
-      judge_by_curvature(curved, rows.has_value(), by_rows, sizes_of(theta, largest), minimum);
+  minimum.converged = judge_by_curvature(curved, rows.has_value(), by_rows, sizes, minimum);
   // Steps by R alone never end where its columns are dependent; h may tell more.
   if (minimum.converged && minimum.reason == Stop::Flat) minimum.reason = Stop::Rounding;
 }
