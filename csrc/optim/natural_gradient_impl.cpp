@@ -211,7 +211,8 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
       return ended(state_.last_step.is_below_rounding() ? StepOutcome::BelowRounding : outcome);
     }
     if (trials && outcome == StepOutcome::Rejected) trials->check();
-    if (outcome != StepOutcome::Rejected || tries >= damping.tries_per_step()) {
+    const bool may_try_again = tries < damping.tries_per_step() && !damping.is_exhausted();
+    if (outcome != StepOutcome::Rejected || !may_try_again) {
       if (tries > 1) state_.learned.damping = std::move(learned.damping);
       return ended(take_failure(outcome, report.ratio, at_the_edge));
     }

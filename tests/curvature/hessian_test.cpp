@@ -46,6 +46,16 @@ TEST(HessianTest, TakesALossThatCannotBeRead) {
   expect_error([&] { graph.examples(); }, "fixed damping");
 }
 
+// Of ∇h nothing is left there but the rounding of what cancels, which once looked as if an op's
+// backward detached.
+TEST(HessianTest, IsThereAtAMinimum) {
+  const auto x = randn({40, 3}, 31), y = randn({40}, 32);
+  const auto w = torch::linalg_solve(x.t().mm(x), x.t().mv(y)).requires_grad_();
+  const LossGraph graph(F::mse_loss(x.mv(w), y, F::MSELossFuncOptions(torch::kSum)), {w});
+  EXPECT_LT(graph.gradient().norm().item<double>(), kRounding);
+  EXPECT_LT(relative_error(dense(natgrad::hessian(graph)), 2 * x.t().mm(x)), kRounding);
+}
+
 TEST(HessianTest, HoldsThePenaltiesOnceAndTheWeightDecayOfTheGroups) {
   const auto network = tanh_network();
   const auto y = torch::tensor({0, 2, 5, 2});
