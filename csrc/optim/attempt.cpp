@@ -196,7 +196,7 @@ DampedProblem NaturalGradient::Impl::problem_of(const StepData& data, const Line
   const auto& solver = system_.solver();
   const bool takes_scales = !damping.needs_diagonal() || solver.takes_scales();
   if (rows && takes_scales && solver.solves_by_rows(*rows->root)) {
-    return damped_problem_by_rows(data.h(), *rows, C, damping, previous);
+    return damped_problem_by_rows(data, *rows, C, damping, previous);
   }
   return damped_problem(data, C, damping, system_.warm_start(), previous);
 }

@@ -41,15 +41,16 @@ DampedProblem damped_problem(const StepData& data, const LinearOperator& C, cons
   return {system, std::nullopt, previous, {}};
 }
 
-DampedProblem damped_problem_by_rows(const Evaluator& h, const RowForm& rows,
+DampedProblem damped_problem_by_rows(const StepData& data, const RowForm& rows,
                                      const LinearOperator& C, const Damping& damping,
                                      const Tensor& previous) {
+  const auto& h = data.h();
   const double lambda = damping.lambda(), mu = damping.centre();
   const auto& layout = h.parameters();
   const auto& root = *rows.root;
   // Before the braces: where an initialiser in them throws (memory may run out in a product), GCC
   // 12 destroys the ones before it twice.
-  const auto damped = C + lambda;
+  const auto damped = damped_matrix(data, C, damping);
   const auto previous_in_rows = previous.defined() ? root.multiply(previous) : Tensor();
   LeastSquares rows_problem{rows.root, layout.size(), rows.targets, lambda};
   const bool is_centred = previous.defined() && mu > 0;

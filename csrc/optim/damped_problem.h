@@ -35,7 +35,7 @@ DampedProblem damped_problem(const StepData& data, const LinearOperator& C, cons
                              double start, const torch::Tensor& previous);
 
 /// The same by the rows of C and `rows`, with D = I or the damping's own: σ d² = λD + w then.
-DampedProblem damped_problem_by_rows(const Evaluator& h, const RowForm& rows,
+DampedProblem damped_problem_by_rows(const StepData& data, const RowForm& rows,
                                      const LinearOperator& C, const Damping& damping,
                                      const torch::Tensor& previous);
 

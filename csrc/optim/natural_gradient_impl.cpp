@@ -7,7 +7,6 @@
 #include "graph/reading.h"
 #include "libtorch/errors.h"
 #include "libtorch/fused_attention.h"
-#include "linalg/norm.h"
 #include "optim/attention.h"
 #include "optim/model.h"
 #include "optim/preserved.h"

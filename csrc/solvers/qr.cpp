@@ -20,6 +20,15 @@ void check_settings(const QR& options) {
   TORCH_CHECK(options.limit() >= 1, "natgrad: QR needs limit >= 1, but got ", options.limit(), ".");
 }
 
+void check_limit(const QR& options, int64_t parameters) {
+  TORCH_CHECK(parameters <= options.limit(),
+              "natgrad: QR forms factors of [P, P], and P = ", parameters,
+              " is above its limit of ", options.limit(),
+              ". Use natgrad::ConjugateGradient(), which needs products only, or allow it with "
+              "natgrad::QR().limit(",
+              parameters, ").");
+}
+
 /// U and q of min ‖q - U x‖: [k, P] and [k].
 struct Triangular {
   Tensor triangle, right;
@@ -27,7 +36,8 @@ struct Triangular {
 
 /// U and Qᵀb of R = Q U, which have min(r, P) rows.
 Triangular reduced(const Root& root, const Tensor& b) {
-  const auto [reflectors, scales] = root.reflectors();
+  const auto [reflectors, scales] =
+      root.reflectors ? root.reflectors() : torch::geqrf(root.matrix().to(torch::kDouble));
   const auto rows = std::min(reflectors.size(0), reflectors.size(1));
   const auto rotated = torch::ormqr(reflectors, scales, b.unsqueeze(1), /*left=*/true,
                                     /*transpose=*/true);
@@ -55,7 +65,7 @@ Solution QR::solve(const LinearSystem& system) const {
 
 Solution QR::solve_by_rows(const LeastSquares& problem) const {
   const torch::NoGradGuard no_grad;
-  check_settings(*this);
+  check_limit(*this, problem.parameters);
   const auto& root = *problem.root;
   const auto R = root.matrix().to(torch::kDouble);
   if (R.size(1) > kWide * R.size(0) && !problem.scales.defined()) {

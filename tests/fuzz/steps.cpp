@@ -23,7 +23,8 @@ std::vector<NamedOptions> all_presets() {
           {"natural_gradient", presets::natural_gradient()},
           {"hessian_free", presets::hessian_free()},
           {"krylov_subspace_descent", presets::krylov_subspace_descent()},
-          {"kfac", presets::kfac()}};
+          {"kfac", presets::kfac()},
+          {"least_squares", presets::least_squares()}};
 }
 
 namespace {

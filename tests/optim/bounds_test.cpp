@@ -85,7 +85,8 @@ TEST(BoundsTest, OfTheStepIsItsLengthAndKeepsItsDirection) {
 TEST(BoundsTest, OfTheStepHoldsForEveryRule) {
   constexpr double kBound = 1e-3;
   for (auto options : {NaturalGradientOptions(), presets::hessian_free(), presets::kfac(),
-                       presets::krylov_subspace_descent(), NaturalGradientOptions(0.5)}) {
+                       presets::krylov_subspace_descent(), presets::least_squares(),
+                       NaturalGradientOptions(0.5)}) {
     Training training(options.max_step_norm(kBound));
     double start = 0, last = 0;
     for (int t = 0; t < 5; ++t) {

@@ -39,6 +39,7 @@ const std::vector<Method> kMethods = {
     {"HessianFree", [] { return presets::hessian_free(); }},
     {"KrylovSubspaceDescent", [] { return presets::krylov_subspace_descent(4); }},
     {"Kfac", [] { return presets::kfac(); }},
+    {"LeastSquares", [] { return presets::least_squares(); }, /*noisy=*/false},
     {"KfacInChunks", [] { return presets::kfac(); }, /*noisy=*/false, /*chunks=*/3},
     {"DefaultInChunks", [] { return NaturalGradientOptions(); }, /*noisy=*/true, /*chunks=*/2},
     {"GradientRows", [] { return NaturalGradientOptions().curvature(GradientRows()); },

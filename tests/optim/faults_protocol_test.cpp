@@ -190,6 +190,7 @@ const std::vector<NaturalGradientOptions>& judging() {
       presets::hessian_free(),
       presets::krylov_subspace_descent(4),
       presets::kfac(),
+      presets::least_squares(),
   };
   return all;
 }

@@ -188,7 +188,9 @@ INSTANTIATE_TEST_SUITE_P(
                           "KrylovSubspaceDescent",
                           +[] { return presets::krylov_subspace_descent(4); }),
                       std::pair(
-                          "Kfac", +[] { return presets::kfac(); })),
+                          "Kfac", +[] { return presets::kfac(); }),
+                      std::pair(
+                          "LeastSquares", +[] { return presets::least_squares(); })),
     [](const auto& info) { return info.param.first; });
 
 // ---- Row 68: memory. ----

@@ -28,6 +28,7 @@ inline std::vector<ResumeCase> resume_cases() {
       {"hessian_free", presets::hessian_free()},
       {"krylov", presets::krylov_subspace_descent()},
       {"kfac", presets::kfac()},
+      {"least_squares", presets::least_squares()},
       {"exact", second_order()},
       {"levenberg", second_order().damping(LevenbergMarquardt().interval(2))},
       {"hindsight", second_order().damping(LevenbergMarquardt().interval(2).hindsight(true))},

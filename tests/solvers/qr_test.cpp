@@ -91,6 +91,8 @@ TEST(QRTest, OtherSystemsAreSolvedByCholesky) {
   const auto solution = QR().solve({from_dense(A), b});
   EXPECT_LT(relative_error(solution.x, torch::linalg_solve(A, b)), kSolved);
   expect_error([&] { QR().limit(7).solve({from_dense(A), b}); }, "limit");
+  const auto by_rows = problem_of(20, 8, 1).by_rows();
+  expect_error([&] { QR().limit(7).solve_by_rows(by_rows); }, "QR().limit(8)");
   expect_error([] { QR().limit(0).clone(); }, "QR needs limit >= 1");
 }
 

@@ -14,14 +14,15 @@ namespace natgrad {
 /// in double. RᵀR is not formed, whose condition is the square of R's: of the digits of a
 /// nonlinear regression it would cost half.
 ///
-/// Costs 2rP² and 2P³ operations for r rows, and R itself, 8 r P bytes. Systems that do not come as
-/// rows (with penalties, or a curvature that knows no explicit R) are solved by `Cholesky`, as are
-/// those of more than twice as many parameters as rows by the Gram matrix of the rows.
+/// Costs 2rP² and 2P³ operations for r rows, and R itself, 8 r P bytes; the factors of R are kept
+/// with it, so that another σ, d or t costs P³. Systems that do not come as rows (with penalties,
+/// or a curvature that knows no explicit R) are solved by `Cholesky`; those of more than twice as
+/// many parameters as rows, without d, by the Gram matrix of the rows.
 ///
-/// `Breakdown`: σ = 0 and R is singular to rounding; x is x₀ then.
+/// Throws `c10::Error` for a limit below 1 and for more parameters than the limit.
 class NATGRAD_EXPORT QR final : public Solver {
  public:
-  /// P at most.
+  /// P at most: 4096 takes 0.5 GB and some ten seconds a step.
   TORCH_ARG(int64_t, limit) = 4096;
 
  public:
