@@ -22,10 +22,9 @@ void Nielsen::rejected() {
   growth_ *= kFirstGrowth;
 }
 
-/// Parameters of another number start anew.
-void Nielsen::observe_diagonal(const Tensor& diagonal) {
-  const bool goes_on = longest_.defined() && longest_.sizes() == diagonal.sizes();
-  longest_ = goes_on ? diagonal.maximum(longest_.to(diagonal.options())) : diagonal;
+void Nielsen::observe_diagonal(const Tensor& diagonal, bool goes_on) {
+  const bool is_known = goes_on && longest_.defined() && longest_.sizes() == diagonal.sizes();
+  longest_ = is_known ? diagonal.maximum(longest_.to(diagonal.options())) : diagonal;
   const auto capped = longest_.minimum(cap_ * cap_ * diagonal);
   const auto d = torch::where(capped > 0, capped, longest_);
   diagonal_ = torch::where(d > 0, d, 1);

@@ -62,7 +62,7 @@ void measure_ratio(const Step& step, const QuadraticModel& M, TrialLosses& trial
   const bool proposed = step.proposal.defined();
   const auto& proposal = proposed ? step.proposal : step.displacement;
   const auto known = proposed ? step.proposal_loss : step.loss;
-  const double promise = step.promise ? -*step.promise : promised(M, proposal);
+  const double promise = promised(M, step.promised.defined() ? step.promised : proposal);
   const double start = trials.start();
   const double reached = known ? *known : trials.at(proposal);
   if (!proposed) report.trial_loss = reached;

@@ -144,6 +144,10 @@ Tensor EndRows::rounding_of_step() const {
   return kRoundingsOfStep * rounding * norm_in_double(residuals) * inverse.norm(2, {1});
 }
 
+int64_t EndRows::counted() const {
+  return R.ne(0).any(1).logical_or(residuals.ne(0)).sum().item<int64_t>();
+}
+
 std::optional<EndRows> end_rows(const Objective& objective, const LossGraph& graph) {
   if (!objective.is_plain() || !is_likelihood(graph) || !fits(graph)) return std::nullopt;
   const auto at = FisherRows().at(graph);
@@ -152,8 +156,8 @@ std::optional<EndRows> end_rows(const Objective& objective, const LossGraph& gra
   EndRows rows;
   rows.R = at.matrix.root_form()->root->matrix().to(torch::kDouble);
   rows.residuals = at.targets.to(torch::kDouble);
-  rows.observations = observations_of(graph);
   rows.are_squared_errors = are_gaussian(graph);
+  rows.observations = rows.are_squared_errors ? rows.counted() : observations_of(graph);
   rows.rounding = rounding_of(graph.parameters().options());
   const auto columns = rows.column_norms();
   rows.lengths = torch::where(columns > 0, columns, 1);

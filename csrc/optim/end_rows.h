@@ -32,10 +32,12 @@ Objective objective_of(const NaturalGradient& optimizer,
 /// R D⁻¹ = Q U and q = Qᵀt at one θ, D the lengths of R's columns.
 struct EndRows {
   torch::Tensor R, lengths, triangle, right, residuals;
-  int64_t observations = 0;  ///< of weight other than zero
+  int64_t observations = 0;  ///< of weight other than zero, within the residuals too
   bool are_squared_errors = false;
   double rounding = 0;  ///< ε of the parameters' dtype
 
+  /// The rows that are not zero, residual and all: those that a mask has taken out are no data.
+  int64_t counted() const;
   /// What of t steps could still change, ‖Q₁ᵀt‖, Q₁ of R's columns to its numerical rank.
   double reach() const;
   /// Its share of t, the cosine between t and R's columns: zero at a minimum.

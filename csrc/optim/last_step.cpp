@@ -43,7 +43,7 @@ Tensor LastStep::joined(const ParameterLayout& layout, Tensor Moved::*piece) con
   return any ? layout.flatten(pieces) : Tensor();
 }
 
-bool LastStep::are_current(const std::vector<Tensor>& parameters) const {
+bool LastStep::moved(const std::vector<Tensor>& parameters) const {
   return std::equal(moved_.begin(), moved_.end(), parameters.begin(), parameters.end(),
                     [](const Moved& moved, const Tensor& parameter) {
                       return moved.parameter.is_same(parameter) && moved.is_current();
@@ -51,11 +51,11 @@ bool LastStep::are_current(const std::vector<Tensor>& parameters) const {
 }
 
 Tensor LastStep::delta(const ParameterLayout& layout) const {
-  return are_current(layout.tensors()) ? whole_.delta : joined(layout, &Moved::delta);
+  return moved(layout.tensors()) ? whole_.delta : joined(layout, &Moved::delta);
 }
 
 Tensor LastStep::memory(const ParameterLayout& layout) const {
-  return are_current(layout.tensors()) ? whole_.memory : joined(layout, &Moved::memory);
+  return moved(layout.tensors()) ? whole_.memory : joined(layout, &Moved::memory);
 }
 
 Tensor LastStep::before(const ParameterLayout& layout) const {

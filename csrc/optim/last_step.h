@@ -31,6 +31,8 @@ class LastStep {
   /// θ before the step, [P]; where it did not move them, the present values.
   torch::Tensor before(const ParameterLayout& layout) const;
 
+  /// Whether these are the parameters that it moved.
+  bool moved(const std::vector<torch::Tensor>& parameters) const;
   /// Whether there is a step, and nobody has written to the parameters since.
   bool can_be_taken_back() const;
   /// The parameters that it moved, and their values before it.
@@ -60,7 +62,6 @@ class LastStep {
     torch::Tensor delta, memory;
   };
   const Moved* find(const torch::Tensor& parameter) const;
-  bool are_current(const std::vector<torch::Tensor>& parameters) const;
   torch::Tensor joined(const ParameterLayout& layout, torch::Tensor Moved::*piece) const;
 
   std::vector<Moved> moved_;

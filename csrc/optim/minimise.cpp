@@ -139,9 +139,8 @@ class Progress {
   }
 
   bool fell_by_little(const StepSummary& step) const {
-    if (convergence_.loss() == 0 || !step.trial_loss) return false;
-    const double fell = step.loss - *step.trial_loss,
-                 least = convergence_.loss() * std::abs(step.loss);
+    if (convergence_.loss() == 0 || !step.decrease) return false;
+    const double fell = *step.decrease, least = convergence_.loss() * std::abs(*step.trial_loss);
     const double promised = step.ratio ? fell / *step.ratio : 0;
     return fell <= least && promised <= least;
   }
@@ -180,8 +179,9 @@ double mean_weight(const LossGraph& graph) {
   for (const auto& term : graph.terms()) {
     const auto& z = term.likelihood->outputs();
     const auto s = term.weights.expand_as(z).to(torch::kDouble);
-    sum += s.sum().item<double>();
-    count += s.ne(0).sum().item<double>();
+    const auto numbers = static_cast<double>(term.likelihood->outputs_per_observation());
+    sum += s.sum().item<double>() / numbers;
+    count += s.ne(0).sum().item<double>() / numbers;
   }
   return sum / count;
 }

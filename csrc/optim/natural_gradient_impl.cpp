@@ -195,7 +195,9 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
   auto& damping = *learned.damping;
   if (regret > 0) damping.rejected();
   if (damping.needs_noise()) observe_noise(h, damping, report);
-  if (damping.needs_diagonal()) damping.observe_diagonal(exact_diagonal(C));
+  if (damping.needs_diagonal()) {
+    damping.observe_diagonal(exact_diagonal(C), state_.last_step.moved(h.trainable().parameters));
+  }
   report.negative_weights = negative_weights(system_.curvature(), h_of_curvature.graph());
   auto trials = trials_of(data);
   for (int64_t tries = 1;; ++tries) {
@@ -205,7 +207,8 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
       if (report.ratio) tried.damping->observe_ratio(*report.ratio, at_the_edge);
       tried.damping->accepted();
       closure_is_checked_ = closure_is_checked_ || (trials && trials->is_checked());
-      const double gain = report.trial_loss ? trials->start() - *report.trial_loss : kNaN;
+      if (report.trial_loss) report.decrease = trials->start() - *report.trial_loss;
+      const double gain = report.decrease.value_or(kNaN);
       accept(step, h.parameters(), std::move(tried), gain);
       return ended(state_.last_step.is_below_rounding() ? StepOutcome::BelowRounding : outcome);
     }

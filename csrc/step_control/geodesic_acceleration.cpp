@@ -42,8 +42,7 @@ Step GeodesicAcceleration::choose(const StepProblem& problem) {
     return {.displacement = {}, .kept = {}, .found = false};
   }
   Step bent{problem.at_rate(delta + 0.5 * a), delta};
-  bent.promise = -problem.model.slope(straight.displacement) -
-                 0.5 * problem.model.curvature(straight.displacement);
+  bent.promised = straight.displacement;
   return bent;
 }
 

@@ -11,6 +11,7 @@ void StepRule::set_state(const std::vector<double>& state) {
 void StepRule::shorten(Step& step, double share) const {
   step.displacement = share * step.displacement;
   if (step.kept.defined()) step.kept = share * step.kept;
+  if (step.promised.defined()) step.promised = share * step.promised;
   step.loss = std::nullopt;  // that was elsewhere
 }
 

@@ -45,32 +45,34 @@ TEST(NielsenTest, LambdaKeepsToItsBounds) {
 
 TEST(NielsenTest, DIsTheLongestColumnSoFarButNoMoreThanTheCapTimesTheLast) {
   auto damping = Nielsen().cap(10);
-  damping.observe_diagonal(doubles({4, 1, 0, 1}));
+  damping.observe_diagonal(doubles({4, 1, 0, 1}), true);
   EXPECT_TRUE(identical(damping.diagonal(), doubles({4, 1, 1, 1}))) << "1 for a column of zeros";
-  damping.observe_diagonal(doubles({1, 9, 0, 1e-4}));
+  damping.observe_diagonal(doubles({1, 9, 0, 1e-4}), true);
   EXPECT_LT(relative_error(damping.diagonal(), doubles({4, 9, 1, 1e-2})), 1e-15);
-  damping.observe_diagonal(doubles({1, 0, 2, 1}));
+  damping.observe_diagonal(doubles({1, 0, 2, 1}), true);
   EXPECT_LT(relative_error(damping.diagonal(), doubles({4, 9, 2, 1})), 1e-15)
       << "a column that vanished keeps what it was";
 }
 
-TEST(NielsenTest, ParametersOfAnotherNumberStartAnew) {
+TEST(NielsenTest, OtherParametersStartAnew) {
   Nielsen damping;
-  damping.observe_diagonal(doubles({4, 1}));
-  damping.observe_diagonal(doubles({1, 1, 1}));
+  damping.observe_diagonal(doubles({4, 1}), true);
+  damping.observe_diagonal(doubles({1, 1, 1}), true);
   EXPECT_TRUE(identical(damping.diagonal(), doubles({1, 1, 1})));
+  damping.observe_diagonal(doubles({0.25, 4, 1}), false);
+  EXPECT_TRUE(identical(damping.diagonal(), doubles({0.25, 4, 1}))) << "others of the same number";
 }
 
 TEST(NielsenTest, AStateContinuesToTheBit) {
   auto damping = Nielsen().initial(0.3);
-  damping.observe_diagonal(doubles({4, 1, 1. / 3}));
+  damping.observe_diagonal(doubles({4, 1, 1. / 3}), true);
   damping.observe_ratio(-1, false);
   damping.observe_ratio(-1, false);
   Nielsen other;
   other.set_state(damping.state());
   EXPECT_EQ(other.state(), damping.state());
   for (auto* one : {&damping, &other}) {
-    one->observe_diagonal(doubles({1, 2, 0.1}));
+    one->observe_diagonal(doubles({1, 2, 0.1}), true);
     one->observe_ratio(-1, false);
   }
   EXPECT_EQ(other.lambda(), damping.lambda());

@@ -101,6 +101,16 @@ TEST(BoundsTest, OfTheStepHoldsForEveryRule) {
   }
 }
 
+TEST(BoundsTest, AShortenedStepOfALinearModelHasARatioOfOne) {
+  const auto x = randn({20, 4}, 1), y = randn({20}, 2);
+  for (const double bound : {0.5, 0.005}) {
+    auto b = torch::full({4}, 3., torch::kDouble).requires_grad_();
+    NaturalGradient optimizer({b}, presets::least_squares().max_step_norm(bound));
+    optimizer.step([&] { return F::mse_loss(x.mv(b), y); });
+    EXPECT_NEAR(*optimizer.summary().ratio, 1, 1e-6);
+  }
+}
+
 TEST(BoundsTest, TheSummaryTellsTheStepsShare) {
   Training training(newton().max_step_norm(1e-3));
   training.good_step();

@@ -193,36 +193,5 @@ INSTANTIATE_TEST_SUITE_P(
                           "LeastSquares", +[] { return presets::least_squares(); })),
     [](const auto& info) { return info.param.first; });
 
-// ---- Row 68: memory. ----
-
-/// Of this process, in bytes; 0 where the system does not tell.
-double resident_memory() {
-  std::ifstream pages("/proc/self/statm");
-  double total = 0, resident = 0;
-  pages >> total >> resident;
-  return resident * static_cast<double>(sysconf(_SC_PAGESIZE));
-}
-
-TEST(FaultsState, Row68AThousandStepsLeaveTheMemoryFlat) {
-  constexpr double kMiB = 1024 * 1024;
-  struct Own {};
-  Training training;
-  const auto step = [&](int k) {
-    const auto closure = [&] {
-      const auto loss = training.loss(k % 10);
-      if (k % 3 == 0) throw Own();            // with the graph at hand
-      return k % 3 == 1 ? loss * NAN : loss;  // a step that is not taken
-    };
-    try {
-      training.optimizer->step(closure);
-    } catch (const Own&) {
-    }
-  };
-  for (int k = 0; k < 300; ++k) step(k);
-  const double before = resident_memory();
-  for (int k = 0; k < 1000; ++k) step(k);
-  EXPECT_LT(resident_memory() - before, 2 * kMiB);
-}
-
 }  // namespace
 }  // namespace natgrad::testing::faults_state_test

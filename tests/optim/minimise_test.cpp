@@ -1,6 +1,7 @@
 // When `minimise` ends, what it says of the end, and what it leaves behind.
 
 #include <natgrad/graph/marks.h>
+#include <natgrad/damping/nielsen.h>
 #include <natgrad/likelihoods/gaussian.h>
 #include <natgrad/optim/minimise.h>
 #include <natgrad/optim/presets.h>
@@ -217,6 +218,37 @@ TEST(MinimiseTest, ObservationsWithoutWeightDoNotCount) {
   EXPECT_LT(relative_error(minimum.covariance, s2 * torch::linalg_inv(x.t().mm(x))), kOfCovariance);
 }
 
+TEST(MinimiseTest, ObservationsThatAMaskTakesOutOfTheResidualsDoNotCount) {
+  const Linear problem;
+  auto mask = torch::ones({kRows}, torch::kDouble);
+  mask.narrow(0, 10, kRows - 10).zero_();
+  const auto masked = run(
+      problem.b, [&] { return ((problem.x.mv(problem.b) - problem.y) * mask).square().mean(); });
+  const auto x = problem.x.narrow(0, 0, 10), y = problem.y.narrow(0, 0, 10);
+  const auto plain = run(problem.b, [&] { return torch::mse_loss(x.mv(problem.b), y); });
+  EXPECT_LT(relative_error(masked.covariance, plain.covariance), kOfCovariance);
+}
+
+TEST(MinimiseTest, AnObservationOfSeveralOutputsCountsOnce) {
+  const auto x = randn({40, 2}, 51), x2 = randn({90, 2}, 52);
+  const auto y = torch::arange(40) % 3, y2 = (torch::arange(90) % 2).to(torch::kDouble);
+  auto V = (0.1 * randn({2, 2}, 53)).requires_grad_();
+  const auto whole = [&] {
+    const auto z = torch::cat({V, torch::zeros({1, 2}, torch::kDouble)}).mm(x.t()).t();
+    return F::cross_entropy(z, y) + 3 * F::binary_cross_entropy_with_logits(x2.mv(V[0]), y2);
+  };
+  const auto minimum = run(V, whole);
+  // The weights, 1/40 and 3/90, add up to 4 over 130 observations; C is the Hessian, both
+  // families'.
+  const auto g = torch::autograd::grad({whole()}, {V}, {}, true, true)[0].reshape(-1);
+  std::vector<Tensor> hessian;
+  for (int64_t k = 0; k < 4; ++k) {
+    hessian.push_back(torch::autograd::grad({g[k]}, {V}, {}, true)[0].reshape(-1));
+  }
+  const auto expected = 4. / 130 * torch::linalg_inv(torch::stack(hessian));
+  EXPECT_LT(relative_error(minimum.covariance, expected), 1e-8);
+}
+
 TEST(MinimiseTest, CovarianceOfPoissonRegressionIsTheInverseInformation) {
   const Linear problem;
   const auto y = (2 * torch::rand({kRows}, seeded(44), torch::kDouble) + 1).round();
@@ -338,6 +370,17 @@ TEST(MinimiseTest, WeightDecayIsNotPolishedAway) {
   const auto ridge = torch::linalg_solve(matrix, 2 * problem.x.t().mv(problem.y));
   EXPECT_LT(relative_error(problem.b, ridge), 1e-9);
   EXPECT_GT(relative_error(problem.b, problem.solution()), 1e-8);
+}
+
+TEST(MinimiseTest, TheTestByTheLossLooksAtTheWholeObjective) {
+  constexpr double kMinimiser = 4. / 3;  // of ½ ((b - 1)² + (b - 3)²) + ½ b²
+  auto b = start({2});
+  const auto loss = [&] {
+    return torch::mse_loss(torch::cat({b - 1, b - 3}), torch::zeros({2}, torch::kDouble));
+  };
+  NaturalGradient optimizer({b}, presets::least_squares().weight_decay(1).damping(Nielsen()));
+  minimise(optimizer, loss, Convergence().loss(1e-12));
+  EXPECT_NEAR(b.item<double>(), kMinimiser, 1e-5);
 }
 
 TEST(MinimiseTest, AGroupWithoutARateStays) {

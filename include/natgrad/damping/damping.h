@@ -37,8 +37,9 @@ class NATGRAD_EXPORT Damping {
   virtual double radius() const { return std::numeric_limits<double>::infinity(); }
   /// Whether D is the damping's own, made of the curvature's diagonal, which then has to be formed.
   virtual bool needs_diagonal() const { return false; }
-  /// diag C of this step, [P]; called before `lambda` if `needs_diagonal`.
-  virtual void observe_diagonal(const torch::Tensor& /*diagonal*/) {}
+  /// diag C of this step, [P]; called before `lambda` if `needs_diagonal`. `goes_on`: whether the
+  /// parameters are those of the last step.
+  virtual void observe_diagonal(const torch::Tensor& /*diagonal*/, bool /*goes_on*/) {}
   /// The diagonal of that D, [P], > 0; undefined for the optimizer's D.
   virtual torch::Tensor diagonal() const { return {}; }
   /// Whether this step's reduction ratio is wanted,

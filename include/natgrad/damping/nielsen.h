@@ -20,7 +20,8 @@ namespace natgrad {
 /// without it one that starts far off (NIST's MGH10) is held there for thousands of steps.
 ///
 /// A step is tried up to `tries` times with the same R, whose factors are kept: only the trial loss
-/// is new. Where a parameter's column is zero d_j is 1. Takes the diagonal of C: one reading of R
+/// is new. With other parameters than in the step before (frozen ones, a new group) D starts anew.
+/// Where a parameter's column is zero d_j is 1. Takes the diagonal of C: one reading of R
 /// where it is formed (`FisherRows`), else P products.
 class NATGRAD_EXPORT Nielsen final : public Damping {
  public:
@@ -41,7 +42,7 @@ class NATGRAD_EXPORT Nielsen final : public Damping {
   int64_t tries_per_step() const override { return tries_; }
   void observe_ratio(double rho, bool at_the_edge) override;
   bool needs_diagonal() const override { return true; }
-  void observe_diagonal(const torch::Tensor& diagonal) override;
+  void observe_diagonal(const torch::Tensor& diagonal, bool goes_on) override;
   torch::Tensor diagonal() const override { return diagonal_; }
   bool is_exhausted() const override { return lambda() >= largest_; }
   void rejected() override;

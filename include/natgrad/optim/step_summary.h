@@ -59,6 +59,8 @@ struct NATGRAD_EXPORT StepSummary {
   /// h after the step on the trial batch, where it was measured: weight decay included, negated
   /// under `maximize`.
   std::optional<double> trial_loss = std::nullopt;
+  /// By how much an accepted step lowered that.
+  std::optional<double> decrease = std::nullopt;
   SolverSummary solver;
   /// Which matrix the default curvature took, and why: "score rows", or "the exact matrix; no score
   /// rows: the loss has 2 terms". Empty where there was nothing to choose.
