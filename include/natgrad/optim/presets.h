@@ -59,4 +59,22 @@ NATGRAD_EXPORT NaturalGradientOptions kfac(double lambda = 20);
 /// are fitted alike, by their Fisher matrix (a generalized linear model by Fisher scoring).
 NATGRAD_EXPORT NaturalGradientOptions least_squares();
 
+/// Stochastic reconfiguration (Sorella 1998) for variational Monte Carlo,
+///
+///     (S + λI) δ = -∇E,   θ ← θ + α δ,
+///
+/// with S the covariance of the log-amplitude's derivatives over the samples (`CentredRows`, where
+/// an objective with this gradient is written out), λ = `shift`, α = `lr`. Real parameters; those
+/// of a complex ψ are given as real and imaginary parts. `step(loss)` will do.
+NATGRAD_EXPORT NaturalGradientOptions stochastic_reconfiguration(double lr = 0.05,
+                                                                 double shift = 0.01);
+
+/// SPRING (Goldshlager, Abrahamsen & Lin 2024): the same, centred on the step before,
+///
+///     (S + λI) δ = -∇E + λ μ δ_prev,
+///
+/// so that directions which these samples leave open keep what earlier ones told, μ = `momentum`.
+NATGRAD_EXPORT NaturalGradientOptions spring(double lr = 0.05, double shift = 0.01,
+                                             double momentum = 0.95);
+
 }  // namespace natgrad::presets
