@@ -14,7 +14,6 @@
 #include <filesystem>
 #include <functional>
 #include <limits>
-#include <numbers>
 #include <optional>
 
 #include "support/command_line.h"
@@ -31,7 +30,8 @@ namespace {
 
 constexpr int64_t kMostSpinsOfSum = 20;  // 2²⁰ configurations take half a second
 constexpr int64_t kLookInterval = 20;    // steps between two sums over all of them
-constexpr int64_t kLastSteps = 50;       // whose energies are averaged
+constexpr int64_t kLooksAtAdam = 10;
+constexpr int64_t kLastSteps = 50;  // whose energies are averaged
 const std::vector<double> kRatesOfAdam{1e-3, 3e-3, 1e-2};
 
 struct Options {
@@ -53,7 +53,7 @@ struct Options {
   }
 };
 
-/// log ψ(x) = a·x + Σ log cosh(W x + b) (Carleo & Troyer 2017), with real parameters.
+/// log ψ(x) = a·x + Σ log 2cosh(W x + b) (Carleo & Troyer 2017), with real parameters.
 struct MachineImpl : torch::nn::Module {
   MachineImpl(int64_t spins, int64_t hidden)
       : visible(register_module("visible",
@@ -66,8 +66,9 @@ struct MachineImpl : torch::nn::Module {
 
   Tensor forward(const Tensor& x) {
     const auto y = to_hidden->forward(x);
-    const auto log_cosh = torch::softplus(2 * y) - y - std::numbers::ln2;
-    return visible->forward(x).squeeze(1) + log_cosh.sum(1);
+    // log 2cosh y = log(1 + exp(2y)) - y
+    const auto log_cosh = 2 * torch::softplus(y, /*beta=*/2).sum(1) - y.sum(1);
+    return visible->forward(x).squeeze(1) + log_cosh;
   }
 
   static constexpr double kStart = 0.01;
@@ -251,13 +252,17 @@ Curve train_with_adam(const Options& options, const Method& method, double secon
                       const std::string& checkpoint) {
   Training training(options, method);
   torch::optim::Adam optimizer(training.machine()->parameters(), method.lr);
-  while (training.seconds() < seconds) {
+  int64_t looks = 0;
+  while (looks < kLooksAtAdam) {
     training.take_step([&](const auto& objective) {
       optimizer.zero_grad();
       objective().backward();
       optimizer.step();
     });
-    if (training.steps() % kLookInterval == 0) training.look();
+    if (training.seconds() >= seconds * static_cast<double>(looks + 1) / kLooksAtAdam) {
+      training.look();
+      ++looks;
+    }
     if (examples::is_interrupted()) {
       throw examples::Interrupted(fmt::format(
           "interrupted; natgrad's training, which is complete, is in {}, and --resume goes on "
@@ -265,7 +270,6 @@ Curve train_with_adam(const Options& options, const Method& method, double secon
           checkpoint));
     }
   }
-  training.look();
   return training.curve();
 }
 

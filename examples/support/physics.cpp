@@ -99,9 +99,9 @@ struct Run {
   Tensor exact, found;  // on a grid over the first two coordinates
 };
 
-class Comparison {
+class SeededRun {
  public:
-  Comparison(const PhysicsOptions& options, const std::function<Equation()>& make, int64_t number)
+  SeededRun(const PhysicsOptions& options, const std::function<Equation()>& make, int64_t number)
       : options_(options), make_(make), seed_(options.seed + static_cast<uint64_t>(number)) {
     checkpoint_ = options.output + (number == 0 ? "" : fmt::format(".{}", number)) + ".checkpoint";
   }
@@ -261,8 +261,8 @@ void write_results(const PhysicsOptions& options, const Equation& equation,
     for (const auto& curve : run.curves) curves.push_back(to_json(curve));
     json["runs"].push_back(curves);
   }
-  json["exact"] = to_json(runs.front().exact);
-  json["found"] = to_json(runs.front().found);
+  json["exact"] = examples::to_json(runs.front().exact);
+  json["found"] = examples::to_json(runs.front().found);
   write_json(options.output + ".json", json);
   draw_picture("plot_physics.py", options.output);
 }
@@ -271,16 +271,16 @@ void write_results(const PhysicsOptions& options, const Equation& equation,
 
 void solve_by_network(const PhysicsOptions& options, const std::function<Equation()>& make) {
   check_output(options.output);
-  std::vector<Comparison> comparisons;
-  for (int64_t k = 0; k < options.seeds; ++k) comparisons.emplace_back(options, make, k);
-  if (options.resume) check_can_resume(comparisons.front().checkpoint());
+  std::vector<SeededRun> seeded_runs;
+  for (int64_t k = 0; k < options.seeds; ++k) seeded_runs.emplace_back(options, make, k);
+  if (options.resume) check_can_resume(seeded_runs.front().checkpoint());
   torch::set_num_threads(options.threads);
   note_interruptions();
   std::vector<Run> runs;
-  for (auto& comparison : comparisons) runs.push_back(comparison.run());
+  for (auto& seeded : seeded_runs) runs.push_back(seeded.run());
   print_table(runs);
   write_results(options, make(), runs);
-  for (const auto& comparison : comparisons) remove_checkpoint(comparison.checkpoint());
+  for (const auto& seeded : seeded_runs) remove_checkpoint(seeded.checkpoint());
 }
 
 }  // namespace examples

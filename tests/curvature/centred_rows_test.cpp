@@ -24,9 +24,6 @@ struct Samples {
   std::vector<Tensor> parameters = {parameter({5, 4}, 1), parameter({5}, 2), parameter({1, 5}, 3)};
   Tensor x = randn({12, 4}, 4);
 
-  static Tensor parameter(at::IntArrayRef shape, uint64_t seed) {
-    return randn(shape, seed).requires_grad_();
-  }
   /// [N, 1].
   Tensor z() const {
     return F::linear(F::linear(x, parameters[0], parameters[1]).tanh(), parameters[2]);
