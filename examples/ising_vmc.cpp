@@ -41,15 +41,17 @@ struct Options {
   uint64_t seed = 0;
   int threads = 1;
   std::string output = "ising_vmc";
-  bool resume = false;
+  bool in_double = false, resume = false;
+
+  torch::Dtype dtype() const { return in_double ? torch::kDouble : torch::kFloat; }
 
   /// What has to be the same for a run to go on.
   std::string describe() const {
     return fmt::format(
         "{} spins, J {}, h {}, {} hidden units, {} samples, {} sweeps, rate {}, shift {}, "
-        "momentum {}, seed {}",
+        "momentum {}, seed {}, {}",
         chain.spins, chain.coupling, chain.field, hidden, samples, sweeps, rate, shift, momentum,
-        seed);
+        seed, in_double ? "float64" : "float32");
   }
 };
 
@@ -61,7 +63,6 @@ struct MachineImpl : torch::nn::Module {
         to_hidden(register_module("hidden", torch::nn::Linear(spins, hidden))) {
     const torch::NoGradGuard no_grad;
     for (auto& parameter : parameters()) parameter.normal_(0, kStart);
-    to(torch::kDouble);
   }
 
   Tensor forward(const Tensor& x) {
@@ -114,7 +115,9 @@ struct Clock {
 /// The same machine with every call, and the same random numbers after it.
 Machine make_machine(const Options& options) {
   torch::manual_seed(options.seed);
-  return Machine(options.chain.spins, options.hidden);
+  Machine machine(options.chain.spins, options.hidden);
+  machine->to(options.dtype());
+  return machine;
 }
 
 /// One training: the machine, its samples, and an optimizer's step on an objective.
@@ -123,7 +126,7 @@ class Training {
   Training(const Options& options, const Method& method)
       : options_(options),
         machine_(make_machine(options)),
-        chains_(options.samples, options.chain.spins) {
+        chains_(options.samples, options.chain.spins, options.dtype()) {
     curve_.method = method.name;
     chains_.advance(log_psi(), kBurnIn);
   }
@@ -193,7 +196,7 @@ class Training {
   static constexpr int64_t kBurnIn = 10;  // sweeps
 
   examples::LogAmplitude log_psi() {
-    return [this](const Tensor& x) { return machine_->forward(x); };
+    return [this](const Tensor& x) { return machine_->forward(x.to(options_.dtype())); };
   }
 
   const Options& options_;
@@ -358,6 +361,7 @@ Options parse(int argc, char** argv) {
   app.add_option("--momentum", options.momentum, "μ of SPRING")
       ->check(CLI::Range(0., 0.9999))
       ->check(examples::not_nan);
+  app.add_flag("--double", options.in_double, "In float64 in place of float32");
   app.add_option("--threads", options.threads)->check(CLI::Range(1, 1024))->type_name("N");
   examples::add_seed(app, options.seed, "Of the start and of the samples");
   examples::add_output(app, options.output);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "libtorch/plain_arithmetic.h"
 #include "solvers/linear_system.h"
@@ -90,11 +91,17 @@ Tensor lower_normal_matrix(const Tensor& R) {
   return matrix;
 }
 
+/// That, in double, formed in float32 where R is and this leaves enough of a solve with RᵀR + σI.
+Tensor lower_matrix_for(const Tensor& R, double shift) {
+  const auto matrix = lower_normal_matrix(R).to(torch::kDouble);
+  if (R.scalar_type() == torch::kDouble) return matrix;
+  const double largest = matrix.tril().norm().item<double>() * std::numbers::sqrt2;  // eigenvalue
+  return is_for_float(largest, shift) ? matrix : lower_normal_matrix(R.to(torch::kDouble));
+}
+
 /// A factor of RᵀR + σI in double; undefined where a pivot is not positive.
 Tensor normal_factor(const Tensor& R, double shift) {
-  const double trace = R.to(torch::kDouble).square().sum().item<double>();
-  const bool keeps = R.scalar_type() == torch::kDouble || is_for_float(trace, shift);
-  auto matrix = lower_normal_matrix(keeps ? R : R.to(torch::kDouble)).to(torch::kDouble);
+  const auto matrix = lower_matrix_for(R, shift);
   matrix.diagonal().add_(shift);
   const auto [factor, info] = torch::linalg_cholesky_ex(matrix);
   return info.item<int64_t>() == 0 ? factor : Tensor();
@@ -140,7 +147,7 @@ Solution Cholesky::solve_by_rows(const LeastSquares& problem) const {
   const auto factor = normal_factor(R, problem.shift);
   const auto y = factor.defined() ? torch::cholesky_solve(slope.unsqueeze(1), factor).squeeze(1)
                                   : torch::zeros_like(slope);
-  const bool is_finite = std::isfinite(norm_in_double(y));
+  const bool is_finite = std::isfinite(norm_in_double(slope) + norm_in_double(y));
   const auto failure = is_finite ? Termination::Breakdown : Termination::NonFinite;
   const bool is_solved = factor.defined() && is_finite;
   return solution_of_rows(problem, right, y, is_solved ? Termination::Converged : failure);

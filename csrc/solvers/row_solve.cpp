@@ -84,7 +84,7 @@ double share_of_others(const LeastSquares& problem) {
   return all > 0 ? std::sqrt(std::max(all - largest, 0.) / all) : 1;
 }
 
-bool is_for_float(double trace, double shift) { return 1 + trace / shift <= kConditionOfFloat; }
+bool is_for_float(double bound, double shift) { return 1 + bound / shift <= kConditionOfFloat; }
 
 Solution solve_by_gram_matrix(const LeastSquares& problem) {
   const PlainArithmetic plain;

@@ -46,7 +46,7 @@ double energy_of_all(const IsingChain& chain, const LogAmplitude& log_amplitude)
   std::vector<Tensor> log_psi, diagonal;
   for (int64_t first = 0; first < total; first += kAtOnce) {
     const auto x = configurations(first, std::min(kAtOnce, total - first), chain.spins);
-    log_psi.push_back(log_amplitude(x));
+    log_psi.push_back(log_amplitude(x).to(torch::kDouble));
     diagonal.push_back(coupling_energies(chain, x));
   }
   auto psi = torch::cat(log_psi);
@@ -59,8 +59,8 @@ double energy_of_all(const IsingChain& chain, const LogAmplitude& log_amplitude)
   return (psi.dot(H_psi) / psi.dot(psi)).item<double>();
 }
 
-MetropolisChains::MetropolisChains(int64_t chains, int64_t spins)
-    : x_(2 * torch::randint(2, {chains, spins}).to(torch::kDouble) - 1) {}
+MetropolisChains::MetropolisChains(int64_t chains, int64_t spins, torch::Dtype dtype)
+    : x_((2 * torch::randint(2, {chains, spins}, torch::kLong) - 1).to(dtype)) {}
 
 void MetropolisChains::advance(const LogAmplitude& log_amplitude, int64_t sweeps) {
   const torch::NoGradGuard no_grad;

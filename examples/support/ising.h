@@ -42,8 +42,8 @@ double energy_of_all(const IsingChain& chain, const LogAmplitude& log_amplitude)
 /// spins are flipped, and now and then all.
 class MetropolisChains {
  public:
-  /// From random configurations in double.
-  MetropolisChains(int64_t chains, int64_t spins);
+  /// From random configurations.
+  MetropolisChains(int64_t chains, int64_t spins, torch::Dtype dtype = torch::kDouble);
 
   /// L single flips and one of all spins are proposed, `sweeps` times.
   void advance(const LogAmplitude& log_amplitude, int64_t sweeps);
