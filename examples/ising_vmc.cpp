@@ -37,7 +37,7 @@ const std::vector<double> kRatesOfAdam{1e-3, 3e-3, 1e-2};
 struct Options {
   examples::IsingChain chain;
   int64_t hidden = 20, samples = 1024, steps = 300, sweeps = 1;
-  double rate = 0.05, shift = 0.01, momentum = 0.95;
+  double rate = 0.05, shift = 0.01, momentum = 0.95, memory_doubling = 50;
   uint64_t seed = 0;
   int threads = 1;
   std::string output = "ising_vmc";
@@ -49,7 +49,7 @@ struct Options {
   std::string describe() const {
     return fmt::format(
         "{} spins, J {}, h {}, {} hidden units, {} samples, {} sweeps, rate {}, shift {}, "
-        "momentum {}, seed {}, {}",
+        "momentum {} doubled after {}, seed {}, {}",
         chain.spins, chain.coupling, chain.field, hidden, samples, sweeps, rate, shift, momentum,
         seed, in_double ? "float64" : "float32");
   }
@@ -85,10 +85,11 @@ struct Method {
 
 std::vector<Method> methods_of(const Options& options) {
   namespace presets = natgrad::presets;
-  std::vector<Method> methods{{"stochastic reconfiguration", options.output + ".sr.checkpoint",
-                               presets::stochastic_reconfiguration(options.rate, options.shift)},
-                              {"SPRING", options.output + ".spring.checkpoint",
-                               presets::spring(options.rate, options.shift, options.momentum)}};
+  std::vector<Method> methods{
+      {"stochastic reconfiguration", options.output + ".sr.checkpoint",
+       presets::stochastic_reconfiguration(options.rate, options.shift)},
+      {"SPRING", options.output + ".spring.checkpoint",
+       presets::spring(options.rate, options.shift, options.momentum, options.memory_doubling)}};
   for (const double lr : kRatesOfAdam)
     methods.push_back({.name = fmt::format("Adam, lr {:g}", lr), .lr = lr});
   return methods;
@@ -360,6 +361,10 @@ Options parse(int argc, char** argv) {
       ->check(examples::not_nan);
   app.add_option("--momentum", options.momentum, "μ of SPRING")
       ->check(CLI::Range(0., 0.9999))
+      ->check(examples::not_nan);
+  app.add_option("--memory-doubling", options.memory_doubling,
+                 "Of SPRING, the steps after which its memory has doubled; inf: a fixed one")
+      ->check(CLI::PositiveNumber)
       ->check(examples::not_nan);
   app.add_flag("--double", options.in_double, "In float64 in place of float32");
   app.add_option("--threads", options.threads)->check(CLI::Range(1, 1024))->type_name("N");

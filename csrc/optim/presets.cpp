@@ -20,7 +20,6 @@
 #include <natgrad/step_control/subspace_minimisation.h>
 
 #include <cmath>
-#include <limits>
 
 namespace natgrad::presets {
 
@@ -87,10 +86,9 @@ NaturalGradientOptions stochastic_reconfiguration(double lr, double shift) {
       .damping(Tikhonov(shift));
 }
 
-NaturalGradientOptions spring(double lr, double shift, double momentum) {
+NaturalGradientOptions spring(double lr, double shift, double momentum, double memory_doubling) {
   return stochastic_reconfiguration(lr, shift).damping(
-      Proximal().fixed_lambda(shift).momentum(momentum).memory_doubling(
-          std::numeric_limits<double>::infinity()));
+      Proximal().fixed_lambda(shift).momentum(momentum).memory_doubling(memory_doubling));
 }
 
 }  // namespace natgrad::presets

@@ -79,7 +79,7 @@ Solution solve_explicit(const LinearSystem& system, const Tensor& A) {
 // formed, it takes little more than half of the products.
 constexpr int64_t kBandOfColumns = 128;
 
-/// The lower triangle of RᵀR in R's dtype; what is above means nothing.
+/// The lower triangle of RᵀR in R's dtype, and parts of blocks on its diagonal above.
 Tensor lower_normal_matrix(const Tensor& R) {
   const auto size = R.size(1);
   auto matrix = torch::zeros({size, size}, R.options());
@@ -91,15 +91,16 @@ Tensor lower_normal_matrix(const Tensor& R) {
   return matrix;
 }
 
-/// That, in double, formed in float32 where R is and this leaves enough of a solve with RᵀR + σI.
+/// That, in double unless R is in float32 and this leaves enough of a solve with RᵀR + σI.
 Tensor lower_matrix_for(const Tensor& R, double shift) {
-  const auto matrix = lower_normal_matrix(R).to(torch::kDouble);
+  const auto matrix = lower_normal_matrix(R);
   if (R.scalar_type() == torch::kDouble) return matrix;
-  const double largest = matrix.tril().norm().item<double>() * std::numbers::sqrt2;  // eigenvalue
-  return is_for_float(largest, shift) ? matrix : lower_normal_matrix(R.to(torch::kDouble));
+  // Of a positive semidefinite matrix, no eigenvalue is larger.
+  const double bound = matrix.norm().item<double>() * std::numbers::sqrt2;
+  return is_for_float(bound, shift) ? matrix : lower_normal_matrix(R.to(torch::kDouble));
 }
 
-/// A factor of RᵀR + σI in double; undefined where a pivot is not positive.
+/// A factor of RᵀR + σI; undefined where a pivot is not positive.
 Tensor normal_factor(const Tensor& R, double shift) {
   const auto matrix = lower_matrix_for(R, shift);
   matrix.diagonal().add_(shift);
@@ -143,10 +144,13 @@ Solution Cholesky::solve_by_rows(const LeastSquares& problem) const {
   if (R.size(0) < R.size(1)) return solve_by_gram_matrix(problem);
   const auto right =
       problem.centre.defined() ? problem.targets - problem.centre_product : problem.targets;
-  const auto slope = R.t().mv(right).to(torch::kDouble);
+  const auto slope = R.t().mv(right);
   const auto factor = normal_factor(R, problem.shift);
-  const auto y = factor.defined() ? torch::cholesky_solve(slope.unsqueeze(1), factor).squeeze(1)
-                                  : torch::zeros_like(slope);
+  auto y = torch::zeros_like(slope);
+  if (factor.defined()) {
+    const auto b = slope.to(factor.scalar_type()).unsqueeze(1);
+    y = torch::cholesky_solve(b, factor).squeeze(1);
+  }
   const bool is_finite = std::isfinite(norm_in_double(slope) + norm_in_double(y));
   const auto failure = is_finite ? Termination::Breakdown : Termination::NonFinite;
   const bool is_solved = factor.defined() && is_finite;

@@ -103,7 +103,7 @@ case $name in
     on_a_full_disk --steps 1 ;;
   ising_vmc)
     for bad in "--spins 2" "--coupling nan" "--field -1" "--hidden 0" "--samples 0" "--sweeps 0" \
-               "--steps 0" "--rate nan" "--rate 0" "--shift 0" "--momentum 1" "--threads 0"; do
+               "--steps 0" "--rate nan" "--rate 0" "--shift 0" "--momentum 1" "--memory-doubling 0" "--threads 0"; do
       refused $bad
     done
     unwritable_output

@@ -3,6 +3,8 @@
 #include <natgrad/export.h>
 #include <natgrad/optim/options.h>
 
+#include <limits>
+
 /// Sets of options that belong together, each a published method; constants are the source's unless
 /// said otherwise. They are values like any options: change what should differ.
 ///
@@ -74,7 +76,10 @@ NATGRAD_EXPORT NaturalGradientOptions stochastic_reconfiguration(double lr = 0.0
 ///     (S + λI) δ = -∇E + λ μ δ_prev,
 ///
 /// so that directions which these samples leave open keep what earlier ones told, μ = `momentum`.
-NATGRAD_EXPORT NaturalGradientOptions spring(double lr = 0.05, double shift = 0.01,
-                                             double momentum = 0.95);
+/// With a finite `memory_doubling` T that memory grows and steps shrink as `Proximal` has it, by
+/// which the samples' noise is averaged away.
+NATGRAD_EXPORT NaturalGradientOptions
+spring(double lr = 0.05, double shift = 0.01, double momentum = 0.95,
+       double memory_doubling = std::numeric_limits<double>::infinity());
 
 }  // namespace natgrad::presets
