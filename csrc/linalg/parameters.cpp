@@ -29,6 +29,10 @@ void check_one(const Tensor& t, size_t index) {
   TORCH_CHECK(t.layout() == torch::kStrided, where, " is ", t.layout(),
               "; natgrad needs dense (strided) parameters.");
   TORCH_CHECK(
+      !t.is_complex(), where, " is complex (", t.scalar_type(),
+      "); natgrad needs real ones, float32 or float64. Keep its real and imaginary parts as "
+      "two parameters, and have the network put them together: torch::complex(re, im).");
+  TORCH_CHECK(
       t.scalar_type() == torch::kFloat || t.scalar_type() == torch::kDouble, where, " is ",
       t.scalar_type(),
       "; natgrad needs float32 or float64: keep the parameters so and use autocast for the forward "

@@ -1,14 +1,17 @@
+#include <natgrad/curvature/centred_rows.h>
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/curvature/fisher_rows.h>
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/damping/levenberg_marquardt.h>
 #include <natgrad/damping/nielsen.h>
+#include <natgrad/damping/proximal.h>
 #include <natgrad/damping/tikhonov.h>
 #include <natgrad/optim/presets.h>
 #include <natgrad/preconditioners/fisher_diagonal.h>
 #include <natgrad/preconditioners/kronecker_factored.h>
 #include <natgrad/solvers/approximate_inverse.h>
+#include <natgrad/solvers/cholesky.h>
 #include <natgrad/solvers/krylov_subspace.h>
 #include <natgrad/solvers/qr.h>
 #include <natgrad/step_control/geodesic_acceleration.h>
@@ -74,6 +77,18 @@ NaturalGradientOptions least_squares() {
       .solver(QR())
       .damping(Nielsen())
       .step_rule(GeodesicAcceleration());
+}
+
+NaturalGradientOptions stochastic_reconfiguration(double lr, double shift) {
+  return NaturalGradientOptions(lr)
+      .curvature(CentredRows())
+      .solver(Cholesky())
+      .damping(Tikhonov(shift));
+}
+
+NaturalGradientOptions spring(double lr, double shift, double momentum, double memory_doubling) {
+  return stochastic_reconfiguration(lr, shift).damping(
+      Proximal().fixed_lambda(shift).momentum(momentum).memory_doubling(memory_doubling));
 }
 
 }  // namespace natgrad::presets

@@ -3,8 +3,12 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <cmath>
+#include <numbers>
 
+#include "libtorch/plain_arithmetic.h"
 #include "solvers/linear_system.h"
+#include "solvers/row_solve.h"
 
 namespace natgrad {
 namespace {
@@ -71,7 +75,87 @@ Solution solve_explicit(const LinearSystem& system, const Tensor& A) {
   return solution;
 }
 
+// RᵀR is symmetric: by bands of so many columns, of which only the rows from the diagonal on are
+// formed, it takes little more than half of the products.
+constexpr int64_t kBandOfColumns = 128;
+
+/// The lower triangle of RᵀR in R's dtype, and parts of blocks on its diagonal above.
+Tensor lower_normal_matrix(const Tensor& R) {
+  const auto size = R.size(1);
+  auto matrix = torch::zeros({size, size}, R.options());
+  for (int64_t begin = 0; begin < size; begin += kBandOfColumns) {
+    const auto columns = R.narrow(1, begin, std::min(kBandOfColumns, size - begin));
+    const auto band = R.narrow(1, begin, size - begin).t().mm(columns);
+    matrix.narrow(0, begin, size - begin).narrow(1, begin, columns.size(1)).copy_(band);
+  }
+  return matrix;
+}
+
+/// That, in double unless R is in float32 and this leaves enough of a solve with RᵀR + σI.
+Tensor lower_matrix_for(const Tensor& R, double shift) {
+  const auto matrix = lower_normal_matrix(R);
+  if (R.scalar_type() == torch::kDouble) return matrix;
+  // Of a positive semidefinite matrix, no eigenvalue is larger.
+  const double bound = matrix.norm().item<double>() * std::numbers::sqrt2;
+  return is_for_float(bound, shift) ? matrix : lower_normal_matrix(R.to(torch::kDouble));
+}
+
+/// A factor of RᵀR + σI; undefined where a pivot is not positive.
+Tensor normal_factor(const Tensor& R, double shift) {
+  const auto matrix = lower_matrix_for(R, shift);
+  matrix.diagonal().add_(shift);
+  const auto [factor, info] = torch::linalg_cholesky_ex(matrix);
+  return info.item<int64_t>() == 0 ? factor : Tensor();
+}
+
+/// The solution x₀ + y, where y is 0 unless the solve `Converged`.
+Solution solution_of_rows(const LeastSquares& problem, const Tensor& right, const Tensor& y,
+                          Termination termination) {
+  const auto R = problem.root->matrix();
+  const auto dtype = R.scalar_type();
+  const auto product = R.mv(y.to(dtype)), slope = R.t().mv(right);
+  Solution solution{y.to(dtype), {}};
+  solution.product_in_rows = product;
+  if (problem.centre.defined()) {
+    solution.x = solution.x + problem.centre;
+    solution.product_in_rows = product + problem.centre_product;
+  }
+  auto& summary = solution.summary;
+  summary.termination = termination;
+  summary.iterations = summary.products = 1;
+  summary.right_hand_side = norm_in_double(slope);
+  summary.residual = norm_in_double(slope - R.t().mv(product) - problem.shift * y.to(dtype));
+  summary.quadratic = -0.5 * right.dot(product).item<double>();
+  return solution;
+}
+
 }  // namespace
+
+bool Cholesky::solves_by_rows(const Root& root) const {
+  return root.matrix && std::min(root.rows, root.matrix().size(1)) <= limit_;
+}
+
+Solution Cholesky::solve_by_rows(const LeastSquares& problem) const {
+  const torch::NoGradGuard no_grad;
+  const PlainArithmetic plain;
+  check_settings(*this);
+  if (!solves_by_rows(*problem.root)) return Solver::solve_by_rows(problem);  // which throws
+  const auto R = problem.root->matrix();
+  if (R.size(0) < R.size(1)) return solve_by_gram_matrix(problem);
+  const auto right =
+      problem.centre.defined() ? problem.targets - problem.centre_product : problem.targets;
+  const auto slope = R.t().mv(right);
+  const auto factor = normal_factor(R, problem.shift);
+  auto y = torch::zeros_like(slope);
+  if (factor.defined()) {
+    const auto b = slope.to(factor.scalar_type()).unsqueeze(1);
+    y = torch::cholesky_solve(b, factor).squeeze(1);
+  }
+  const bool is_finite = std::isfinite(norm_in_double(slope) + norm_in_double(y));
+  const auto failure = is_finite ? Termination::Breakdown : Termination::NonFinite;
+  const bool is_solved = factor.defined() && is_finite;
+  return solution_of_rows(problem, right, y, is_solved ? Termination::Converged : failure);
+}
 
 Solution Cholesky::solve(const LinearSystem& system) const {
   torch::NoGradGuard no_grad;

@@ -84,12 +84,15 @@ double share_of_others(const LeastSquares& problem) {
   return all > 0 ? std::sqrt(std::max(all - largest, 0.) / all) : 1;
 }
 
+bool is_for_float(double bound, double shift) { return 1 + bound / shift <= kConditionOfFloat; }
+
 Solution solve_by_gram_matrix(const LeastSquares& problem) {
   const PlainArithmetic plain;
-  const double condition = 1 + problem.root->gram().trace().item<double>() / problem.shift;
-  if (!std::isfinite(condition)) return no_solution(problem, Termination::NonFinite);
+  const double trace = problem.root->gram().trace().item<double>();
+  if (!std::isfinite(1 + trace / problem.shift))
+    return no_solution(problem, Termination::NonFinite);
   const bool is_in_range = problem.shift < largest_number_of(problem.targets.options());
-  if (condition <= kConditionOfFloat && is_in_range) {
+  if (is_for_float(trace, problem.shift) && is_in_range) {
     const auto solution = solve_in(problem.targets.scalar_type(), problem);
     if (solution.summary.termination == Termination::Converged) return solution;
   }

@@ -4,6 +4,7 @@
 /// <natgrad/likelihoods.h>, further curvatures in <natgrad/curvatures.h>, what they are made of in
 /// <natgrad/operators.h>, variational inference in <natgrad/variational.h>.
 
+#include <natgrad/curvature/centred_rows.h>
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
 #include <natgrad/curvature/fisher_rows.h>
 #include <natgrad/curvature/score_rows_or_fisher.h>

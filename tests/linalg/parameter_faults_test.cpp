@@ -91,6 +91,14 @@ TEST(ParameterFaultsTest, OnlyRealFloatAndDoubleAreAccepted) {
   EXPECT_EQ(ParameterLayout({torch::zeros({2}, torch::kFloat)}).size(), 2);
 }
 
+TEST(ParameterFaultsTest, ComplexIsNamedWithWhatToDo) {
+  for (const auto dtype : {torch::kComplexFloat, torch::kComplexDouble}) {
+    expect_refused({torch::zeros({2}, torch::kDouble), torch::zeros({2}, dtype)},
+                   "parameter 1 is complex");
+    expect_refused({torch::zeros({2}, dtype)}, "torch::complex(re, im)");
+  }
+}
+
 TEST(ParameterFaultsTest, SparseThrows) {
   expect_refused({torch::eye(3, torch::kDouble).to_sparse()}, "dense");
 }

@@ -50,6 +50,14 @@ TEST(FaultsParameters, Row35SharedModulesAreCountedOnce) {
                     [&] { return shared->forward(shared->forward(x).tanh()); });
 }
 
+TEST(FaultsParameters, ComplexOnesAreRefusedAndTheirPartsTrain) {
+  const auto re = leaf({4}, 1), im = leaf({4}, 2);
+  const auto x = torch::complex(randn({9, 4}, 3), randn({9, 4}, 4));
+  const auto whole = torch::complex(re, im).detach().requires_grad_();
+  expect_error([&] { NaturalGradient(Parameters{whole}); }, "torch::complex(re, im)");
+  expect_dense_step({re, im}, [&] { return x.mv(torch::complex(re, im)).abs(); });
+}
+
 TEST(FaultsParameters, Row36DuplicatesThrow) {
   const auto w = leaf({3}, 1);
   expect_error([&] { NaturalGradient(Parameters{w, leaf({2}, 2), w}); }, "twice");

@@ -1,6 +1,7 @@
 // The presets: what each source says of its method, on problems small enough to know the answer.
 
 #include <natgrad/damping/levenberg_marquardt.h>
+#include <natgrad/graph/marks.h>
 #include <natgrad/optim/natural_gradient.h>
 #include <natgrad/optim/presets.h>
 
@@ -148,6 +149,50 @@ TEST(KfacPresetTest, TakesChunks) {
     last = whole.loss(0).item<double>();
   }
   EXPECT_LT(last, 0.1);
+}
+
+// ---- Variational Monte Carlo. ----
+
+/// log ψ of 30 samples with 7 parameters, and their local energies; written out densely.
+struct Amplitudes {
+  Tensor a = parameter({3}, 1), W = parameter({1, 3}, 2), b = parameter({1}, 3);
+  Tensor x = randn({30, 3}, 4), energies = randn({30}, 5);
+
+  static Tensor parameter(at::IntArrayRef shape, uint64_t seed) {
+    return (0.5 * randn(shape, seed)).requires_grad_();
+  }
+  std::vector<Tensor> parameters() const { return {a, W, b}; }
+  Tensor log_psi() const { return x.mv(a) + F::linear(x, W, b).squeeze(1).cosh().log(); }
+  Tensor objective() const {
+    return 2 * ((energies - energies.mean()) * natgrad::outputs(log_psi())).mean();
+  }
+  /// (S + λI)⁻¹(-∇E + λμ δ_prev).
+  Tensor step(double shift, const Tensor& pulled) const {
+    const auto O = jacobian(log_psi(), parameters());
+    const auto centred = O - O.mean(0);
+    const auto S = centred.t().mm(centred) / 30;
+    const auto g = 2 * O.t().mv(energies - energies.mean()) / 30;
+    return torch::linalg_solve(S + shift * torch::eye(7, torch::kDouble), shift * pulled - g);
+  }
+};
+
+TEST(VariationalMonteCarloPresetTest, StepsAreThoseOfTheDenseSystem) {
+  constexpr double kRate = 0.1, kShift = 0.02, kMomentum = 0.9;
+  for (const bool is_spring : {false, true}) {
+    const Amplitudes run;
+    NaturalGradient optimizer(run.parameters(),
+                              is_spring ? presets::spring(kRate, kShift, kMomentum)
+                                        : presets::stochastic_reconfiguration(kRate, kShift));
+    auto delta = torch::zeros({7}, torch::kDouble);
+    for (int step = 0; step < 8; ++step) {
+      const auto before = flat(run.parameters());
+      delta = run.step(kShift, (is_spring ? kMomentum : 0) * delta);
+      optimizer.step(run.objective());
+      ASSERT_LE(relative_error(flat(run.parameters()) - before, kRate * delta), kTrajectory)
+          << is_spring << " at step " << step;
+      EXPECT_EQ(optimizer.summary().curvature, "30 centred rows by layers and products J v");
+    }
+  }
 }
 
 }  // namespace

@@ -48,7 +48,7 @@ on_a_full_disk() {  # where a file may have a kilobyte
 resume() {  # of a run that is not there, and of what is no checkpoint
   refused --resume --output "$folder/none" "$@"
   mkdir /tmp/natgrad_resume.$$
-  for ending in checkpoint without.checkpoint with.checkpoint; do
+  for ending in checkpoint without.checkpoint with.checkpoint sr.checkpoint; do
     echo "not one" > /tmp/natgrad_resume.$$/a.$ending
   done
   refused --resume --output /tmp/natgrad_resume.$$/a "$@"
@@ -89,6 +89,21 @@ case $name in
   recurrent_memory)
     for bad in "--wait 0" "--units 0" "--steps 0" "--seconds nan" "--seconds 0" "--goal nan" \
                "--mu 0" "--mu nan" "--lambda inf" "--lambda -1" "--threads 0"; do
+      refused $bad
+    done
+    unwritable_output
+    resume ;;
+  pinn_poisson|pinn_heat)
+    for bad in "--seconds nan" "--seconds 0" "--steps -1" "--seeds 0" "--threads 0"; do
+      refused $bad
+    done
+    [ $name = pinn_heat ] || refused --dimensions 3
+    unwritable_output
+    resume
+    on_a_full_disk --steps 1 ;;
+  ising_vmc)
+    for bad in "--spins 2" "--coupling nan" "--field -1" "--hidden 0" "--samples 0" "--sweeps 0" \
+               "--steps 0" "--rate nan" "--rate 0" "--shift 0" "--momentum 1" "--memory-doubling 0" "--threads 0"; do
       refused $bad
     done
     unwritable_output

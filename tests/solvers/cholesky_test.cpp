@@ -192,5 +192,88 @@ TEST(CholeskyTest, SolvesWithoutBuildingAGraph) {
   EXPECT_FALSE(Cholesky().solve(from_dense(torch::eye(3, torch::kDouble)), b).x.requires_grad());
 }
 
+// ---- By rows. ----
+
+// Normal equations of condition 1e4 or less.
+constexpr double kSolvedByRows = 1e-10;
+// What the factor may leave wrong where RᵀR was formed in float32.
+constexpr double kSolvedByRowsInFloat = 1e-3;
+
+LeastSquares problem_of(const Tensor& R, const Tensor& t, double shift, const Tensor& centre = {}) {
+  return {std::make_shared<Root>(explicit_root(R)),  R.size(1), t, shift, centre,
+          centre.defined() ? R.mv(centre) : Tensor()};
+}
+
+/// The equations R x = t and √σ x = √σ x₀ in one, by LAPACK's gelsd.
+Tensor by_all_equations(const LeastSquares& problem) {
+  const auto R = problem.root->matrix().to(torch::kDouble), t = problem.targets.to(torch::kDouble);
+  const auto identity = torch::eye(R.size(1), torch::kDouble);
+  const auto x0 = problem.centre.defined() ? problem.centre.to(torch::kDouble) : 0 * identity[0];
+  const double root = std::sqrt(problem.shift);
+  const auto right = torch::cat({t, root * x0}).unsqueeze(1);
+  return std::get<0>(torch::linalg_lstsq(torch::cat({R, root * identity}), right, 1e-16, "gelsd"))
+      .squeeze(1);
+}
+
+TEST(CholeskyByRowsTest, IsTheSolutionOfAllEquations) {
+  // Fewer rows than columns, as many, and more; 300 columns are several bands of RᵀR.
+  for (const auto& [rows, columns] : {std::pair{5, 12}, {12, 12}, {40, 12}, {500, 300}}) {
+    for (const bool centred : {false, true}) {
+      const auto centre = centred ? randn({columns}, 3) : Tensor();
+      const auto problem = problem_of(randn({rows, columns}, 1), randn({rows}, 2), 0.3, centre);
+      ASSERT_TRUE(Cholesky().solves_by_rows(*problem.root));
+      const auto solution = Cholesky().solve_by_rows(problem);
+      EXPECT_EQ(solution.summary.termination, Termination::Converged);
+      EXPECT_LT(relative_error(solution.x, by_all_equations(problem)), kSolvedByRows) << rows;
+      const auto product = problem.root->multiply(solution.x);
+      EXPECT_LT(relative_error(solution.product_in_rows, product), kSolvedByRows);
+    }
+  }
+}
+
+TEST(CholeskyByRowsTest, SummaryNumbersAreTheTrueOnes) {
+  const auto R = randn({40, 12}, 1), t = randn({40}, 2), centre = randn({12}, 3);
+  const auto problem = problem_of(R, t, 0.3, centre);
+  const auto solution = Cholesky().solve_by_rows(problem);
+  const auto objective = [&](const Tensor& x) {
+    return (0.5 * (t - R.mv(x)).square().sum() + 0.15 * (x - centre).square().sum()).item<double>();
+  };
+  const auto& summary = solution.summary;
+  EXPECT_NEAR(summary.quadratic, objective(solution.x) - objective(centre), kSolvedByRows);
+  EXPECT_NEAR(summary.right_hand_side, length(R.t().mv(t - R.mv(centre))), kSolvedByRows);
+  EXPECT_LT(summary.residual, kSolvedByRows);
+}
+
+TEST(CholeskyByRowsTest, KeepsTheAccuracyOfFloat32) {
+  for (const double shift : {0.3, 1e-4}) {  // below, and above the condition of float32
+    const auto R = randn({40, 12}, 1).to(torch::kFloat), t = randn({40}, 2).to(torch::kFloat);
+    const auto problem = problem_of(R, t, shift);
+    const auto solution = Cholesky().solve_by_rows(problem);
+    EXPECT_EQ(solution.x.scalar_type(), torch::kFloat);
+    EXPECT_LT(relative_error(solution.x, by_all_equations(problem)), kSolvedByRowsInFloat);
+  }
+}
+
+TEST(CholeskyByRowsTest, WhatIsNotFiniteOrSingularIsReported) {
+  auto R = torch::ones({9, 2}, torch::kDouble);  // RᵀR is exact, and σ below its rounding
+  const auto t = randn({9}, 2);
+  const auto singular = Cholesky().solve_by_rows(problem_of(R, t, 1e-30));
+  EXPECT_EQ(singular.summary.termination, Termination::Breakdown);
+  EXPECT_EQ(length(singular.x), 0);
+  R[1][1] = std::nan("");
+  EXPECT_EQ(Cholesky().solve_by_rows(problem_of(R, t, 1)).summary.termination,
+            Termination::NonFinite);
+}
+
+TEST(CholeskyByRowsTest, TheLimitIsOfTheSmallerSide) {
+  const auto of = [](int64_t rows, int64_t columns) {
+    return explicit_root(torch::ones({rows, columns}, torch::kDouble));
+  };
+  const auto solver = Cholesky().limit(4);
+  EXPECT_TRUE(solver.solves_by_rows(of(9, 4)));
+  EXPECT_TRUE(solver.solves_by_rows(of(4, 9)));
+  EXPECT_FALSE(solver.solves_by_rows(of(5, 5)));
+}
+
 }  // namespace
 }  // namespace natgrad::testing::cholesky_test

@@ -3,6 +3,8 @@
 #include <natgrad/export.h>
 #include <natgrad/optim/options.h>
 
+#include <limits>
+
 /// Sets of options that belong together, each a published method; constants are the source's unless
 /// said otherwise. They are values like any options: change what should differ.
 ///
@@ -58,5 +60,26 @@ NATGRAD_EXPORT NaturalGradientOptions kfac(double lambda = 20);
 /// On the same data at each step, in double; needs a closure. Other likelihoods than squared errors
 /// are fitted alike, by their Fisher matrix (a generalized linear model by Fisher scoring).
 NATGRAD_EXPORT NaturalGradientOptions least_squares();
+
+/// Stochastic reconfiguration (Sorella 1998) for variational Monte Carlo,
+///
+///     (S + λI) δ = -∇E,   θ ← θ + α δ,
+///
+/// with S the covariance of the log-amplitude's derivatives over the samples (`CentredRows`, where
+/// an objective with this gradient is written out), λ = `shift`, α = `lr`. Real parameters; those
+/// of a complex ψ are given as real and imaginary parts. `step(loss)` will do.
+NATGRAD_EXPORT NaturalGradientOptions stochastic_reconfiguration(double lr = 0.05,
+                                                                 double shift = 0.01);
+
+/// SPRING (Goldshlager, Abrahamsen & Lin 2024): the same, centred on the step before,
+///
+///     (S + λI) δ = -∇E + λ μ δ_prev,
+///
+/// so that directions which these samples leave open keep what earlier ones told, μ = `momentum`.
+/// With a finite `memory_doubling` T that memory grows and steps shrink as `Proximal` has it, by
+/// which the samples' noise is averaged away.
+NATGRAD_EXPORT NaturalGradientOptions
+spring(double lr = 0.05, double shift = 0.01, double momentum = 0.95,
+       double memory_doubling = std::numeric_limits<double>::infinity());
 
 }  // namespace natgrad::presets

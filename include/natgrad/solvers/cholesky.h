@@ -17,6 +17,10 @@ namespace natgrad {
 /// rounding (no x was found with ‖b - A x‖ ≤ 1e-6 ‖b‖); x is 0 then. The summary's residual is
 /// that of the x returned, in its own dtype.
 ///
+/// Of a known R the matrix is RᵀR + σI, formed at once in rP² operations, in float32 where R is and
+/// the condition allows; with more parameters than rows the Gram matrix of the rows takes its
+/// place, as in `Dual`.
+///
 /// Throws `c10::Error` for a limit below 1, a matrix larger than the limit, mismatched sizes.
 class NATGRAD_EXPORT Cholesky final : public Solver {
  public:
@@ -25,6 +29,8 @@ class NATGRAD_EXPORT Cholesky final : public Solver {
 
  public:
   Solution solve(const LinearSystem& system) const override;
+  Solution solve_by_rows(const LeastSquares& problem) const override;
+  bool solves_by_rows(const Root& root) const override;
   /// The same for A x = b given plainly.
   Solution solve(const LinearOperator& matrix, const torch::Tensor& right_hand_side) const;
   std::string describe() const override;
