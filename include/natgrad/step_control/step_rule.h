@@ -58,12 +58,12 @@ struct NATGRAD_EXPORT Step {
   /// h(θ + displacement), where it was measured. For a rule that needs trials and leaves it out the
   /// optimizer measures it; a step that rises is rejected.
   std::optional<double> loss = std::nullopt;
-  /// The displacement of which the model promises the decrease that ρ compares with, where it is not
-  /// the proposal: of a step that is bent, the straight one.
-  torch::Tensor promised = {};
   bool found = true;          ///< false: trials were made, and none was good enough
   torch::Tensor memory = {};  ///< the next step's `memory`, [P], if the rule keeps one
   double shortening = 1;      ///< by how much less it goes than it would, for the outputs' sake
+  /// The displacement of which the model promises the decrease that ρ compares with, where it is not
+  /// the proposal: of a step that is bent, the straight one.
+  torch::Tensor promised = {};
 };
 
 /// How far to go along the solution of the damped system, or where to in what the solver has seen
