@@ -36,8 +36,8 @@ const std::vector<double> kRatesOfAdam{1e-3, 3e-3, 1e-2};
 
 struct Options {
   examples::IsingChain chain;
-  int64_t hidden = 20, samples = 1024, steps = 300, sweeps = 1;
-  double rate = 0.05, shift = 0.01, momentum = 0.95, memory_doubling = 50;
+  int64_t hidden = 20, samples = 1024, steps = 300, sweeps = 2;
+  double rate = 0.05, shift = 0.01, momentum = 0.9, memory_doubling = 100;
   uint64_t seed = 0;
   int threads = 1;
   std::string output = "ising_vmc";
@@ -51,7 +51,7 @@ struct Options {
         "{} spins, J {}, h {}, {} hidden units, {} samples, {} sweeps, rate {}, shift {}, "
         "momentum {} doubled after {}, seed {}, {}",
         chain.spins, chain.coupling, chain.field, hidden, samples, sweeps, rate, shift, momentum,
-        seed, in_double ? "float64" : "float32");
+        memory_doubling, seed, in_double ? "float64" : "float32");
   }
 };
 
@@ -288,13 +288,13 @@ double mean_of_last(const Curve& curve) {
 void print_table(const Options& options, const std::vector<Curve>& curves) {
   fmt::print("\n{}; exact energy {:.9f}, by free fermions\n", options.describe(),
              ground_energy(options.chain));
-  fmt::print("{:<28}{:>7}{:>10}{:>25}{:>28}\n", "relative error of the energy", "steps", "seconds",
+  fmt::print("{:<28}{:>7}{:>10}{:>22}{:>34}\n", "relative error of the energy", "steps", "seconds",
              fmt::format("of the last {} steps", kLastSteps), "of all configurations, at end");
   for (const auto& curve : curves) {
     const double last = relative_error(options, mean_of_last(curve));
     const double end = curve.exact.empty() ? std::numeric_limits<double>::quiet_NaN()
                                            : relative_error(options, curve.exact.back());
-    fmt::print("{:<28}{:>7}{:>10.2f}{:>25.2g}{:>28.3g}\n", curve.method, curve.energy.size(),
+    fmt::print("{:<28}{:>7}{:>10.2f}{:>22.2g}{:>34.3g}\n", curve.method, curve.energy.size(),
                curve.seconds.back(), last, end);
   }
 }

@@ -10,7 +10,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <limits>
-#include <memory>
 
 #include "support/command_line.h"
 #include "support/error_course.h"
@@ -54,7 +53,6 @@ void add_physics_options(CLI::App& app, PhysicsOptions& options) {
 namespace {
 
 constexpr int64_t kIterationsOfLbfgs = 20, kHistory = 50;  // a step; and what L-BFGS remembers
-constexpr double kStall = 0.999;  // L-BFGS starts anew where 20 iterations gain less
 const std::vector<double> kRatesOfAdam{1e-3, 3e-3, 1e-2};
 
 /// A network that is to solve an equation.
@@ -162,27 +160,20 @@ class SeededRun {
 
   ErrorCurve by_lbfgs(double seconds) {
     NetworkSolver solver(make_, seed_);
-    const auto start = [&] {
-      return std::make_unique<torch::optim::LBFGS>(solver.network()->parameters(),
-                                                   torch::optim::LBFGSOptions(1)
-                                                       .max_iter(kIterationsOfLbfgs)
-                                                       .history_size(kHistory)
-                                                       .tolerance_grad(0)
-                                                       .tolerance_change(0)
-                                                       .line_search_fn("strong_wolfe"));
-    };
-    auto optimizer = start();
-    double last = std::numeric_limits<double>::infinity();
+    torch::optim::LBFGS optimizer(solver.network()->parameters(),
+                                  torch::optim::LBFGSOptions(1)
+                                      .max_iter(kIterationsOfLbfgs)
+                                      .history_size(kHistory)
+                                      .tolerance_grad(0)
+                                      .tolerance_change(0)
+                                      .line_search_fn("strong_wolfe"));
     const auto step = [&] {
-      const auto loss = optimizer->step([&] {
-        optimizer->zero_grad();
-        auto h = solver.loss();
-        h.backward();
-        return h;
+      optimizer.step([&] {
+        optimizer.zero_grad();
+        auto loss = solver.loss();
+        loss.backward();
+        return loss;
       });
-      const double now = loss.item<double>();  // at the step's start
-      if (now > kStall * last) optimizer = start();
-      last = now;
     };
     return course_of(solver, "L-BFGS", step, seconds);
   }
@@ -251,7 +242,7 @@ void print_table(const std::vector<Run>& runs) {
     fmt::print("{:>11.2g}\n", worst_error(runs, k));
   }
   fmt::print(
-      "A step of L-BFGS is {} of its iterations, and it starts anew where it stalls. Over {} "
+      "A step of L-BFGS is {} of its iterations. Over {} "
       "seed{}, geometric means.\n",
       kIterationsOfLbfgs, runs.size(), runs.size() == 1 ? "" : "s");
 }

@@ -42,6 +42,7 @@ def main(source, target):
     for curve, style in styles(report["curves"]):
         draw(left, right, curve, style)
     left.set(yscale="log", xlabel="steps", ylabel="relative error of the energy")
+    left.set_ylim(bottom=1e-6)  # samples that happen to be right go deeper
     right.set(xlabel="seconds")
     left.legend()
     for ax in (left, right):

@@ -30,7 +30,7 @@ def draw_errors(ax, runs):
             ax.plot(values(curve, "seconds"), values(curve, "error"), label=label, **style)
     ax.set(yscale="log", xlabel="seconds of training", ylabel="relative error of u")
     ax.grid(alpha=0.3)
-    ax.legend()
+    ax.legend(loc="center right")
 
 
 def draw_field(figure, ax, field, title, axes):
