@@ -32,8 +32,9 @@ class SecondDerivative {
   std::vector<size_t> reached_;          // the parameters they belong to
 };
 
-/// Throws `c10::NotImplementedError`, naming the op, if the slopes of a tensor in these inputs leave
-/// the graph on their way, as in a backward on raw data: their derivatives would silently be wrong.
+/// Throws `c10::NotImplementedError`, naming the op, if the slopes of a tensor in these inputs
+/// leave the graph on their way, as in a backward on raw data: their derivatives would silently be
+/// wrong.
 void check_slopes_are_differentiable(const torch::autograd::Edge& tensor,
                                      const torch::autograd::edge_list& inputs);
 

@@ -1,7 +1,7 @@
 // When `minimise` ends, what it says of the end, and what it leaves behind.
 
-#include <natgrad/graph/marks.h>
 #include <natgrad/damping/nielsen.h>
+#include <natgrad/graph/marks.h>
 #include <natgrad/likelihoods/gaussian.h>
 #include <natgrad/optim/minimise.h>
 #include <natgrad/optim/presets.h>

@@ -38,7 +38,7 @@ struct NATGRAD_EXPORT StepProblem {
   /// What a displacement does to the outputs: about a forward pass, and with the first of a step a
   /// backward pass. Null where nobody can tell; all zero where moves have no measure.
   std::function<OutputMove(const torch::Tensor& v)> outputs = nullptr;
-  TrialLosses* trials = nullptr;    ///< null where a step has no closure
+  TrialLosses* trials = nullptr;  ///< null where a step has no closure
   double centre = 0;  ///< μ, where δ solves a system centred on μ times the last solution
   double rate = 1;    ///< r
   /// A second vector that the rule goes on from, [P], as `Step::memory` was left, with zero for
@@ -61,8 +61,8 @@ struct NATGRAD_EXPORT Step {
   bool found = true;          ///< false: trials were made, and none was good enough
   torch::Tensor memory = {};  ///< the next step's `memory`, [P], if the rule keeps one
   double shortening = 1;      ///< by how much less it goes than it would, for the outputs' sake
-  /// The displacement of which the model promises the decrease that ρ compares with, where it is not
-  /// the proposal: of a step that is bent, the straight one.
+  /// The displacement of which the model promises the decrease that ρ compares with, where it is
+  /// not the proposal: of a step that is bent, the straight one.
   torch::Tensor promised = {};
 };
 
