@@ -32,9 +32,9 @@ struct HiddenState {
 /// Throws `c10::Error` if the graph has been freed, if a kept state was changed in
 /// place, or if a state lies outside the range of its distance's units.
 ///
-/// Where a unit is saturated to within the rounding ε of its dtype, h(1-h) < ε, H_D takes ε
-/// instead. There dh/da = h(1-h) vanishes faster than H_D grows, a its input: what the unit adds in
-/// a, h(1-h) without the bound, is smaller with it, and zero at the ends.
+/// Where a unit is saturated to within the rounding ε of its dtype, h(1-h) < ε, H_D is 1/ε. There
+/// dh/da = h(1-h) vanishes faster than H_D grows, a its input: what the unit adds in a, h(1-h)
+/// without the bound, is smaller with it, and zero at the ends.
 std::vector<HiddenState> hidden_states(const LossGraph& graph);
 
 }  // namespace natgrad::detail

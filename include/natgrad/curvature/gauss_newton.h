@@ -5,13 +5,15 @@
 
 namespace natgrad {
 
-/// The generalized Gauss-Newton matrix (Schraudolph 2002; Martens, section 3, eq. 2)
+/// The generalized Gauss-Newton matrix, GGN (Schraudolph 2002; Martens, section 3, eq. 2); "the
+/// Gauss-Newton matrix" in this library for short,
 ///
 ///     G = Σ J_fᵀ H_L J_f,
 ///
 /// H_L the Hessian of the loss in the network's outputs z. It knows no likelihood: H_L v comes from
-/// double backward on the loss alone. Positive semi-definite where the loss is convex in z. Only
-/// products are formed: J v, H_L of it, Jᵀ of that, about one forward and one backward pass.
+/// double backward on the loss alone. Positive semi-definite where the loss is convex in z; where
+/// it is not, G may be indefinite. Only products are formed: J v, H_L of it, Jᵀ of that, about one
+/// forward and one backward pass.
 NATGRAD_EXPORT LinearOperator gauss_newton(const LossGraph& graph);
 
 /// `gauss_newton` as an option of the optimizer; of a loss that cannot be read, and is not convex

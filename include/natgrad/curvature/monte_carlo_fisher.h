@@ -6,7 +6,7 @@
 namespace natgrad {
 
 /// An unbiased estimate of the Fisher matrix by k targets drawn from the model for each example
-/// (Martens, "New perspectives", section 8; Schraudolph 2002),
+/// (Schraudolph 2002; for section 8 of Martens, "New perspectives"),
 ///
 ///     F̂ = (1/k) Σⱼ Σᵢ γᵢⱼ γᵢⱼᵀ,  γᵢⱼ = √sᵢ Jᵢᵀ ∇_z log r(yᵢⱼ|zᵢ),  yᵢⱼ ~ r(·|zᵢ),
 ///

@@ -14,7 +14,7 @@ namespace natgrad {
 /// settings do not matter then. λ > 0 is needed: `Tikhonov(λ)` or the default. With weight decay or
 /// penalties the sum's inverse is not known, and the solver is asked.
 ///
-/// Costs the gradients of all examples, [N, P], and 2 N² P operations once, then N³/3 + 4 N P a
+/// Costs the gradients of all examples, [N, P], and N² P multiply-adds once, then N³/6 + 2 N P a
 /// solve. Throws as `empirical_fisher_rows` does.
 class NATGRAD_EXPORT Tonga final : public Curvature {
  public:

@@ -8,8 +8,8 @@
 
 namespace natgrad {
 
-/// The default damping: stay near the previous step wherever the batch says nothing (Goldshlager,
-/// Abrahamsen & Lin 2024, for least squares),
+/// The default damping: stay near the previous step wherever the batch says nothing, as SPRING does
+/// (Goldshlager, Abrahamsen & Lin 2024, for least squares),
 ///
 ///     (C + λI) δ = -∇h + λ μₜ δ_prev,   θ ← θ + rₜ α δ.
 ///

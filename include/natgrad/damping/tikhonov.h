@@ -6,8 +6,8 @@
 
 namespace natgrad {
 
-/// (C + λI) δ = -∇h with a fixed λ: the natural gradient as λ → 0, -∇h/λ as λ → ∞ (Martens, section
-/// 9).
+/// (C + λI) δ = -∇h with a fixed λ: minus the natural gradient as λ → 0, -∇h/λ as λ → ∞ (Martens,
+/// section 9).
 class NATGRAD_EXPORT Tikhonov final : public Damping {
  public:
   /// λ ≥ 0, in units of the curvature.

@@ -24,7 +24,8 @@ class InverseDistribution;
 /// The integrals are by double-exponential quadrature between the domain's kinks (Takahasi & Mori
 /// 1974), sums for a set of labels. L is the negative log-likelihood of a distribution only if Z is
 /// finite and the same for all z, which is checked; a loss of y - z on the real line has that
-/// property if it grows faster than log|y - z|, the hinge loss has not.
+/// property if e^(-L) can be integrated (for which c log|y - z| with c > 1 is enough, and log|y -
+/// z| is not), the hinge loss has not.
 ///
 /// L is called with tensors of equal, but any shape, gives a number for each element, and is twice
 /// differentiable by autograd but for its kinks. At construction it is evaluated in double on a few

@@ -5,8 +5,8 @@
 
 namespace natgrad {
 
-/// RᵀR for rows R of [N, P], N < P or not: a product costs 2 N P. Knows the inverse of its shifts
-/// with σ > 0 by the identity of Woodbury (1950) on the Gram matrix of the rows,
+/// RᵀR for rows R of [N, P], N < P or not: a product costs 2 N P multiply-adds. Knows the inverse
+/// of its shifts with σ > 0 by the identity of Woodbury (1950) on the Gram matrix of the rows,
 ///
 ///     (RᵀR + σI)⁻¹ b = (b - Rᵀ(RRᵀ + σI)⁻¹ R b)/σ.
 ///

@@ -34,10 +34,10 @@ struct NATGRAD_EXPORT Batch {
 /// Batches of their own for the parts of one step; what is not given is taken from `gradient`.
 ///
 /// One batch for all is what the theory asks for: with ∇h and C from the same examples,
-/// M(δ) - h ≥ -½ mean of sᵀF_R⁻s bounds what the model can promise; with different ones nothing
-/// does, and steps of many times the right length come out (Martens, section 11). A smaller
-/// `curvature` batch is cheaper, a `trial` batch of its own tells what generalises (Martens 2010,
-/// section 4.5; Vinyals & Povey 2012).
+/// M(δ) - h ≥ -½ mean of gᵀF_R⁻g, g the score, bounds what the model can promise; with different
+/// ones nothing does, and steps of many times the right length come out (Martens, section 11). A
+/// smaller `curvature` batch is cheaper, a `trial` batch of its own tells what generalises (Martens
+/// 2010, section 4.5; Vinyals & Povey 2012).
 struct NATGRAD_EXPORT Batches {
   Batch gradient;
   Batch curvature = {};

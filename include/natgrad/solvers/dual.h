@@ -6,8 +6,8 @@
 
 namespace natgrad {
 
-/// x = A⁻¹ b of A = c RᵀR + λI, λ > 0, with as many unknowns as R has rows instead of P, by the
-/// identity of Woodbury (1950)
+/// The sample-space solve: x = A⁻¹ b of A = c RᵀR + λI, λ > 0, with as many unknowns as R has rows
+/// instead of P, by the identity of Woodbury (1950)
 ///
 ///     A⁻¹ b = (b - c Rᵀ (c RRᵀ + λI)⁻¹ R b)/λ,
 ///

@@ -7,8 +7,8 @@
 
 namespace natgrad {
 
-/// θ ← θ + (c/i) r α δ at the i-th step (from 1): the learning rate c/i of Martens, section 9,
-/// times that of each parameter's group.
+/// θ ← θ + (c/i) r α δ at the i-th step (from 1): the learning rate c/i of Robbins & Monro
+/// (1951; Martens, section 9) times that of each parameter's group.
 ///
 /// For natural gradient steps on N fresh examples, N Var θ_N → c²/(2c - 1) F⁻¹ for c > ½: least,
 /// F⁻¹, for c = 1, as efficient as any estimator (Amari 1998). With c = ½ Var falls as log N/N,

@@ -12,9 +12,10 @@ namespace natgrad {
 /// F⁻¹g being the solver's solution of F x = -g with the other sign: see `kl_constrained_step`. It
 /// does not change with the size of g.
 ///
-/// F here is the damped matrix C + λD. With a C that is the Fisher matrix of the loss's average and
-/// D = I, δ thus moves the model's distribution by at most c nats an example, and by c as λ → 0; a
-/// learning rate α < 1 takes α² of it.
+/// F here is the damped matrix C + λD, so ½ δᵀC δ ≤ c, and = c as λ → 0: with a C that is the
+/// Fisher matrix of the loss's average, the KL divergence by which δ moves the model's
+/// distribution, in nats an example, to second order. The divergence itself may be larger (twice c
+/// was seen with a softmax at c = 0.01). A learning rate α < 1 takes α² of it.
 ///
 /// The system must be F x = -g itself: a damping without a centre (`Tikhonov`, not `Proximal` with
 /// its momentum) and no warm start of an inexact solver, or x is not in the direction of F⁻¹g and δ
