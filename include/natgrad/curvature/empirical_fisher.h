@@ -19,9 +19,9 @@ enum class Moment {
 /// gradients, of rank at most N; or their covariance, F̄ - (Σ sᵢ gᵢ)(Σ sᵢ gᵢ)ᵀ/Σs. It needs no
 /// probabilistic model. s are the examples' weights in the loss (the mean over an example's
 /// observations that count), or 1/N for a loss of the user's own. With `Uniform` weights the sum
-/// takes 1/N, and gᵢ stays the gradient of -log r, whatever the loss weighs it with. Of targets that
-/// are a distribution q(y|x) (soft labels) gᵢ is the mean over it, so this is E_q[s] E_q[s]ᵀ, not
-/// the second moment E_q[s sᵀ] of the scores s under q.
+/// takes 1/N, and gᵢ stays the gradient of -log r, whatever the loss weighs it with. Of targets
+/// that are a distribution q(y|x) (soft labels) gᵢ is the mean over it, so this is E_q[s] E_q[s]ᵀ,
+/// not the second moment E_q[s sᵀ] of the scores s under q.
 ///
 /// A product costs one J v and one Jᵀu (vᵢ = gᵢ·v comes from J v), and no gradient of a single
 /// example is formed. For a loss that cannot be read the gradients of all examples are formed by
