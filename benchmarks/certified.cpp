@@ -13,10 +13,11 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <fstream>
+#include <optional>
 
 #include "support/command_line.h"
 #include "support/json.h"
+#include "support/output_files.h"
 
 namespace {
 
@@ -28,7 +29,8 @@ constexpr int64_t kMostSteps = 3000;
 constexpr double kSolved = 4, kZero = 1e-20;
 
 struct Settings {
-  std::string output, only;
+  std::string only;
+  std::optional<std::string> output;
   int64_t teachers = 6, teacher_steps = 1000;
 };
 
@@ -160,12 +162,13 @@ void teachers(const Settings& settings, Results& results) {
 }
 
 void write(const Settings& settings, const Results& results) {
-  if (settings.output.empty()) return;
-  examples::write_json(settings.output + ".json", results.json);
-  std::ofstream(settings.output + ".md") << results.page.text();
+  if (!settings.output) return;
+  examples::write_json(*settings.output + ".json", results.json);
+  examples::write_whole(*settings.output + ".md", results.page.text());
 }
 
 void run(const Settings& settings) {
+  if (settings.output) examples::check_output(*settings.output);
   Results results;
   const auto wanted = [&](const char* name) {
     return settings.only.empty() || settings.only == name;
@@ -184,13 +187,16 @@ void run(const Settings& settings) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  constexpr int kMost = 1000000;
   Settings settings;
   CLI::App app("Certified least-squares problems by presets::least_squares() and minimise().");
   app.add_option("--only", settings.only, "nist, wampler, mgh or teachers")
       ->check(CLI::IsMember({"nist", "wampler", "mgh", "teachers"}));
   app.add_option("--teachers", settings.teachers, "networks of seeds 1, 2, ...")
+      ->check(CLI::Range(1, kMost))
       ->capture_default_str();
   app.add_option("--teacher-steps", settings.teacher_steps, "steps of each start")
+      ->check(CLI::Range(1, kMost))
       ->capture_default_str();
   app.add_option("--output", settings.output, "Where to write: <output>.json and <output>.md");
   examples::parse_or_exit(app, argc, argv);

@@ -130,6 +130,9 @@ case $name in
       refused $bad
     done
     to=/dev/full refused --tasks regression --rounds 1 --steps 1 --warm-up 1 ;;
+  certified)
+    for bad in "--only none" "--teachers 0" "--teacher-steps 0" "--teachers x"; do refused $bad; done
+    unwritable_output --only wampler ;;
   model_zoo)
     for bad in "--only none" "--steps 0" "--seeds 0" "--seeds x"; do refused $bad; done ;;
   *) fail "$name: no bad input is known for it; add some to $0" ;;
