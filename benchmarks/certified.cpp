@@ -198,7 +198,8 @@ int main(int argc, char** argv) {
   app.add_option("--teacher-steps", settings.teacher_steps, "steps of each start")
       ->check(CLI::Range(1, kMost))
       ->capture_default_str();
-  app.add_option("--output", settings.output, "Where to write: <output>.json and <output>.md");
+  app.add_option("--output", settings.output, "Where to write: <output>.json and <output>.md")
+      ->check([](const std::string& path) { return path.empty() ? "an empty path" : ""; });
   examples::parse_or_exit(app, argc, argv);
   at::set_num_threads(1);
   return examples::exit_code("certified", [&] { run(settings); });
