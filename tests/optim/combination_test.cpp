@@ -78,7 +78,7 @@ std::vector<Named<Damping>> dampings() {
           named<Damping>(Tikhonov(0)),
           named<Damping>(Proximal()),
           named<Damping>(LevenbergMarquardt().initial(kLambda)),
-          named<Damping>(Nielsen().initial(kLambda)),
+          named<Damping>(Nielsen().initial(kLambda).tries(2)),
           named<Damping>(TrustRegion().initial(kRadius))};
 }
 
