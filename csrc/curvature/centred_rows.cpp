@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "curvature/explicit_rows.h"
 #include "graph/jacobian_rows.h"
 #include "graph/loss_graph_state.h"
 #include "libtorch/edges.h"
@@ -61,10 +62,7 @@ CurvatureAt CentredRows::at(const LossGraph& graph) const {
   const auto u = torch::full_like(w, 1 / root).unsqueeze(0);
   const auto route = detail::write_jacobian_rows(rows, {0, N, u}, graph);
   rows.sub_(rows.mean(0));
-  const auto multiply = [rows](const Tensor& v) { return rows.t().matmul(rows.matmul(v)); };
-  const LinearOperator matrix(kCentredRows, rows.size(1), rows.options(), multiply,
-                              Columns::Together);
-  CurvatureAt at(graph, matrix.with_root(explicit_root(rows)));
+  CurvatureAt at(graph, detail::operator_of_rows(rows, kCentredRows));
   if (is_centred(w)) at.targets = (-root * w).reshape(-1).to(rows.dtype());
   at.choice = fmt::format("{} {} by {}", N, kCentredRows, route);
   return at;

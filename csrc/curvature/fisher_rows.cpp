@@ -9,6 +9,7 @@
 
 #include <c10/util/StringUtil.h>
 
+#include "curvature/explicit_rows.h"
 #include "curvature/scored_examples.h"
 #include "graph/jacobian_rows.h"
 #include "graph/loss_graph_state.h"
@@ -127,22 +128,15 @@ FisherRowsOf fisher_rows_of(const LossGraph& graph) {
   return result;
 }
 
-LinearOperator operator_of(const Tensor& rows) {
-  return LinearOperator(
-             kFisherByRows, rows.size(1), rows.options(),
-             [rows](const Tensor& v) { return rows.t().matmul(rows.matmul(v)); }, Columns::Together)
-      .with_root(explicit_root(rows));
-}
-
 }  // namespace
 
 LinearOperator fisher_rows(const LossGraph& graph) {
-  return operator_of(fisher_rows_of(graph).rows);
+  return operator_of_rows(fisher_rows_of(graph).rows, kFisherByRows);
 }
 
 CurvatureAt FisherRows::at(const LossGraph& graph) const {
   const auto formed = fisher_rows_of(graph);
-  CurvatureAt at(graph, operator_of(formed.rows));
+  CurvatureAt at(graph, operator_of_rows(formed.rows, kFisherByRows));
   at.targets = formed.targets;
   at.choice = fmt::format("{} rows by {}", formed.rows.size(0), c10::Join(", ", formed.routes));
   return at;
