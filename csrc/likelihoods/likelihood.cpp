@@ -44,6 +44,23 @@ Tensor Likelihood::fisher_solve(const Tensor&) const {
                               "fisher_solve(v) with a w for which fisher_multiply(w) is v.");
 }
 
+Tensor Likelihood::kl(const Likelihood& other) const {
+  TORCH_CHECK_VALUE(same_family(other),
+                    "natgrad: the KL divergence is between two of one family, "
+                    "but got ",
+                    describe(), " and ", other.describe(), ".");
+  TORCH_CHECK_VALUE(outputs_.sizes() == other.outputs().sizes(),
+                    "natgrad: the KL divergence is between outputs of one shape, but got ",
+                    outputs_.sizes(), " and ", other.outputs().sizes(), ".");
+  return compute_kl(other);
+}
+
+Tensor Likelihood::compute_kl(const Likelihood&) const {
+  TORCH_CHECK_NOT_IMPLEMENTED(false, "natgrad: ", describe(),
+                              " does not say its KL divergence; "
+                              "override compute_kl(other).");
+}
+
 int64_t Likelihood::observations() const {
   return outputs_.numel() / std::max<int64_t>(outputs_per_observation(), 1);
 }

@@ -59,6 +59,9 @@ class NATGRAD_EXPORT Likelihood {
     torch::Tensor c;  ///< one number an observation, in a shape that broadcasts against z
   };
   virtual ScoreFactor score_factor(const torch::Tensor& score) const;
+  /// KL(r(·|z) ‖ r(·|z')), per observation, in nats, for z' the outputs of `other`, which has to be
+  /// of the same family: ≥ 0, and = ½ dᵀF_R d + O(d³) for z' = z + d. Differentiable in both.
+  torch::Tensor kl(const Likelihood& other) const;
   /// What becomes of -log r(y|z) when z moves by d, exactly, given the score at z: which tells of y
   /// all that is needed.
   struct OutputChange {
@@ -94,6 +97,8 @@ class NATGRAD_EXPORT Likelihood {
 
   virtual torch::Tensor compute_log_prob(const torch::Tensor& y) const = 0;
   virtual torch::Tensor compute_score(const torch::Tensor& y) const = 0;
+  /// `other` is of this family, with outputs of the same shape. By default it throws.
+  virtual torch::Tensor compute_kl(const Likelihood& other) const;
 
   /// Throws unless y is floating, on z's device and shaped like z: broadcasting [N] against [N, 1]
   /// is a mistake.

@@ -73,6 +73,9 @@ class NATGRAD_EXPORT NaturalGradientOptions
   TORCH_ARG(double, max_gradient_norm) = std::numeric_limits<double>::infinity();
   /// c > 0: a step moves θ by no more, ‖θ_new - θ‖ ≤ c.
   TORCH_ARG(double, max_step_norm) = std::numeric_limits<double>::infinity();
+  /// Whether `summary()` tells the KL divergence that a step moved, and the share of the bound that
+  /// it promised.
+  TORCH_ARG(bool, measure) = false;
   /// Of the random probes; two optimizers with the same seed, loss and start take the same steps.
   TORCH_ARG(uint64_t, seed) = 0;
   /// The module whose buffers (BatchNorm statistics) and train/eval modes a failed step puts back

@@ -1,0 +1,3 @@
+#pragma once
+
+/// The theory's claims as calls on a model, its data and its loss.
