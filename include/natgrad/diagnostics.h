@@ -1,3 +1,4 @@
 #pragma once
 
+/// @file
 /// The theory's claims as calls on a model, its data and its loss.
