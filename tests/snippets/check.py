@@ -5,9 +5,10 @@
 README has at most 130 lines; no line of README and guide is longer than 100, but those of tables.
 Links lead to files and headings that are there. What is called in shell blocks, or named in code
 within the text, is there: scripts, programs, files, names of natgrad's. CMake blocks are lines of a
-project that the tests build. Each block has a language, and if it is not compiled a reason.
+project that the tests build, JSON blocks are JSON. Each block has a language, and if it is not compiled a reason.
 """
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -115,6 +116,12 @@ class Checker:
             if ours and ours not in known:
                 self.fault(block.place, f"`{ours}` is no line of {file}")
 
+    def check_json(self, block: Block) -> None:
+        try:
+            json.loads("\n".join(block.code))
+        except json.JSONDecodeError as error:
+            self.fault(block.place, f"is no JSON: {error}")
+
     def check_block(self, block: Block) -> None:
         self.counts[block.language] = self.counts.get(block.language, 0) + 1
         if (block.mark or "").startswith("none, because "):
@@ -123,6 +130,8 @@ class Checker:
             self.check_shell(block)
         elif block.language == "cmake":
             self.check_cmake(block)
+        elif block.language == "json":
+            self.check_json(block)
         elif block.language not in ("cpp", "text"):
             self.fault(block.place, f"nobody checks blocks of {block.language}")
 
