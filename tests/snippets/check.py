@@ -109,7 +109,9 @@ class Checker:
         if not (self.source / file).is_file():
             self.fault(block.place, "a CMake block: of which file are these lines?")
             return
-        theirs = (self.source / file).read_text(encoding="utf-8").replace("${program}", "your_program")
+        theirs = (self.source / file).read_text(encoding="utf-8")
+        for name in ("${program}", "consumer "):
+            theirs = theirs.replace(name, name.replace(name.rstrip(), "your_program"))
         known = {line.strip() for line in theirs.split("\n")}
         for line in block.code:
             ours = line.split("#")[0].strip()
