@@ -126,7 +126,7 @@ def main() -> int:
         print(bad, file=sys.stderr)
         return 1
     count = sum(len(s.blocks) for s in snippets)
-    print(f"{count} C++ blocks compiled, {len(left_out)} not:")
+    print(f"{count} C++ blocks compiled; {len(left_out)} blocks left out:")
     for block in left_out:
         print(f"  {block.place}: {block.mark}")
     return 0
