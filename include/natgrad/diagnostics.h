@@ -1,4 +1,3 @@
 #pragma once
 
-/// @file
 /// The theory's claims as calls on a model, its data and its loss.
