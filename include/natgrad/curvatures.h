@@ -1,5 +1,6 @@
 #pragma once
 
+/// @file
 /// The curvature matrices, as options of the optimizer and as operators on a `LossGraph`.
 
 #include <natgrad/curvature/block_diagonal.h>
