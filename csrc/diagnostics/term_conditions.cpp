@@ -1,0 +1,162 @@
+#include "diagnostics/term_conditions.h"
+#include <natgrad/curvature/fisher.h>
+#include <natgrad/linalg/random.h>
+#include <torch/torch.h>
+
+#include <cmath>
+#include <utility>
+
+#include "diagnostics/drawn_hessian.h"
+#include "diagnostics/split.h"
+#include "diagnostics/term_verdict.h"
+#include "graph/loss_graph_state.h"
+#include "libtorch/errors.h"
+#include "libtorch/out_of_memory.h"
+#include "linalg/norm.h"
+
+namespace natgrad::detail {
+
+using torch::Tensor;
+
+namespace {
+
+/// Random numbers shaped like the outputs.
+std::vector<Tensor> random_outputs(const LossGraph& graph, at::Generator generator) {
+  std::vector<Tensor> v;
+  for (const auto& z : output_edges(graph)) {
+    v.push_back(random_normal(shape_at(z), options_at(z), generator));
+  }
+  return v;
+}
+
+/// H_L v of the k-th term, as the graph's own nodes have it.
+Tensor hessian_of_term(const LossGraph& graph, size_t k, const std::vector<Tensor>& v) {
+  const auto product = multiply_term_hessian(reading_of(graph), k, v);
+  return product.defined() ? product.detach() : torch::zeros_like(v[graph.terms()[k].output]);
+}
+
+Tensor fisher_of_term(const LossTerm& term, const std::vector<Tensor>& v) {
+  const torch::NoGradGuard no_grad;
+  return weights_of(term, FisherWeights::OfTheLoss) *
+         term.likelihood->fisher_multiply(v[term.output]);
+}
+
+/// ‖a - b‖ in units of `size`, or absolute where that is zero.
+double gap_of(const Tensor& a, const Tensor& b, double size) {
+  const double gap = norm_in_double(a - b);
+  return size > 0 ? gap / size : gap;
+}
+
+/// The larger, and NaN if one is.
+double worst(double a, double b) { return std::isnan(a) || a > b ? a : b; }
+
+/// The same loss at other targets.
+LossGraph other_graph(const LossGraph& graph, const EquivalenceOptions& options) {
+  LossGraph other(options.other_targets()(), graph.parameters().tensors());
+  bool same = other.terms().size() == graph.terms().size() && other.outputs() == graph.outputs();
+  for (size_t k = 0; same && k < graph.outputs(); ++k) {
+    same = shape_at(output_edges(other)[k]) == shape_at(output_edges(graph)[k]);
+  }
+  TORCH_CHECK_VALUE(same,
+                    "natgrad: other_targets() gives a loss with other terms or outputs than the "
+                    "graph's. Let it differ from the loss in the targets' values alone.");
+  return other;
+}
+
+/// What is measured at other targets, all terms together.
+class OtherTargets {
+ public:
+  OtherTargets(const LossGraph& graph, const EquivalenceOptions& options, std::vector<Tensor> v)
+      : graph_(graph), options_(options), v_(std::move(v)) {
+    if (!options.other_targets()) return;
+    for (int64_t i = 0; i < options.draws(); ++i) others_.push_back(other_graph(graph, options));
+  }
+
+  void measure(size_t k, TermCondition& condition) const {
+    const auto& term = graph_.terms()[k];
+    const auto here = hessian_of_term(graph_, k, v_);
+    const double size = norm_in_double(term.likelihood ? fisher_of_term(term, v_) : here);
+    if (!others_.empty()) {
+      condition.targets = "given";
+      for (const auto& other : others_) {
+        see(gap_of(hessian_of_term(other, k, v_), here, size), condition);
+      }
+    } else if (term.is_own()) {
+      condition.targets = "natgrad cannot vary those of a loss of your own: give other_targets()";
+    } else {
+      draw(term, here, size, condition);
+    }
+  }
+
+ private:
+  static void see(double gap, TermCondition& condition) {
+    condition.target_gap = worst(gap, condition.target_gap.value_or(0));
+  }
+
+  void draw(const LossTerm& term, const Tensor& here, double size, TermCondition& condition) const {
+    condition.targets = "drawn";
+    try {
+      for (int64_t i = 0; i < options_.draws(); ++i) {
+        const auto y = term.likelihood->sample(make_generator(options_.seed(), 1000 + i));
+        const auto there = minus_hessian_of_log_prob(*term.likelihood, y, v_[term.output]);
+        see(gap_of((term.weights * there).to(here.dtype()), here, size), condition);
+      }
+    } catch (const c10::Error& error) {
+      if (is_out_of_memory(error)) throw;
+      condition.target_gap.reset();
+      condition.targets = "none could be drawn: " + without_prefix(error.what_without_backtrace());
+    }
+  }
+
+  const LossGraph& graph_;
+  const EquivalenceOptions& options_;
+  std::vector<Tensor> v_;
+  std::vector<LossGraph> others_;
+};
+
+TermCondition describe_term(const LossGraph& graph, const LossTerm& term) {
+  TermCondition condition;
+  condition.output = term.output;
+  condition.shape = shape_at(output_edges(graph)[term.output]).vec();
+  const auto split = split_at(graph, term.output);
+  condition.below = split.below;
+  condition.above = split.above;
+  if (!term.likelihood) return condition;
+  condition.family = term.likelihood->describe();
+  condition.told = term.likelihood->hessian_is_fisher();
+  return condition;
+}
+
+}  // namespace
+
+Tensor difference_of_term(const LossGraph& graph, size_t k, const std::vector<Tensor>& v) {
+  const auto product = hessian_of_term(graph, k, v);
+  return product - fisher_of_term(graph.terms()[k], v).to(product.dtype());
+}
+
+std::vector<TermCondition> term_conditions(const LossGraph& graph, double tolerance,
+                                           const EquivalenceOptions& options) {
+  const auto first = random_outputs(graph, make_generator(options.seed(), 100));
+  graph.multiply_loss_hessian(first);  // checks the user's own loss
+  const OtherTargets other(graph, options, first);
+  std::vector<TermCondition> conditions;
+  for (const auto& term : graph.terms()) conditions.push_back(describe_term(graph, term));
+  for (int64_t i = 0; i < options.probes(); ++i) {
+    const auto v = random_outputs(graph, make_generator(options.seed(), 100 + i));
+    for (size_t k = 0; k < conditions.size(); ++k) {
+      const auto& term = graph.terms()[k];
+      if (!term.likelihood) continue;
+      const double size = norm_in_double(fisher_of_term(term, v));
+      const auto difference = difference_of_term(graph, k, v);
+      auto& gap = conditions[k].gap;
+      gap = worst(gap_of(difference, torch::zeros_like(difference), size), gap.value_or(0));
+    }
+  }
+  for (size_t k = 0; k < conditions.size(); ++k) {
+    other.measure(k, conditions[k]);
+    judge_term(conditions[k], graph.terms()[k].is_own(), tolerance);
+  }
+  return conditions;
+}
+
+}  // namespace natgrad::detail
