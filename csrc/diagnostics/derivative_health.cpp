@@ -41,7 +41,8 @@ Tensor in_units_of(const ParameterLayout& parameters, const Tensor& x) {
 }
 
 HealthCheck check_repeats(const DerivativeContext& context) {
-  const auto& [h, parameters] = std::pair(context.h, context.parameters());
+  const double h = context.h;
+  const auto& parameters = context.parameters();
   const double again = context.loss.value_at(torch::zeros_like(parameters.values()));
   auto check = judged("loss", std::abs(again - h) / std::max(std::abs(h), 1.0),
                       in_double(parameters) ? kSameLossDouble : kSameLossFloat,

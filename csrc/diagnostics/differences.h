@@ -14,16 +14,16 @@ namespace natgrad::detail {
 inline constexpr std::array<double, 4> kPoints = {1, -1, 2, -2};
 
 /// Its derivative at 0 by what it is there, extrapolated from the central differences at one and
-/// two steps (Richardson), and how far off it may be: a third of what these two differ by, and
-/// rounding.
+/// two steps (Richardson), and how far off it may be: what these two differ by, half the jump of a
+/// kink, and rounding.
 struct Derivative {
   torch::Tensor value;  ///< in double
   double error = 0;
 };
 
-/// `size`: of the function's values, for their rounding `rounding`.
-Derivative derivative_of(const std::array<torch::Tensor, 4>& values, double step, double size,
-                         double rounding);
+/// `at_zero`: the function at ε = 0; `size`: that of its values, for their `rounding`.
+Derivative derivative_of(const std::array<torch::Tensor, 4>& values, const torch::Tensor& at_zero,
+                         double step, double size, double rounding);
 
 /// `claimed` against it, relative to the larger of the two; inconclusive where the error is more
 /// than a third of that.

@@ -107,7 +107,7 @@ HealthCheck check_jacobian(const DerivativeContext& context, const Sights& sight
   for (size_t k = 0; k < moves.size(); ++k) {
     moves[k] = in_fisher_norm(graph, moved_by(sights.outputs[k], z));
   }
-  const auto derivative = derivative_of(moves, context.step,
+  const auto derivative = derivative_of(moves, torch::zeros_like(moves[0]), context.step,
                                         norm_in_double(in_fisher_norm(graph, z)), context.rounding);
   return held_against("Jacobian", in_fisher_norm(graph, by_term), derivative, context.tolerance,
                       "J v is not the derivative of the outputs");
@@ -119,16 +119,18 @@ HealthCheck check_gauss_newton(const DerivativeContext& context, const Sights& s
   const auto G = make ? make(graph) : gauss_newton(graph);
   const double size = norm_in_double(pulled_back_once(graph, output_slopes(graph)));
   return held_against("Gauss-Newton", G.multiply(context.v),
-                      derivative_of(sights.pulled, context.step, size, context.rounding),
+                      derivative_of(sights.pulled, torch::zeros_like(context.v), context.step, size,
+                                    context.rounding),
                       context.tolerance, "G v is not the derivative of Jᵀ∇_z L by the outputs");
 }
 
 HealthCheck check_hessian(const DerivativeContext& context, const Sights& sights) {
   const auto& make = context.options.hessian();
   const auto H = make ? make(context.graph) : hessian(context.graph);
-  const double size = norm_in_double(context.graph.gradient());
+  const auto& gradient = context.graph.gradient();
   return held_against("Hessian", H.multiply(context.v),
-                      derivative_of(sights.gradients, context.step, size, context.rounding),
+                      derivative_of(sights.gradients, gradient, context.step,
+                                    norm_in_double(gradient), context.rounding),
                       context.tolerance, "H v is not the derivative of ∇h");
 }
 

@@ -84,7 +84,7 @@ std::string reason_of(const TermCondition& condition, double tolerance) {
 
 std::string figures_of(const TermCondition& condition) {
   std::string text;
-  if (condition.gap) text += fmt::format("|H_L - F_R| {:.2g}", *condition.gap);
+  if (condition.gap) text += fmt::format("|H_L - sF_R|/|sF_R| {:.2g}", *condition.gap);
   if (condition.target_gap) {
     text += fmt::format("{}other targets ({}) change H_L by {:.2g}", text.empty() ? "" : ", ",
                         condition.targets, *condition.target_gap);

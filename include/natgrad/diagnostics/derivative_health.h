@@ -41,7 +41,7 @@ class NATGRAD_EXPORT DerivativeHealthOptions {
 ///  - "loss": the closure gives the same number again. Default random generators are put back
 ///    before each call, so that dropout is the same; if it is not the same, nothing else is looked
 ///    at;
-///  - "gradient": ∇h·v against the differences of h, along ∇h and along a random v; "gradient of
+///  - "gradient": ∇h·v against the differences of h, v random with a part along ∇h; "gradient of
 ///    parameter i": the same along that parameter alone, which finds the wrong among many right
 ///    ones, and what a detach() has cut off;
 ///  - "Jacobian": J v against those of the outputs z, in the norm of F_R, where z has a
@@ -50,22 +50,22 @@ class NATGRAD_EXPORT DerivativeHealthOptions {
 ///    derivative in ε is Jᵀ H_L J v, by first derivatives alone;
 ///  - "Hessian": H v against those of ∇h.
 ///
-/// Each has a figure, a tolerance, which allows for rounding and third derivatives (measured by
-/// ε against 2ε), and a verdict. Where that allowance exceeds the third part of what is measured,
-/// as in float32 next to a minimum, nothing is concluded. An op at fault is looked for where a
-/// check fails: of wrong second derivatives each op's backward is tested by itself; of wrong first
-/// ones, ops of the user's own (torch::autograd::Function) below which all wrong parameters lie
-/// and, if possible, no right one.
+/// Each has a figure, a tolerance, which allows for rounding, third derivatives (ε against 2ε) and
+/// kinks (second differences), and a verdict. Where that allowance exceeds a third of what is
+/// measured, as in float32 next to a minimum, nothing is concluded. An op at fault is looked for
+/// where a check fails: of wrong second derivatives each op's backward is tested by itself; of
+/// wrong first ones, ops of the user's own (torch::autograd::Function) below which all wrong
+/// parameters lie and, if possible, no right one.
 ///
 ///     const auto health = natgrad::derivative_health(
 ///         [&] { return F::cross_entropy(model->forward(x), y); }, model->parameters());
 ///     std::cout << health.message() << "\n";
 ///
-/// Cost: ten calls of the closure with a backward pass or two each, and with `by_parameter` four
-/// more calls for each parameter. The parameters' data is exchanged meanwhile and comes back to the
-/// very memory, `.grad` is left alone; buffers, such as running statistics, move as with any call.
-/// Throws `c10::Error` if the closure's loss is no real scalar with a graph, and `c10::ValueError`
-/// for options out of range.
+/// Cost: six calls of the closure without a graph and five with one, of two backward passes each;
+/// with `by_parameter` four more calls for each parameter; twelve where it fails. The parameters'
+/// data is exchanged meanwhile and comes back to the very memory, `.grad` is left alone; buffers,
+/// such as running statistics, move as with any call. Throws `c10::Error` if the closure's loss is
+/// no real scalar with a graph, and `c10::ValueError` for options out of range.
 NATGRAD_EXPORT Health derivative_health(const std::function<torch::Tensor()>& loss,
                                         std::vector<torch::Tensor> parameters,
                                         const DerivativeHealthOptions& options = {});

@@ -64,7 +64,8 @@ class NATGRAD_EXPORT OperatorHealthOptions {
 ///  - "smallest Ritz value": that of a few Lanczos steps over the largest in magnitude, negated. It
 ///    lies above the smallest eigenvalue: a negative one is proof, a positive one is not;
 ///  - "block of columns", "inner products": A[u v] and VᵀAV against products one by one;
-///  - "root", "inverse": scale·RᵀR v + shift·v, and A(A⁻¹b) for b = Av, where A knows them.
+///  - "root", "inverse": scale·RᵀR v + shift·v against A v, and (A + λI)(A + λI)⁻¹v against v, λ
+///    of A's size, where A knows them.
 ///
 /// Cost: about probes + 6 products, and twice lanczos_steps + 1. Throws `c10::ValueError` for
 /// options out of range. What A throws is a check that fails, but for a lack of memory.
