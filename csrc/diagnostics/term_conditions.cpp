@@ -20,6 +20,9 @@ using torch::Tensor;
 
 namespace {
 
+// Streams of random numbers; those of parameter probes come before.
+constexpr uint64_t kOutputProbes = 1 << 20, kDraws = 1 << 21;
+
 /// Random numbers shaped like the outputs.
 std::vector<Tensor> random_outputs(const LossGraph& graph, at::Generator generator) {
   std::vector<Tensor> v;
@@ -49,6 +52,14 @@ double gap_of(const Tensor& a, const Tensor& b, double size) {
 
 /// The larger, and NaN if one is.
 double worst(double a, double b) { return std::isnan(a) || a > b ? a : b; }
+
+/// A generator where the outputs are.
+at::Generator generator_beside(const Tensor& z, uint64_t seed, uint64_t stream) {
+  if (z.is_cpu()) return make_generator(seed, stream);
+  auto generator = at::globalContext().defaultGenerator(z.device()).clone();
+  generator.set_current_seed(seed + stream);
+  return generator;
+}
 
 /// The same loss at other targets.
 LossGraph other_graph(const LossGraph& graph, const EquivalenceOptions& options) {
@@ -97,7 +108,8 @@ class OtherTargets {
     condition.targets = "drawn";
     try {
       for (int64_t i = 0; i < options_.draws(); ++i) {
-        const auto y = term.likelihood->sample(make_generator(options_.seed(), 1000 + i));
+        const auto y = term.likelihood->sample(
+            generator_beside(term.likelihood->outputs(), options_.seed(), kDraws + i));
         const auto there = minus_hessian_of_log_prob(*term.likelihood, y, v_[term.output]);
         see(gap_of((term.weights * there).to(here.dtype()), here, size), condition);
       }
@@ -136,13 +148,13 @@ Tensor difference_of_term(const LossGraph& graph, size_t k, const std::vector<Te
 
 std::vector<TermCondition> term_conditions(const LossGraph& graph, double tolerance,
                                            const EquivalenceOptions& options) {
-  const auto first = random_outputs(graph, make_generator(options.seed(), 100));
+  const auto first = random_outputs(graph, make_generator(options.seed(), kOutputProbes));
   graph.multiply_loss_hessian(first);  // checks the user's own loss
   const OtherTargets other(graph, options, first);
   std::vector<TermCondition> conditions;
   for (const auto& term : graph.terms()) conditions.push_back(describe_term(graph, term));
   for (int64_t i = 0; i < options.probes(); ++i) {
-    const auto v = random_outputs(graph, make_generator(options.seed(), 100 + i));
+    const auto v = random_outputs(graph, make_generator(options.seed(), kOutputProbes + i));
     for (size_t k = 0; k < conditions.size(); ++k) {
       const auto& term = graph.terms()[k];
       if (!term.likelihood) continue;
