@@ -95,7 +95,7 @@ std::string remarks_on(const LossGraph& graph) {
   return remarks;
 }
 
-Equivalence start(const LossGraph& graph, const EquivalenceOptions& options) {
+Equivalence with_terms(const LossGraph& graph, const EquivalenceOptions& options) {
   check_options(options);
   Equivalence found;
   found.tolerance = options.tolerance() > 0 ? options.tolerance() : loss_census(graph).rounding;
@@ -114,7 +114,7 @@ void conclude(Equivalence& found) {
 
 Equivalence equivalence(const LossGraph& graph, const LinearOperator& F, const LinearOperator& G,
                         const EquivalenceOptions& options) {
-  auto found = start(graph, options);
+  auto found = with_terms(graph, options);
   compare(F, G, graph, options, found);
   take_shares(graph, G, options, found.terms);
   conclude(found);
@@ -124,7 +124,7 @@ Equivalence equivalence(const LossGraph& graph, const LinearOperator& F, const L
 Equivalence equivalence(const LossGraph& graph, const EquivalenceOptions& options) {
   const auto G = gauss_newton(graph);
   if (has_fisher(graph)) return equivalence(graph, fisher(graph), G, options);
-  auto found = start(graph, options);
+  auto found = with_terms(graph, options);
   take_shares(graph, G, options, found.terms);
   return found;
 }

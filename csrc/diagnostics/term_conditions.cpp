@@ -74,57 +74,80 @@ LossGraph other_graph(const LossGraph& graph, const EquivalenceOptions& options)
   return other;
 }
 
-/// What is measured at other targets, all terms together.
-class OtherTargets {
- public:
-  OtherTargets(const LossGraph& graph, const EquivalenceOptions& options, std::vector<Tensor> v)
-      : graph_(graph), options_(options), v_(std::move(v)) {
-    if (!options.other_targets()) return;
-    for (int64_t i = 0; i < options.draws(); ++i) others_.push_back(other_graph(graph, options));
-  }
+/// A term along one v: H_L v at the loss's own targets, and what others are measured by.
+struct Along {
+  const std::vector<Tensor>& v;
+  Tensor here;
+  double size;
 
-  void measure(size_t k, TermCondition& condition) const {
-    const auto& term = graph_.terms()[k];
-    const auto here = hessian_of_term(graph_, k, v_);
-    const double size = norm_in_double(term.likelihood ? fisher_of_term(term, v_) : here);
-    if (!others_.empty()) {
-      condition.targets = "given";
-      for (const auto& other : others_) {
-        see(gap_of(hessian_of_term(other, k, v_), here, size), condition);
-      }
-    } else if (term.is_own()) {
-      condition.targets = "natgrad cannot vary those of a loss of your own: give other_targets()";
-    } else {
-      draw(term, here, size, condition);
-    }
+  Along(const LossGraph& graph, size_t k, const std::vector<Tensor>& v)
+      : v(v), here(hessian_of_term(graph, k, v)) {
+    const auto& term = graph.terms()[k];
+    size = norm_in_double(term.likelihood ? fisher_of_term(term, v) : here);
   }
-
- private:
-  static void see(double gap, TermCondition& condition) {
+  void see(const Tensor& there, TermCondition& condition) const {
+    const double gap = gap_of(there.to(here.dtype()), here, size);
     condition.target_gap = worst(gap, condition.target_gap.value_or(0));
   }
+};
 
-  void draw(const LossTerm& term, const Tensor& here, double size, TermCondition& condition) const {
-    condition.targets = "drawn";
-    try {
-      for (int64_t i = 0; i < options_.draws(); ++i) {
-        const auto y = term.likelihood->sample(
-            generator_beside(term.likelihood->outputs(), options_.seed(), kDraws + i));
-        const auto there = minus_hessian_of_log_prob(*term.likelihood, y, v_[term.output]);
-        see(gap_of((term.weights * there).to(here.dtype()), here, size), condition);
-      }
-    } catch (const c10::Error& error) {
-      if (is_out_of_memory(error)) throw;
-      condition.target_gap.reset();
-      condition.targets = "none could be drawn: " + without_prefix(error.what_without_backtrace());
+/// H_L v at the targets that the user gives, a graph at a time.
+void vary_given(const LossGraph& graph, const EquivalenceOptions& options,
+                const std::vector<Along>& along, std::vector<TermCondition>& conditions) {
+  for (int64_t i = 0; i < options.draws(); ++i) {
+    const auto other = other_graph(graph, options);
+    for (size_t k = 0; k < along.size(); ++k) {
+      conditions[k].targets = "given";
+      along[k].see(hessian_of_term(other, k, along[k].v), conditions[k]);
     }
   }
+}
 
-  const LossGraph& graph_;
-  const EquivalenceOptions& options_;
-  std::vector<Tensor> v_;
-  std::vector<LossGraph> others_;
-};
+/// -s ∇²_z log r(y|z) v at targets drawn from the model.
+void vary_drawn(const LossTerm& term, const EquivalenceOptions& options, const Along& along,
+                TermCondition& condition) {
+  const auto& r = *term.likelihood;
+  condition.targets = "drawn";
+  try {
+    for (int64_t i = 0; i < options.draws(); ++i) {
+      const auto y = r.sample(generator_beside(r.outputs(), options.seed(), kDraws + i));
+      along.see(term.weights * minus_hessian_of_log_prob(r, y, along.v[term.output]), condition);
+    }
+  } catch (const c10::Error& error) {
+    if (is_out_of_memory(error)) throw;
+    condition.target_gap.reset();
+    condition.targets = "none could be drawn: " + without_prefix(error.what_without_backtrace());
+  }
+}
+
+void vary_targets(const LossGraph& graph, const EquivalenceOptions& options,
+                  const std::vector<Tensor>& v, std::vector<TermCondition>& conditions) {
+  std::vector<Along> along;
+  for (size_t k = 0; k < conditions.size(); ++k) along.emplace_back(graph, k, v);
+  if (options.other_targets()) return vary_given(graph, options, along, conditions);
+  for (size_t k = 0; k < conditions.size(); ++k) {
+    const auto& term = graph.terms()[k];
+    if (!term.is_own()) {
+      vary_drawn(term, options, along[k], conditions[k]);
+    } else {
+      conditions[k].targets =
+          "natgrad cannot vary those of a loss of your own: give other_targets()";
+    }
+  }
+}
+
+/// H_L v against s F_R v at the loss's own targets.
+void measure_gaps(const LossGraph& graph, const std::vector<Tensor>& v,
+                  std::vector<TermCondition>& conditions) {
+  for (size_t k = 0; k < conditions.size(); ++k) {
+    const auto& term = graph.terms()[k];
+    if (!term.likelihood) continue;
+    const double size = norm_in_double(fisher_of_term(term, v));
+    const auto difference = difference_of_term(graph, k, v);
+    auto& gap = conditions[k].gap;
+    gap = worst(gap_of(difference, torch::zeros_like(difference), size), gap.value_or(0));
+  }
+}
 
 TermCondition describe_term(const LossGraph& graph, const LossTerm& term) {
   TermCondition condition;
@@ -148,24 +171,15 @@ Tensor difference_of_term(const LossGraph& graph, size_t k, const std::vector<Te
 
 std::vector<TermCondition> term_conditions(const LossGraph& graph, double tolerance,
                                            const EquivalenceOptions& options) {
-  const auto first = random_outputs(graph, make_generator(options.seed(), kOutputProbes));
-  graph.multiply_loss_hessian(first);  // checks the user's own loss
-  const OtherTargets other(graph, options, first);
+  const auto probe = [&](int64_t i) {
+    return random_outputs(graph, make_generator(options.seed(), kOutputProbes + i));
+  };
+  graph.multiply_loss_hessian(probe(0));  // checks the user's own loss
   std::vector<TermCondition> conditions;
   for (const auto& term : graph.terms()) conditions.push_back(describe_term(graph, term));
-  for (int64_t i = 0; i < options.probes(); ++i) {
-    const auto v = random_outputs(graph, make_generator(options.seed(), kOutputProbes + i));
-    for (size_t k = 0; k < conditions.size(); ++k) {
-      const auto& term = graph.terms()[k];
-      if (!term.likelihood) continue;
-      const double size = norm_in_double(fisher_of_term(term, v));
-      const auto difference = difference_of_term(graph, k, v);
-      auto& gap = conditions[k].gap;
-      gap = worst(gap_of(difference, torch::zeros_like(difference), size), gap.value_or(0));
-    }
-  }
+  for (int64_t i = 0; i < options.probes(); ++i) measure_gaps(graph, probe(i), conditions);
+  vary_targets(graph, options, probe(0), conditions);
   for (size_t k = 0; k < conditions.size(); ++k) {
-    other.measure(k, conditions[k]);
     judge_term(conditions[k], graph.terms()[k].is_own(), tolerance);
   }
   return conditions;

@@ -100,8 +100,8 @@ class NATGRAD_EXPORT EquivalenceOptions {
 ///
 /// Cost: a probe two products each with J, H_L and Jᵀ, about four passes in all; the terms'
 /// conditions are about the outputs alone, but for one pass for each that fails. Memory: some
-/// vectors of [P]. Throws as `LossGraph::terms` for a loss that cannot be read, and
-/// `c10::ValueError` for probes or draws below 1.
+/// vectors of [P]. Throws as `LossGraph::terms` and `LossGraph::multiply_loss_hessian`, for a loss
+/// that cannot be read or differentiated twice, and `c10::ValueError` for probes or draws below 1.
 NATGRAD_EXPORT Equivalence equivalence(const LossGraph& graph,
                                        const EquivalenceOptions& options = {});
 
