@@ -50,9 +50,6 @@ struct Place {
 
 bool is_finite(const Tensor& t) { return t.isfinite().all().item<bool>(); }
 
-/// 0/0 where nothing moved.
-double share_of_way(double part, double whole) { return part == 0 ? 0 : part / whole; }
-
 /// dγ/dt = -C⁻¹∇h in one system of parameters.
 class Flow {
  public:
@@ -130,7 +127,7 @@ double fitted_order(const std::vector<InvarianceReport::Row>& rows) {
 }
 
 double relative_change(const Tensor& a, const Tensor& b) {
-  return share_of_way(norm_in_double(a - b), norm_in_double(b));
+  return norm_in_double(a - b) / norm_in_double(b);
 }
 
 /// What of eq. 9, and of the gradient's change, does not hold.
@@ -217,8 +214,8 @@ InvarianceReport invariance_check(const std::vector<Tensor>& parameters,
   for (const auto steps : options.steps()) {
     const auto a = theta.after(report.time, steps), b = gamma.after(report.time, steps);
     report.rows.push_back({report.time / static_cast<double>(steps),
-                           share_of_way(a.distance_from(b), a.distance_from(theta.start())),
-                           share_of_way(a.parameters_from(b), a.parameters_from(theta.start()))});
+                           a.distance_from(b) / a.distance_from(theta.start()),
+                           a.parameters_from(b) / a.parameters_from(theta.start())});
   }
   judge_invariance(report, h.theta().scalar_type() == torch::kDouble);
   return report;

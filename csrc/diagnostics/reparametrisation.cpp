@@ -145,6 +145,8 @@ Tensor reflected(const Tensor& u, const Tensor& v) {
 }  // namespace
 
 Tensor Affine::multiply_jacobian(const Tensor& /*gamma*/, const Tensor& v) const {
+  TORCH_CHECK_VALUE(v.numel() == A_.size(0), "natgrad: the affine map is of ", A_.size(0),
+                    " parameters, but got ", v.numel(), ".");
   return A_.dim() == 2 ? A_.mv(v) : A_ * reflected(reflection_, v);
 }
 
@@ -158,6 +160,8 @@ Tensor Affine::forward(const Tensor& gamma) const {
 }
 
 Tensor Affine::inverse(const Tensor& theta) const {
+  TORCH_CHECK_VALUE(theta.numel() == A_.size(0), "natgrad: the affine map is of ", A_.size(0),
+                    " parameters, but got ", theta.numel(), ".");
   const auto centred = b_.defined() ? theta - b_ : theta;
   return A_.dim() == 2 ? torch::linalg_solve(A_, centred) : reflected(reflection_, centred / A_);
 }

@@ -18,7 +18,8 @@ namespace natgrad {
 ///     M(δ) = Σ sᵢ ½‖Jᵢδ - bᵢ‖²_{F_R} + c,   c = h + `bound(graph)`.
 ///
 /// There a plus is printed; since ∇h = -Σ sᵢ Jᵢᵀ∇_z log r a minus is meant. F_R⁻ is an inverse on
-/// the range of F_R, which is all that is needed where F_R is singular (softmax).
+/// the range of F_R, which is all that is needed where F_R is singular: for softmax b is y/p, up to
+/// a number added to all logits, and the distance is the same for all of them.
 ///
 /// Of an objective of the user's own with named outputs, -∂h/∂z/s with s = 1/N stands for the
 /// score. No pass through the network. Throws `c10::Error` if the distribution of some outputs is
