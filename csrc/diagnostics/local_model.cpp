@@ -129,10 +129,9 @@ double reduction_ratio(const LocalModel& model, const std::function<Tensor()>& l
 
 std::string QuadraticModelReport::message() const {
   return fmt::format(
-      "M with C = {} {} its least-squares form, off by {:.1e} ({:.1e} with the sign as printed);\n"
-      "  bound M - h >= {:.6g}: the least M - h found is {:.6g}, {:.1f}% of it: {}\n",
-      curvature, difference <= kSameModelInFloat ? "is" : "is not", difference, as_printed, bound,
-      gain, 100 * share, holds ? "holds" : "does not hold");
+      "M with C = {} against its least-squares form: off by {:.1e} ({:.1e} with the sign as "
+      "printed)\n  M - h >= {:.6g}: the least that was found is {:.6g}, {:.3g} of the bound: {}\n",
+      curvature, difference, as_printed, bound, gain, share, holds ? "holds" : "does not hold");
 }
 
 }  // namespace natgrad

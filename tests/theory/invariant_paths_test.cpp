@@ -4,7 +4,6 @@
 // section 10).
 
 #include <natgrad/curvature/empirical_fisher.h>
-#include <natgrad/curvature/hessian.h>
 #include <natgrad/likelihoods/bernoulli.h>
 
 #include "theory/reparameterisation.h"
@@ -37,13 +36,12 @@ struct InvariantPaths : ::testing::Test {
     for (int k = 0; k < steps; ++k) optimizer.step(h(map(parameters)));
     return parameters.detach();
   }
-  /// The same with the library's Hessian, which may be indefinite, and a dense solve.
   Tensor walk_of_newton(const Tensor& from, const Map& map, double rate, int steps) const {
     auto at = from.detach().clone();
     for (int k = 0; k < steps; ++k) {
       at = at.detach().requires_grad_();
-      const LossGraph graph(h(map(at)), {at});
-      at = at - rate * torch::linalg_solve(dense(hessian(graph)), graph.gradient());
+      const auto loss = h(map(at));
+      at = at - rate * torch::linalg_solve(hessian(loss, {at}), gradient_of(loss, {at}));
     }
     return at.detach();
   }

@@ -20,10 +20,12 @@ using OutputMap = std::function<std::vector<torch::Tensor>(const std::vector<tor
 ///
 /// for any symmetric map A on the outputs that knows no parameters but through z and y:
 ///
-///     auto C = natgrad::pulled_back(graph, [](auto jv) {
-///       for (auto& u : jv) u = u / u.size(0);  // A = I/N: the classical Gauss-Newton matrix
-///       return jv;
-///     });
+/// ```cpp
+/// auto C = natgrad::pulled_back(graph, [](auto jv) {
+///   for (auto& u : jv) u = u / u.size(0);  // A = I/N: the classical Gauss-Newton matrix
+///   return jv;
+/// });
+/// ```
 ///
 /// The generalized Gauss-Newton, Fisher and empirical Fisher matrices are of this form, with A = s
 /// H_L, s F_R and s g gᵀ. In other parameters γ, θ = g(γ), such a matrix is J_gᵀ C J_g, so that the

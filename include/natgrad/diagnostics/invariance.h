@@ -29,22 +29,22 @@ class NATGRAD_EXPORT InvarianceOptions {
   TORCH_ARG(double, cutoff) = 1e-10;
 
  public:
+  InvarianceOptions();
   /// C; `FisherOrGaussNewton()` by default. The plain gradient is that of `ParameterScales()`, C =
   /// I; Newton's method is `Hessian()`; a matrix of one's own is a `Metric` of `pulled_back`.
   InvarianceOptions& curvature(const Curvature& curvature);
+  /// The one that was named.
   const Curvature& curvature() const { return *curvature_; }
   /// Throws `c10::ValueError` for the first value that is out of range.
   void check() const;
 
  private:
   std::shared_ptr<const Curvature> curvature_;
-
- public:
-  InvarianceOptions();
 };
 
 /// How far apart the ways in θ and in γ are.
 struct NATGRAD_EXPORT InvarianceReport {
+  /// The ends of two ways in steps of one ε.
   struct Row {
     double epsilon = 0;  ///< T/steps
     /// Between the ends, as a share of the way from the start: ‖Δz‖/‖z_T - z_0‖ in the norm of F_R,
@@ -81,9 +81,11 @@ struct NATGRAD_EXPORT InvarianceReport {
 /// model is written in (Martens, "New perspectives", section 10): the same method, δ = -C⁻¹∇h in
 /// Euler's steps of ε, is run in θ and in γ with θ = g(γ), both by autograd, and compared.
 ///
-///     auto report = natgrad::invariance_check(model->parameters(), [&] {
-///       return F::cross_entropy(model->forward(x), y); }, natgrad::Elementwise::sinh());
-///     std::cout << report.message();
+/// ```cpp
+/// const auto report = natgrad::invariance_check(
+///     model->parameters(), [&] { return loss_of(x, y); }, natgrad::Elementwise::sinh());
+/// std::cout << report.message();
+/// ```
 ///
 /// For the generalized Gauss-Newton, Fisher, empirical Fisher and any pulled-back matrix the ways
 /// differ by O(ε), and not at all where g is affine, since C_γ = J_gᵀC_θJ_g. For the plain gradient
@@ -113,8 +115,9 @@ struct NATGRAD_EXPORT StepInvariance {
   /// ‖g(γ_k) - θ_k‖/‖θ_k - θ_0‖ after k steps; infinite where one of the two did not move.
   double difference = 0;
   StepSummary in_theta, in_gamma;  ///< of the last steps
-  std::string reparametrisation;
+  std::string reparametrisation;   ///< as it describes itself
 
+  /// The difference, and what the optimizer said in both.
   std::string message() const;
 };
 

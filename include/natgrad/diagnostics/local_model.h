@@ -19,6 +19,7 @@ namespace natgrad {
 /// (Martens, "New perspectives", sections 3, 9 and 11), at the θ of the graph, which it keeps.
 class NATGRAD_EXPORT LocalModel final : public QuadraticModel {
  public:
+  /// With this C as it is.
   LocalModel(const LossGraph& graph, LinearOperator C);
 
   /// h.
@@ -32,7 +33,9 @@ class NATGRAD_EXPORT LocalModel final : public QuadraticModel {
   /// vᵀC v.
   double curvature(const torch::Tensor& v) const override;
 
+  /// C.
   const LinearOperator& matrix() const { return C_; }
+  /// That of the loss.
   const LossGraph& graph() const { return graph_; }
 
  private:
@@ -41,6 +44,13 @@ class NATGRAD_EXPORT LocalModel final : public QuadraticModel {
 };
 
 /// With that C, and the Hessian of the loss's penalties where it goes with it.
+///
+/// ```cpp
+/// const auto M = natgrad::quadratic_model(graph);
+/// const double promise = M.change(0.1 * v), share = promise / natgrad::bound(graph);
+/// ```
+///
+/// C is normalised as the loss is. Throws as the curvature does.
 NATGRAD_EXPORT LocalModel quadratic_model(const LossGraph& graph,
                                           const Curvature& curvature = Fisher());
 
@@ -64,8 +74,10 @@ struct NATGRAD_EXPORT QuadraticModelReport {
   /// The least M(δ) - h found, by conjugate gradients, each of whose iterates is in reach.
   double gain = 0;
   double share = 0;  ///< gain/bound, in [0, 1]
+  /// Whether `difference` is rounding (1e-9 in double, 1e-3 in float32), and `share` at most 1.
   bool holds = false;
 
+  /// The figures and the verdict.
   std::string message() const;
 };
 

@@ -13,6 +13,7 @@ namespace natgrad {
 
 /// What ∇h of one batch and C of another make of a step.
 struct NATGRAD_EXPORT MixedBatchesReport {
+  /// Two of the batches.
   struct Pair {
     int64_t gradient = 0, curvature = 0;  ///< which batches
     double bound = 0;                     ///< on M - h, of the gradient's batch
@@ -20,13 +21,14 @@ struct NATGRAD_EXPORT MixedBatchesReport {
            mixed = 0;   ///< M(δ) - h as each model promises it, C of the same and the other
     double growth = 0;  ///< ‖δ‖ of the mixed step over that of the same batch's
   };
-  std::string curvature;
+  std::string curvature;  ///< as it describes itself
   std::vector<Pair> pairs;
-  int64_t same_below = 0, mixed_below = 0;  ///< how many promise more than the bound
-  double median_growth = 0, largest_growth = 0;
+  int64_t same_below = 0, mixed_below = 0;       ///< how many promise more than the bound
+  double median_growth = 0, largest_growth = 0;  ///< of `Pair::growth`
   /// The claim: the bound holds wherever both come from one batch.
   bool holds = false;
 
+  /// The counts and the verdict.
   std::string message() const;
 };
 

@@ -14,10 +14,14 @@ namespace natgrad {
 /// perspectives", section 10). One of your own has `forward` and `describe`; the rest follows by
 /// autograd, or is overridden where it is known in closed form or P is large:
 ///
-///     struct Cubes final : natgrad::Reparametrisation {
-///       torch::Tensor forward(const torch::Tensor& gamma) const override { return gamma +
-///       gamma.pow(3); } std::string describe() const override { return "γ + γ³"; }
-///     };
+/// ```cpp
+/// struct Cubes final : natgrad::Reparametrisation {
+///   torch::Tensor forward(const torch::Tensor& gamma) const override {
+///     return gamma + gamma.pow(3);
+///   }
+///   std::string describe() const override { return "γ + γ³"; }
+/// };
+/// ```
 class NATGRAD_EXPORT Reparametrisation {
  public:
   virtual ~Reparametrisation() = default;
@@ -59,10 +63,14 @@ class NATGRAD_EXPORT Affine final : public Reparametrisation {
   static Affine mixing(int64_t size, double condition, uint64_t seed,
                        const torch::Tensor& like = {});
 
+  /// A γ + b.
   torch::Tensor forward(const torch::Tensor& gamma) const override;
+  /// A⁻¹(θ - b).
   torch::Tensor inverse(const torch::Tensor& theta) const override;
+  /// A v.
   torch::Tensor multiply_jacobian(const torch::Tensor& gamma,
                                   const torch::Tensor& v) const override;
+  /// Aᵀu.
   torch::Tensor multiply_jacobian_transposed(const torch::Tensor& gamma,
                                              const torch::Tensor& u) const override;
   double condition(const torch::Tensor& gamma) const override;

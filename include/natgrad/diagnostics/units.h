@@ -12,6 +12,7 @@ namespace natgrad {
 
 /// What becomes of each parameter tensor when its unit is another.
 struct NATGRAD_EXPORT UnitsReport {
+  /// Of one tensor.
   struct Row {
     double factor = 1;  ///< new numbers per old: 100 from metres to centimetres
     /// ∂h/∂θ in new units over that in old ones: covariant components, 1/factor.
@@ -30,6 +31,7 @@ struct NATGRAD_EXPORT UnitsReport {
   double error = 0;
   bool holds = false;  ///< whether that is rounding, times the condition of C
 
+  /// A table, a line a tensor, and the verdict.
   std::string message() const;
 };
 
@@ -39,7 +41,11 @@ struct NATGRAD_EXPORT UnitsReport {
 /// characteristic size s of each tensor, converted as θ is (`ParameterScales`), (3) the Fisher
 /// matrix, or another `curvature`: then the report tells whether it knows of units.
 ///
-///     std::cout << natgrad::change_of_units({lengths, angles}, loss, {100, 1}).message();
+/// ```cpp
+/// const auto report = natgrad::change_of_units(
+///     model->parameters(), [&] { return loss_of(x, y); }, {100, 1, 1, 0.1});
+/// std::cout << report.message();
+/// ```
 ///
 /// `scales`: s in the old units; 1 for each if empty. Where ∇h of a tensor is zero its row is of
 /// NaN. With a singular F the natural gradient is the least solution, which depends on units, and
