@@ -2,6 +2,9 @@
 
 #include <torch/torch.h>
 
+#include <cmath>
+#include <limits>
+
 namespace natgrad::detail {
 
 using torch::Tensor;
@@ -16,6 +19,11 @@ Tensor explicit_matrix(const LinearOperator& A) {
   const torch::NoGradGuard no_grad;
   const auto C = dense(A).to(torch::kCPU, torch::kDouble);
   return 0.5 * (C + C.t());
+}
+
+double ratio_of(const Tensor& sizes) {
+  const double least = sizes.min().item<double>(), most = sizes.max().item<double>();
+  return least > 0 && std::isfinite(most) ? most / least : std::numeric_limits<double>::infinity();
 }
 
 Spectrum::Spectrum(const Tensor& C, double cutoff) {

@@ -17,6 +17,9 @@ void check_fits_matrix(int64_t size, const std::string& what, const std::string&
 /// The operator's matrix, [P, P], in double on the CPU, symmetric to the bit.
 torch::Tensor explicit_matrix(const LinearOperator& A);
 
+/// The largest of these sizes over the smallest; infinite if that is zero.
+double ratio_of(const torch::Tensor& sizes);
+
 /// C = V diag(λ) Vᵀ, for solves on its range.
 class Spectrum {
  public:

@@ -8,9 +8,8 @@
 #include <cmath>
 #include <limits>
 
-#include "diagnostics/chart.h"
 #include "diagnostics/explicit_matrix.h"
-#include "diagnostics/output_distance.h"
+#include "diagnostics/flow.h"
 #include "linalg/norm.h"
 
 namespace natgrad {
@@ -25,85 +24,9 @@ constexpr int kInvarianceProbes = 3;
 constexpr double kSameWay = 1e-6, kSameWayInFloat = 1e-3;
 // Where differences are O(ε), halving it leaves 1/2 + O(ε) of them; where they stay, all.
 constexpr double kLeastOrder = 0.7;
-// Of the way: how near Euler's coarsest steps have to end to where finer ones do.
-constexpr double kFollowed = 0.05;
 constexpr int kMostHalvings = 40;
 // Of two evaluations of one closure.
 constexpr double kSameLoss = 1e-6;
-
-/// Where a path is: θ, and the distributions there. Of no θ: nowhere.
-struct Place {
-  Tensor theta;
-  Distributions distributions;
-
-  double parameters_from(const Place& other) const {
-    return theta.defined() && other.theta.defined() ? norm_in_double(theta - other.theta)
-                                                    : kNotANumber;
-  }
-  /// By distributions where they are known.
-  double distance_from(const Place& other) const {
-    if (!theta.defined() || !other.theta.defined()) return kNotANumber;
-    return distributions.empty() ? parameters_from(other)
-                                 : distance_between(distributions, other.distributions);
-  }
-};
-
-bool is_finite(const Tensor& t) { return t.isfinite().all().item<bool>(); }
-
-/// dγ/dt = -C⁻¹∇h in one system of parameters.
-class Flow {
- public:
-  Flow(LossOfParameters& h, const Reparametrisation* g, const InvarianceOptions& options)
-      : chart_(h, g), options_(options), first_(chart_.gamma().detach().clone()) {
-    const auto graph = chart_.graph();
-    gradient_ = graph.gradient().clone();
-    C_ = explicit_matrix(options.curvature().at(graph).matrix);
-    start_ = {chart_.theta(), known_distributions(graph)};
-  }
-
-  const Place& start() const { return start_; }
-  const Tensor& gamma() const { return first_; }
-  /// Those at the start.
-  const Tensor& gradient() const { return gradient_; }
-  const Tensor& C() const { return C_; }
-  Tensor loss() { return chart_.loss(); }
-
-  /// Where Euler's steps lead; nowhere if they leave the numbers, or the outputs their domain.
-  Place after(double time, int64_t steps) {
-    chart_.move_to(first_);
-    try {
-      for (int64_t k = 0; k < steps; ++k) {
-        if (!move(time / static_cast<double>(steps))) return {};
-      }
-      return {chart_.theta(), known_distributions(chart_.graph())};
-    } catch (const OutsideDomain&) {
-      return {};
-    }
-  }
-
-  /// Whether the coarsest steps end near where the next finer ones do.
-  bool is_followed(double time) {
-    const auto coarse = after(time, options_.steps()[0]), finer = after(time, options_.steps()[1]);
-    return coarse.parameters_from(finer) <= kFollowed * finer.parameters_from(start_) &&
-           coarse.distance_from(finer) <= kFollowed * finer.distance_from(start_);
-  }
-
- private:
-  bool move(double epsilon) {
-    const auto graph = chart_.graph();
-    const auto C = explicit_matrix(options_.curvature().at(graph).matrix);
-    const auto& g = graph.gradient();
-    if (!is_finite(C) || !is_finite(g)) return false;
-    const auto direction = Spectrum(C, options_.cutoff()).solve(g).to(g);
-    chart_.move_to(chart_.gamma().detach() - epsilon * direction);
-    return true;
-  }
-
-  Chart chart_;
-  const InvarianceOptions& options_;
-  Tensor first_, gradient_, C_;
-  Place start_;
-};
 
 /// T: as it was told, or the first of 1, ½, ¼, ... over which Euler's steps follow both.
 double time_for(Flow& theta, Flow& gamma, const InvarianceOptions& options) {
