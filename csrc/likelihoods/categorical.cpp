@@ -8,6 +8,7 @@
 #include "likelihoods/divided.h"
 #include "likelihoods/excess.h"
 #include "likelihoods/longest_score.h"
+#include "linalg/norm.h"
 
 namespace natgrad {
 
@@ -130,7 +131,7 @@ Tensor Categorical::compute_kl(const Likelihood& other) const {
   const auto d = torch::where(is_known, change, 0);
   const auto w = d - d.gather(dim_, p.argmax(dim_, /*keepdim=*/true));
   const auto centred = w - (p * w).sum(dim_, /*keepdim=*/true);
-  const double limit = 0.9 * std::log(largest_number(d));
+  const double limit = 0.9 * std::log(largest_number_of(d.options()));
   const auto is_near = is_known.logical_and(centred.amax(dim_, /*keepdim=*/true) < limit);
   const auto near =
       torch::log1p((p * exp_excess(torch::where(is_near, centred, 0))).sum(dim_, true));

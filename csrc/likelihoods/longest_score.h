@@ -14,11 +14,6 @@ inline double smallest_normal(const torch::Tensor& t) {
                                            : std::numeric_limits<float>::min();
 }
 
-inline double largest_number(const torch::Tensor& t) {
-  return t.scalar_type() == torch::kDouble ? std::numeric_limits<double>::max()
-                                           : std::numeric_limits<float>::max();
-}
-
 /// The largest c = √(sᵀF_R⁻s) of a score factor that leaves s/c a normal number, with room for what
 /// it is multiplied by: 1e15 in float32, 1e123 in double.
 inline double longest_score(const torch::Tensor& score) {
