@@ -60,8 +60,10 @@ DivergenceGradient divergence_gradient(const LossGraph& graph, const LossGraph& 
         reverse ? divergence_of_term(here, there, s) : divergence_of_term(there, here, s);
     result.value += kl.item<double>();
     // A location family may hold z with the other sign, for which its F_R is the same: J d tells.
+    // In the metric F_R, to which the constant in logits does not matter.
     const auto change = (z - here.likelihood->outputs()).detach();
-    const bool is_mirrored = (jd[there.output] * change).sum().item<double>() < 0;
+    const auto pushed = there.likelihood->fisher_multiply(change);
+    const bool is_mirrored = (jd[there.output] * pushed).sum().item<double>() < 0;
     const auto slope = is_mirrored ? -in_z.slope_of(kl) : in_z.slope_of(kl);
     auto& sum = slopes[there.output];
     sum = sum.defined() ? sum + slope : slope;

@@ -26,7 +26,7 @@ constexpr double kLeastSlope = 2.95, kSameSquare = 1e-3;
 // tells.
 constexpr double kLayers = 20, kClear = 100;
 // How well a divergence, and its odd part, are known where the coefficients are read off them.
-constexpr double kKnownSecond = 1e-6, kKnownThird = 1e-3;
+constexpr double kKnownSecond = 1e-4, kKnownThird = 1e-3;
 // Roundings of tr F below which dᵀFd, of a unit vector d, is none.
 constexpr double kVanishing = 100;
 

@@ -24,6 +24,10 @@ constexpr double kSingular = 1e7, kShareOfLargest = 1e-3;
 constexpr double kFound = 1e-12, kFoundRoughly = 1e-6;
 constexpr int64_t kMostIterations = 60;
 constexpr double kLeastErrorOrder = 0.9;
+// Where the error is of its leading order; and how many ε it may take to come there, the last of
+// which is still far above rounding.
+constexpr double kNearLimit = 0.03;
+constexpr int64_t kMostSteps = 20;
 
 /// F + λI in double, and the norms that go with it.
 struct FactoredMetric {
@@ -157,10 +161,12 @@ SteepestDescentReport steepest_descent(const std::vector<Tensor>& parameters,
   const auto start = steepest(F.matrix, g);
   const DescentProblem problem(model, F, weights, options.reverse());
   double epsilon = options.largest();
-  for (int64_t k = 0; k <= options.halvings(); ++k, epsilon /= 2) {
+  for (int64_t k = 0, found = 0; k < kMostSteps; ++k, epsilon /= 2) {
     auto step = problem.minimise(epsilon, epsilon * start);
     step.error = F.norm(step.minimiser / epsilon - report.limit) / F.norm(report.limit);
-    report.steps.push_back(std::move(step));
+    report.steps.push_back(step);
+    found = step.converged ? found + 1 : 0;
+    if (found > options.halvings() && step.error <= kNearLimit) break;
   }
   const auto &last = report.steps.back(), &before = report.steps[report.steps.size() - 2];
   report.order = std::log2(before.error / last.error);
