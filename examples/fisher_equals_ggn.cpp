@@ -43,6 +43,7 @@ struct Options {
   examples::LargeModels large{
       examples::network_names(), {"Categorical", "LogStdGaussian"}, {"double", "float32"}};
   std::string data = NATGRAD_DATA_DIR "/digits.csv";
+  int threads = 1;
   bool no_picture = false;
   std::string output = "fisher_equals_ggn";
 
@@ -99,6 +100,7 @@ Options parse_command_line(int argc, char** argv) {
       ->check(examples::not_nan)
       ->type_name("X");
   app.add_option("--data", options.data, "Digits as CSV")->type_name("FILE");
+  app.add_option("--threads", options.threads)->check(CLI::Range(1, 1024))->type_name("N");
   app.add_flag("--no-picture", options.no_picture, "Numbers alone");
   examples::add_output(app, options.output);
   examples::parse_or_exit(app, argc, argv);
@@ -137,6 +139,7 @@ Json run_parts(const Options& options, const examples::Dataset& digits,
 
 /// Throws unless everything came out as theory says.
 void run(const Options& options) {
+  torch::set_num_threads(options.threads);
   examples::check_output(options.output);
   const auto digits = digits_for(options);
   examples::Findings findings;

@@ -127,20 +127,24 @@ Json curve_of(const SplitPoint& split) {
   return json;
 }
 
-/// The matrices to draw, first those that are the Fisher matrix.
+/// The matrices to draw, and which of two they are found to be equal to.
 Json pictures_of(const Problem& problem, const SplitPoint& split) {
+  const auto empirical = split.empirical_fisher(split.one_hot());
   auto json = Json::array();
-  const auto add = [&](const char* title, bool fisher, const Tensor& matrix) {
-    json.push_back({{"title", title}, {"fisher", fisher}, {"values", to_json(matrix)}});
+  const auto add = [&](const char* title, const Tensor& matrix) {
+    json.push_back({{"title", title},
+                    {"is_fisher", split.distance(matrix, split.fisher()) <= kEqualMatrices},
+                    {"is_empirical", split.distance(matrix, empirical) <= kEqualMatrices},
+                    {"values", to_json(matrix)}});
   };
-  add("(a) Fisher matrix F", true, split.fisher());
-  add("(b) GGN", true, split.before_softmax(split.one_hot()));
-  add("(c) E[score scoreᵀ]", true, expected_score_products(problem));
-  add("(d) -E[∇² log r]", true, minus_expected_hessian(problem));
-  add("empirical Fisher", false, split.empirical_fisher(split.one_hot()));
-  add("GGN, softmax in the network", false, split.after_softmax(split.one_hot()));
-  add("the same, targets smoothed", false, split.after_softmax(targets_of(split)[1].t));
-  add("Hessian of the objective", false, objective_hessian(problem));
+  add("(a) Fisher matrix F", split.fisher());
+  add("(b) GGN", split.before_softmax(split.one_hot()));
+  add("(c) E[score scoreᵀ]", expected_score_products(problem));
+  add("(d) -E[∇² log r]", minus_expected_hessian(problem));
+  add("empirical Fisher", empirical);
+  add("GGN, softmax in the network", split.after_softmax(split.one_hot()));
+  add("the same, targets smoothed", split.after_softmax(targets_of(split)[1].t));
+  add("Hessian of the objective", objective_hessian(problem));
   return json;
 }
 

@@ -14,7 +14,7 @@ from matplotlib.colors import SymLogNorm
 
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"  # Okabe & Ito
 FLOOR = 1e-17  # an exact 0 has no logarithm
-EQUAL, EQUAL_FLOAT, DIFFERENT = 1e-10, 1e-5, 1e-3  # the bars: in double, in float32
+EQUAL, EQUAL_FLOAT, DIFFERENT = 1e-10, 1e-4, 1e-3  # the bars: in double, in float32
 ROUTES = [  # key, label, marker, colour, filled
     ("gauss_newton", "(b) GGN", "o", BLUE, True),
     ("score_products", "(c) E[score scoreᵀ]", "^", GREEN, True),
@@ -35,13 +35,17 @@ def draw_matrices(figure, pictures):
     largest = max(abs(x) for row in pictures[0]["values"] for x in row)
     scale = SymLogNorm(linthresh=largest / 100, vmin=-largest, vmax=largest)
     for ax, picture in zip(axes.flat, pictures):
-        image = ax.imshow(picture["values"], cmap="RdBu_r", norm=scale, interpolation="nearest")
+        # Its lightness tells the sign, so that it can be printed in grey.
+        image = ax.imshow(picture["values"], cmap="cividis", norm=scale, interpolation="nearest")
         ax.set(xticks=[], yticks=[], xlabel="weight", ylabel="weight")
-        sign = "=" if picture["fisher"] else "≠"
-        title = picture["title"] + ("" if picture is pictures[0] else f"   {sign} F")
-        ax.set_title(title, fontsize=11)
-        ax.spines[:].set_linewidth(2 if picture["fisher"] else 0.8)
-        ax.spines[:].set_linestyle("-" if picture["fisher"] else (0, (3, 3)))
+        equal = picture["is_fisher"]
+        relation = "= F" if equal else "≠ F"
+        if picture["is_empirical"] and picture["title"] != "empirical Fisher":
+            relation += ", = empirical Fisher"
+        ax.set_title(picture["title"] + ("\n" + relation if picture is not pictures[0] else ""),
+                     fontsize=10)
+        ax.spines[:].set_linewidth(2 if equal else 0.8)
+        ax.spines[:].set_linestyle("-" if equal else (0, (3, 3)))
     figure.colorbar(image, ax=axes, shrink=0.8, aspect=30, label="entry")
     figure.suptitle("Softmax outputs: four routes to one matrix, and what is often taken for it")
 
@@ -51,7 +55,7 @@ def mark_bars(ax, bars=(EQUAL, DIFFERENT)):
     ax.axvspan(FLOOR / 10, bars[0], color="0.93", zorder=0)
     for bar in bars:
         ax.axvline(bar, color="black", linestyle="--", linewidth=1)
-    ax.set(xscale="log", xlim=(FLOOR / 3, 1e6))
+    ax.set(xscale="log", xlim=(FLOOR / 3, 1e6), xticks=[10.0**k for k in range(-16, 7, 4)])
     ax.grid(axis="x", alpha=0.3)
     ax.set_axisbelow(True)
 
@@ -83,7 +87,8 @@ def draw_families(ax, lines):
     places, names, y = [], [], 0
     for title, kind in (("z natural parameters:  (b) = (c) = (d) = F", "natural"),
                         ("z not natural:  (c) = (d) = F, but (b) ≠ F", "not natural"),
-                        ("log r has a kink:  (c) = F, but (b), (d) ≠ F", "kinked")):
+                        ("log r has a kink:  (b), (d) ≠ F, (c) = F and, since\n"
+                         "|score| is constant, the empirical Fisher too", "kinked")):
         ax.text(1e-8, y, title, fontsize=10, fontweight="bold", va="center", ha="left",
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1}, zorder=4)
         y += 1
@@ -95,10 +100,10 @@ def draw_families(ax, lines):
     mark_bars(ax)
     ax.set_yticks(places, names, fontsize=9)
     ax.set_ylim(y - 0.3, -0.7)
-    ax.set_xlabel("‖A - F‖/‖F‖ of the matrix A;  shaded: equal to rounding (at most 1e-10);  "
-                  "dashed at 1e-3: different")
+    ax.set_xlabel("‖A - F‖/‖F‖ of the matrix A;  shaded: equal to rounding, at most 1e-10;\n"
+                  "beyond the second dashed line: different")
     ax.set_title("All output distributions of the library, against F by its closed formula")
-    ax.legend(**route_legend(keys, loc="upper center", bbox_to_anchor=(0.4, -0.055), ncols=3))
+    ax.legend(**route_legend(keys, loc="upper center", bbox_to_anchor=(0.4, -0.065), ncols=3))
 
 
 def draw_split(ax, curve):
@@ -117,13 +122,14 @@ def draw_split(ax, curve):
     ax.grid(alpha=0.3)
 
 
-TASKS = [("o", BLUE), ("s", GREEN), ("^", ORANGE)]
+TASKS = [("o", BLUE, "-"), ("s", GREEN, "--"), ("^", ORANGE, "-.")]
 
 
 def draw_losses(ax, tasks):
-    for (marker, colour), task in zip(TASKS, tasks):
+    for (marker, colour, dash), task in zip(TASKS, tasks):
         steps = range(1, len(task["fisher"]) + 1)
-        ax.plot(steps, task["fisher"], color=colour, label=f'{task["outputs"]}: Fisher')
+        ax.plot(steps, task["fisher"], color=colour, linestyle=dash,
+                label=f'{task["outputs"]}: Fisher')
         ax.plot(steps, task["gauss_newton"], linestyle="", marker=marker, color=colour,
                 markerfacecolor="white", label=f'{task["outputs"]}: GGN')
     ax.set(xlabel="step", ylabel="loss after it")
@@ -133,16 +139,17 @@ def draw_losses(ax, tasks):
 
 
 def draw_distances(ax, tasks):
-    for (marker, colour), task in zip(TASKS, tasks):
+    for (marker, colour, dash), task in zip(TASKS, tasks):
         steps = range(1, len(task["apart"]) + 1)
-        ax.plot(steps, task["apart"], marker=marker, color=colour, markerfacecolor="white",
-                label=task["outputs"])
+        ax.plot(steps, task["apart"], marker=marker, color=colour, linestyle=dash,
+                markerfacecolor="white", label=task["outputs"])
         if task["natural"]:
-            ax.plot(steps, task["rounding"], linestyle=":", color=colour,
-                    label="Fisher alone, its start off in the last digit")
+            ax.plot(steps, task["rounding"], linestyle=":", color=colour)
+    ax.plot([], [], linestyle=":", color="black",
+            label="dotted: Fisher from itself, starts off in the last digit")
     ax.set(yscale="log", xlabel="step", ylabel="‖θ_F - θ_G‖/‖θ_F - θ₀‖")
     ax.set_title("How far the two are apart, and what rounding does by itself")
-    ax.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.45, -0.17), ncols=2)
+    ax.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
     ax.grid(alpha=0.3)
 
 
@@ -152,13 +159,13 @@ def draw_models(ax, lines):
     for y, line in enumerate(lines):
         draw_routes(ax, y, line, keys, filled=line["precision"] == "double")
     mark_bars(ax, (EQUAL, EQUAL_FLOAT, DIFFERENT))
-    names = [f'{x["model"]}, {x["weights"]:,} weights, {x["family"]}, {x["precision"]}'
-             for x in lines]
+    names = [f'{x["model"]}, {x["weights"]:,}; {x["family"]}, {x["precision"]}' for x in lines]
     ax.set_yticks(range(len(lines)), names, fontsize=8)
     ax.set_ylim(len(lines) - 0.4, -0.6)
-    ax.set_xlabel("‖A v - F v‖/‖F v‖, random v;  filled: double, open: float32 (equal to 1e-5)")
-    ax.set_title("By products alone, no matrix formed")
-    ax.legend(**route_legend(keys, loc="lower right"))
+    ax.set_xlabel("‖A v - F v‖/‖F v‖, random v;  filled: double, open: float32,\n"
+                  "where at most 1e-4 (dashed) is equal")
+    ax.set_title("Networks and their numbers of weights: by products alone, no matrix formed")
+    ax.legend(**route_legend(keys, loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=3))
 
 
 def main(source, target):
@@ -176,14 +183,14 @@ def main(source, target):
     families = "families" in report
     above = 6.5 if "split" in report else 0
     below = max(sum(row[0] for row in rows), 11.5 if families else 0)
-    figure = plt.figure(figsize=(18 if families and rows else 11, 0.6 + above + below),
+    figure = plt.figure(figsize=(19 if families and rows else 11, 0.6 + above + below),
                         layout="constrained")
     parts = figure.subfigures(2, 1, height_ratios=[above, below]) if above else [figure, figure]
     if above:
         draw_matrices(parts[0], report["split"]["matrices"])
     place = parts[1]
     if families and rows:
-        left, place = place.subfigures(1, 2, width_ratios=[10, 8])
+        left, place = place.subfigures(1, 2, width_ratios=[9, 9])
         draw_families(left.subplots(), report["families"])
     elif families:
         draw_families(place.subplots(), report["families"])

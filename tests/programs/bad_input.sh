@@ -114,7 +114,7 @@ case $name in
     unwritable_output ;;
   fisher_equals_ggn)
     for bad in "--examples 0" "--only none" "--model rnn" "--family none" "--precision half" \
-               "--weights 10" "--tamper nan" "--model attention --width 3"; do
+               "--weights 10" "--tamper nan" "--threads 0" "--model attention --width 3"; do
       refused $bad
     done
     broken_data --data
