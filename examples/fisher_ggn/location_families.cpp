@@ -27,8 +27,9 @@ Support line_around_output(const Tensor& z) { return real_line(z); }
 /// In pieces: its slope bends at ±δ scales.
 Support line_in_pieces(const Tensor& z) {
   constexpr double kBend = kDelta * kScale;
+  const auto one = torch::ones_like(z);
   return joined(
-      {half_line(z - kBend, -1), interval(z - kBend, z + kBend), half_line(z + kBend, 1)});
+      {half_line(z - kBend, -one), interval(z - kBend, z + kBend), half_line(z + kBend, one)});
 }
 
 Tensor absolute_error(const Tensor& z, const Tensor& y) {

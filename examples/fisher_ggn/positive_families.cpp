@@ -12,9 +12,9 @@ using torch::Tensor;
 
 namespace {
 
-Support positive_numbers(const Tensor& z) {
-  return half_line(torch::zeros({z.size(0), 1}, torch::kDouble), 1);
-}
+/// y > 0 of this mean, [N, 1].
+Support positive_numbers(const Tensor& mean) { return half_line(torch::zeros_like(mean), mean); }
+
 Tensor times_by_minus_rate(const Tensor& z, const Tensor& y) {
   return densities::exponential(-z, y);
 }
@@ -31,13 +31,18 @@ Tensor shape_and_minus_rate(const Tensor& last_layer) {
 std::vector<Family> positive_families() {
   using namespace natgrad;
   constexpr auto kNatural = Outputs::Natural, kNotNatural = Outputs::NotNatural;
+  const auto by_minus_rate = [](const Tensor& z) { return positive_numbers(-1 / z); };
+  const auto by_log_rate = [](const Tensor& z) { return positive_numbers(torch::exp(-z)); };
+  const auto by_ratio = [](const Tensor& z) {
+    return positive_numbers(-first_half(z) / second_half(z));
+  };
   return {
-      {"Exponential", "-rate", kNatural, 1, of<Exponential>(), times_by_minus_rate,
-       positive_numbers, below(-0.1)},
-      {"Gamma", "shape, -rate", kNatural, 2, of<Gamma>(), densities::gamma, positive_numbers,
+      {"Exponential", "-rate", kNatural, 1, of<Exponential>(), times_by_minus_rate, by_minus_rate,
+       below(-0.1)},
+      {"Gamma", "shape, -rate", kNatural, 2, of<Gamma>(), densities::gamma, by_ratio,
        shape_and_minus_rate},
       {"LogRateExponential", "log-rate", kNotNatural, 1, of<LogRateExponential>(),
-       times_by_log_rate, positive_numbers, within(0, 2)},
+       times_by_log_rate, by_log_rate, within(0, 2)},
   };
 }
 

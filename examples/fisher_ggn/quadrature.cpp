@@ -28,23 +28,16 @@ Rule gauss_hermite(int64_t n) {
 }
 
 /// Steps of the trapezoidal rule, after the change of variables that lets integrands fall doubly
-/// exponentially: from h = 1/16 on the families' integrals no longer change.
+/// exponentially: from h = 1/20 on the families' integrals no longer change.
 Tensor steps_up_to(double limit) {
-  constexpr double kStep = 1.0 / 16;
+  constexpr double kStep = 1.0 / 20;
   const auto count = static_cast<int64_t>(limit / kStep);
   return kStep * torch::arange(-count, count + 1, torch::kDouble);
 }
 Tensor half_pi_sinh(const Tensor& t) { return 0.5 * kPi * torch::sinh(t); }
 Tensor half_pi_cosh(const Tensor& t) { return 0.5 * kPi * torch::cosh(t); }
 
-/// [N, 1] moved by K numbers: [K, N, 1].
-Tensor spread(const Tensor& of_examples, const Tensor& numbers) {
-  return of_examples.detach().to(torch::kDouble).unsqueeze(0) + numbers.view({-1, 1, 1});
-}
-
-Tensor for_examples(const Tensor& weights, int64_t examples) {
-  return weights.unsqueeze(1).expand({weights.size(0), examples});
-}
+Tensor in_double(const Tensor& of_examples) { return of_examples.detach().to(torch::kDouble); }
 
 }  // namespace
 
@@ -72,33 +65,35 @@ Support gaussian_space(const Tensor& mean, const Tensor& L) {
   const auto m = mean.size(1);
   const auto nodes = combinations_of(rule.nodes, m);  // [K, M]
   const auto weights = combinations_of(rule.weights / density, m).prod(1);
-  const auto factor = L.detach().to(torch::kDouble);
+  const auto factor = in_double(L);
   const auto moved = nodes.matmul(factor.transpose(1, 2)).transpose(0, 1);  // L ξ
   const auto volume = factor.diagonal(0, 1, 2).prod(1);
-  return {mean.detach().to(torch::kDouble) + moved, weights.unsqueeze(1) * volume};
+  return {in_double(mean) + moved, weights.unsqueeze(1) * volume};
 }
 
 Support gaussian_line(const Tensor& mean, const Tensor& deviation) {
   return gaussian_space(mean, torch::diag_embed(deviation.detach().expand_as(mean)));
 }
 
-Support half_line(const Tensor& origin, double scale) {
+Support half_line(const Tensor& origin, const Tensor& scale) {
   const auto t = steps_up_to(4);
   const auto x = torch::exp(half_pi_sinh(t));
-  const auto weights = std::abs(scale) * (t[1] - t[0]) * half_pi_cosh(t) * x;
-  return {spread(origin, scale * x), for_examples(weights, origin.size(0))};
+  const auto weights = (t[1] - t[0]) * half_pi_cosh(t) * x;
+  const auto wide = in_double(scale);
+  return {in_double(origin) + wide * x.view({-1, 1, 1}),
+          weights.unsqueeze(1) * wide.abs().squeeze(1)};
 }
 
 Support real_line(const Tensor& centre, double scale) {
-  return joined({half_line(centre, -scale), half_line(centre, scale)});
+  const auto wide = torch::full_like(centre.detach(), scale);
+  return joined({half_line(centre, -wide), half_line(centre, wide)});
 }
 
 Support interval(const Tensor& lower, const Tensor& upper) {
   const auto t = steps_up_to(3.1);  // 1 - tanh is 1e-15 there
   const auto x = torch::tanh(half_pi_sinh(t)).view({-1, 1, 1});
   const auto slope = (t[1] - t[0]) * half_pi_cosh(t) / torch::cosh(half_pi_sinh(t)).square();
-  const auto centre = (0.5 * (lower + upper)).detach().to(torch::kDouble);
-  const auto half = (0.5 * (upper - lower)).detach().to(torch::kDouble);
+  const auto centre = in_double(0.5 * (lower + upper)), half = in_double(0.5 * (upper - lower));
   return {centre + half * x, slope.unsqueeze(1) * half.squeeze(1)};
 }
 

@@ -27,9 +27,10 @@ Support gaussian_space(const torch::Tensor& mean, const torch::Tensor& L);
 /// The same of independent y, with their standard deviations [N, M].
 Support gaussian_line(const torch::Tensor& mean, const torch::Tensor& deviation);
 
-/// y = origin ± scale·x, x > 0, by double-exponential quadrature (Takahasi & Mori 1974): to
-/// rounding for what is smooth but at the origin, [N, 1], and falls like a power or faster.
-Support half_line(const torch::Tensor& origin, double scale);
+/// y = origin + scale·x, x > 0, by double-exponential quadrature (Takahasi & Mori 1974): to
+/// rounding for what is smooth but at the origin, and falls like a power or faster within some
+/// scales. Both [N, 1]; a negative scale goes down.
+Support half_line(const torch::Tensor& origin, const torch::Tensor& scale);
 /// Both half lines that meet at the centre.
 Support real_line(const torch::Tensor& centre, double scale = 1);
 /// (lower, upper), each [N, 1], likewise.
