@@ -52,7 +52,9 @@ struct Options {
 
 std::vector<std::string> family_names() {
   std::vector<std::string> names;
-  for (const auto& family : examples::families()) names.push_back(family.name);
+  for (const auto& family : examples::families()) {
+    if (!std::ranges::count(names, family.name)) names.push_back(family.name);
+  }
   return names;
 }
 

@@ -124,7 +124,7 @@ std::vector<Family> families_of_ones_own() {
        of<IndependentProduct>(bernoulli_and_logistic), bit_and_location, bits_and_locations},
       {"ExponentialFamily", "Beta: α, β", kNatural, 2, of<ExponentialFamily>(beta_options()),
        densities::beta, unit_interval, above(1.5)},
-      {"ExponentialFamily", "von Mises: κ cos μ, κ sin μ", kNatural, 2,
+      {"ExponentialFamily", "von Mises: κ(cos μ, sin μ)", kNatural, 2,
        of<ExponentialFamily>(von_mises_options()), densities::von_mises, turn, within(0, 3)},
       {"ExpLoss", "½(y - z)²: mean", kNatural, 2, of<ExpLoss>(half_squared_difference),
        standard_around, standard_line},

@@ -17,14 +17,18 @@ class Line {
   Line(const Problem& problem, Findings& findings)
       : family_(problem.family()), fisher_(fisher_matrix(problem)), findings_(findings) {}
 
-  /// Prints a cell, and keeps its number for the JSON.
+  /// A matrix's cell.
   void add(const std::string& key, const std::string& name, const Tensor& matrix, bool equal) {
-    const double difference = relative_difference(matrix, fisher_);
+    add(key, name, "(a) Fisher", relative_difference(matrix, fisher_), equal);
+  }
+  /// Prints a cell, and keeps its number for the JSON.
+  void add(const std::string& key, const std::string& left, const std::string& right,
+           double difference, bool equal) {
     const auto of = family_.name + ", " + family_.parameters;
-    const auto mark = equal ? findings_.must_be_equal("families", of, name, "(a) Fisher",
-                                                      difference, kEqualMatrices)
-                            : findings_.must_differ("families", of, name, "(a) Fisher", difference);
-    fmt::print("{:>14}", mark);
+    const auto mark =
+        equal ? findings_.must_be_equal("families", of, left, right, difference, kEqualMatrices)
+              : findings_.must_differ("families", of, left, right, difference);
+    fmt::print("{:>13}", mark);
     numbers_[key] = difference;
   }
   const Json& numbers() const { return numbers_; }
@@ -45,7 +49,7 @@ Json compare(const Problem& problem, double tamper, Findings& findings) {
   const auto& family = problem.family();
   const bool natural = family.outputs == Outputs::Natural;
   const bool smooth = family.outputs != Outputs::Kinked;
-  fmt::print("{:<25}{:<27}", family.name, family.parameters);
+  fmt::print("{:<24}{:<26}", family.name, family.parameters);
   Line line(problem, findings);
   line.add("gauss_newton", "(b) GGN", tamper * gauss_newton_matrix(problem), natural);
   line.add("score_products", "(c) E[score scoreᵀ]", expected_score_products(problem), true);
@@ -54,6 +58,8 @@ Json compare(const Problem& problem, double tamper, Findings& findings) {
   // which y was seen.
   line.add("empirical", "empirical Fisher", empirical_fisher_matrix(problem), !smooth);
   line.add("hessian", "Hessian", objective_hessian(problem), false);
+  // At a kink H_L is zero on either side, whatever y is.
+  line.add("condition", "H_L at other y", "H_L", change_with_targets(problem), natural || !smooth);
   fmt::print("\n");
   const char* const kind = natural ? "natural" : smooth ? "not natural" : "kinked";
   Json json = {{"name", family.name}, {"parameters", family.parameters}, {"outputs", kind}};
@@ -75,12 +81,11 @@ Json compare_families(const Setting& setting, Findings& findings) {
   torch::manual_seed(setting.seed);
   fmt::print(
       "\nEvery family, on a network 3-5-K with tanh units and {} examples: ‖A - F‖/‖F‖ of each "
-      "matrix A,\nF by natgrad's closed formula, (a). Equal (=) is at most {:.0e}, different (≠) "
-      "at "
-      "least {:.0e}; ! is wrong.\n\n",
+      "matrix A,\nF by natgrad's closed formula, (a); and condition (5), how far H_L at other y is "
+      "from H_L.\nEqual (=) is at most {:.0e}, different (≠) at least {:.0e}; ! is wrong.\n\n",
       setting.examples, kEqualMatrices, Findings::kDifferent);
-  fmt::print("{:<25}{:<27}{:>14}{:>14}{:>14}{:>14}{:>14}\n", "family", "z", "(b) GGN",
-             "(c) E[s sᵀ]", "(d) -E[∇²]", "empirical F", "Hessian");
+  fmt::print("{:<24}{:<26}{:>13}{:>13}{:>13}{:>13}{:>13}{:>13}\n", "family", "z", "(b) GGN",
+             "(c) E[s sᵀ]", "(d) -E[∇²]", "empirical F", "Hessian", "(5) H_L");
   auto lines = Json::array();
   for (const auto& family : families()) {
     const Problem problem(family, setting.examples);

@@ -2,6 +2,7 @@
 
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/gauss_newton.h>
+#include <natgrad/diagnostics/equivalence.h>
 #include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
 
@@ -79,6 +80,12 @@ Tensor fisher_matrix(const Problem& problem) {
 
 Tensor gauss_newton_matrix(const Problem& problem) {
   return natgrad::dense(natgrad::gauss_newton(graph_of(problem)));
+}
+
+double change_with_targets(const Problem& problem) {
+  const auto term = natgrad::equivalence(graph_of(problem)).terms.at(0);
+  TORCH_CHECK(term.target_gap, problem.family().name, ": ", term.targets);
+  return *term.target_gap;
 }
 
 Tensor expected_score_products(const Problem& problem) {

@@ -2,11 +2,6 @@
 
 #include "fisher_ggn/family.h"
 
-namespace natgrad {
-class LossGraph;
-class LinearOperator;
-}  // namespace natgrad
-
 namespace examples {
 
 /// A network 3-5-K with tanh units, some data, and what its outputs mean; all in double.
@@ -60,6 +55,10 @@ torch::Tensor expected_score_products(const Problem& problem);
 /// (d) F = -(1/N) Σₙ E_{y ~ r(·|zₙ)}[∇² log r] (section 5), ∇² in θ: double backward through the
 /// whole network.
 torch::Tensor minus_expected_hessian(const Problem& problem);
+
+/// Condition (5) of section 8, does H_L depend on y? How far H_L v at targets drawn from the model
+/// is from H_L v at the observed ones, over ‖F_R v‖, v random: natgrad's diagnostics.
+double change_with_targets(const Problem& problem);
 
 /// Not the Fisher matrix: (1/N) Σ ∇log r(yₙ|zₙ) ∇log r(yₙ|zₙ)ᵀ at the observed yₙ (section 7).
 torch::Tensor empirical_fisher_matrix(const Problem& problem);
