@@ -162,8 +162,8 @@ def draw_models(ax, lines):
     names = [f'{x["model"]}, {x["weights"]:,}; {x["family"]}, {x["precision"]}' for x in lines]
     ax.set_yticks(range(len(lines)), names, fontsize=8)
     ax.set_ylim(len(lines) - 0.4, -0.6)
-    ax.set_xlabel("‖A v - F v‖/‖F v‖, random v;  filled: double, open: float32,\n"
-                  "where at most 1e-4 (dashed) is equal")
+    ax.set_xlabel("‖A v - F v‖/‖F v‖ ((b): over ‖G v‖), random v;  filled: double,\n"
+                  "open: float32, where at most 1e-4 (dashed) is equal")
     ax.set_title("Networks and their numbers of weights: by products alone, no matrix formed")
     ax.legend(**route_legend(keys, loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=3))
 
