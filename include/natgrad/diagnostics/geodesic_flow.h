@@ -21,6 +21,7 @@ struct NATGRAD_EXPORT GeodesicFlowOptions {
 };
 
 struct NATGRAD_EXPORT GeodesicFlowReport {
+  /// Of a run's points, the largest.
   struct Deviations {
     double line = 0;  ///< the farthest distance of p from the line through p₀ and q
     double circle = 0;  ///< that of √p from the plane of √p₀ and √q, which cuts the great circle
@@ -28,7 +29,8 @@ struct NATGRAD_EXPORT GeodesicFlowReport {
   };
   std::string metric;  ///< as F describes itself
   torch::Tensor path;  ///< p of the finer run, [2 steps + 1, K]
-  Deviations coarse, fine;
+  Deviations coarse;   ///< with the steps asked for
+  Deviations fine;     ///< with twice as many
   Deviations orders;  ///< of the deviations in ε = T/steps: 1 where they are Euler's error, else 0
   /// Whether p follows the line at the speed p' = q - p: both deviations are Euler's, of order 0.9
   /// or more, or rounding.

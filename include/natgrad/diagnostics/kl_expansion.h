@@ -32,8 +32,8 @@ struct NATGRAD_EXPORT KLDirection {
   /// where the term of third order vanishes; 2 where F is not the metric. NaN where it is exact.
   double slope = 0;
   double second = 0;  ///< the coefficient of ½ε²dᵀFd as measured: 1
-  double third =
-      0;  ///< that of ε³: k₃/3 and k₃/6 along one natural parameter, of third cumulant k₃
+  /// That of ε³: k₃/3 and k₃/6 along one natural parameter, of third cumulant k₃.
+  double third = 0;
   /// Whether the remainder is no more than rounding at every ε: KL = ½ε²dᵀFd, as with Gaussian
   /// means of fixed variance that are linear in the parameters.
   bool is_exact = false;
@@ -50,7 +50,7 @@ struct NATGRAD_EXPORT KLExpansionReport {
   KLDirection reverse;           ///< KL(p(θ) ‖ p(θ + εd))
   /// Of the difference of the two, 1/6 E[(dᵀ∇log p)³]: they are symmetric to second order.
   double asymmetry = 0;
-  bool holds = false;
+  bool holds = false;  ///< both directions do
 
   /// The verdict and the table, in lines of text.
   std::string message() const;

@@ -23,9 +23,11 @@ struct NATGRAD_EXPORT KLMoved {
 /// spread v and its mean are terms of their own (r²/v + log v), 1/N is the weight of v's, and that
 /// of the mean 1/v times it.
 ///
-///     const natgrad::LossGraph before(loss(), model->parameters());
-///     optimizer.step(loss);
-///     const auto nats = natgrad::kl_moved(before, {loss(), model->parameters()}).before_after;
+/// ```cpp
+/// const natgrad::LossGraph before(loss_of(x, y), model->parameters());
+/// optimizer.step(loss_of(x, y));
+/// const auto nats = natgrad::kl_moved(before, {loss_of(x, y), model->parameters()}).before_after;
+/// ```
 ///
 /// No pass: the outputs are in the graphs. Outputs that share memory with parameters which a step
 /// has written to since are not what they were: `NaturalGradientOptions::measure` and

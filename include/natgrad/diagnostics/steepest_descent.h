@@ -34,16 +34,17 @@ struct NATGRAD_EXPORT SteepestDescentOptions {
 };
 
 struct NATGRAD_EXPORT SteepestDescentReport {
+  /// The minimiser of h where the divergence is ε² at most.
   struct Step {
-    double epsilon = 0;
+    double epsilon = 0;       ///< ε
     torch::Tensor minimiser;  ///< d*(ε), [P], double
     double divergence = 0;    ///< at d*, with λ's term, over ε²: 1 on the boundary
     /// ‖∇h + μ∇KL‖ in the norm of F⁻¹ at d*, over ‖∇h‖, for the best μ: 0 at a minimum.
     double stationarity = 0;
     /// ‖d*(ε)/ε - limit‖/‖limit‖ in the norm of F.
     double error = 0;
-    int64_t iterations = 0;
-    bool converged = false;
+    int64_t iterations = 0;  ///< of the search for it
+    bool converged = false;  ///< whether it was found
   };
   std::string metric;       ///< as the F of the limit describes itself
   std::vector<Step> steps;  ///< the largest ε first
