@@ -34,7 +34,8 @@ Tensor in_units_of(const ParameterLayout& parameters, const Tensor& x) {
   const auto pieces = parameters.views(scaled);
   for (size_t i = 0; i < pieces.size(); ++i) {
     const auto p = parameters.tensors()[i].detach();
-    const double size = norm_in_double(p) / std::sqrt(std::max<double>(p.numel(), 1));
+    const double size =
+        norm_in_double(p) / std::sqrt(static_cast<double>(std::max<int64_t>(p.numel(), 1)));
     if (size > 0) pieces[i].mul_(size);
   }
   return scaled;
