@@ -3,6 +3,7 @@
 /// The curvature matrices, as options of the optimizer and as operators on a `LossGraph`.
 
 #include <natgrad/curvature/block_diagonal.h>
+#include <natgrad/curvature/blocks.h>
 #include <natgrad/curvature/centred_rows.h>
 #include <natgrad/curvature/classical_gauss_newton.h>
 #include <natgrad/curvature/curvature.h>
