@@ -43,7 +43,8 @@ struct NATGRAD_EXPORT VariationalSummary {
   int64_t coordinate = -1;        ///< the first one with an invalid precision
   /// Every ε below it leaves all precisions positive; natural form only.
   double largest_rate = 0;
-  /// The share of its way that μ went; less than 1 only where `Retracted` was too far.
+  /// The share of its way that μ went; less than 1 only where `Retracted` was too far. Of
+  /// `DiscreteVI`, that θ went.
   double shortening = 1;
   /// One line that says what happened, and what to do if anything.
   std::string message() const;
