@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "curvature/pulled_back.h"
+#include <natgrad/curvature/pulled_back.h>
 
 namespace natgrad::detail {
 

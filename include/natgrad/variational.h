@@ -1,5 +1,6 @@
 #pragma once
 
+/// @file
 /// Mean-field Gaussians on a log-joint, and distributions over finitely many states.
 
 #include <natgrad/variational/discrete_vi.h>

@@ -15,6 +15,7 @@ namespace natgrad {
 /// y: floating, z's shape, in [0, 1].
 class NATGRAD_EXPORT Bernoulli final : public Likelihood {
  public:
+  /// `logits`: z, of any shape.
   explicit Bernoulli(torch::Tensor logits);
 
   std::string describe() const override;
@@ -35,6 +36,8 @@ class NATGRAD_EXPORT Bernoulli final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// log(1 - p + p e^d) - p d, d = z' - z.
+  torch::Tensor compute_kl(const Likelihood& other) const override;
   /// σ(z) σ(-z), computed on first use and kept while the outputs stay as they are; without a
   /// graph.
   const torch::Tensor& variance() const;

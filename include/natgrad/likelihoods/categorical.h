@@ -16,6 +16,7 @@ namespace natgrad {
 /// classes (floating, z's shape, summing to 1; then log r = Σ y_j log p_j).
 class NATGRAD_EXPORT Categorical final : public Likelihood {
  public:
+  /// `logits`: z, with the classes along `dim`.
   explicit Categorical(torch::Tensor logits, int64_t dim = 1);
 
   std::string describe() const override;
@@ -43,6 +44,8 @@ class NATGRAD_EXPORT Categorical final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// log Σ p_k exp(d_k) - pᵀd, d = z' - z.
+  torch::Tensor compute_kl(const Likelihood& other) const override;
 
   struct Probabilities {
     torch::Tensor p;            ///< shaped like z

@@ -14,9 +14,12 @@ namespace natgrad {
 /// So the Fisher matrix is κ times the classical Gauss-Newton matrix JᵀJ. -∇²log r = F_R only for
 /// Gaussian noise, on average for any c whose slope does not jump.
 ///
-///     const natgrad::NoiseDensity sech(
-///         [](const torch::Tensor& x) { return -torch::log(torch::cosh(x)); });
-///     const auto loss = natgrad::nll(natgrad::Location(z, sech), y);
+/// <!-- snippet: prelude=regression -->
+/// ```cpp
+/// const natgrad::NoiseDensity sech(
+///     [](const torch::Tensor& x) { return -torch::log(torch::cosh(x)); });
+/// const auto loss = natgrad::nll(natgrad::Location(z, sech), y);
+/// ```
 ///
 /// y: floating, z's shape, finite.
 class NATGRAD_EXPORT Location final : public Likelihood {
@@ -36,6 +39,8 @@ class NATGRAD_EXPORT Location final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// E[log c(x) - log c(x - d)], d = z' - z, by quadrature.
+  torch::Tensor compute_kl(const Likelihood& other) const override;
 
   NoiseDensity noise_;
 };

@@ -22,6 +22,7 @@ class InverseDistribution;
 /// what was computed.
 class NATGRAD_EXPORT NoiseDensity {
  public:
+  /// A function of each element.
   using Function = std::function<torch::Tensor(const torch::Tensor& x)>;
 
   /// `log_density` ℓ: elementwise on tensors of any shape, made of operations that autograd knows;
@@ -43,8 +44,12 @@ class NATGRAD_EXPORT NoiseDensity {
   /// some thousand nodes: to 1e-5.
   torch::Tensor quantile(const torch::Tensor& uniform) const;
 
+  /// KL(c(x) ‖ c(x - d)) for each shift d of any shape, in nats; once differentiable.
+  torch::Tensor divergence(const torch::Tensor& d) const;
+
   /// κ, in 1/x².
   double fisher() const { return state_->fisher; }
+  /// log Z.
   double log_normaliser() const { return state_->log_normaliser; }
   /// Whether -ℓ'' = κ everywhere: whether it is a Gaussian.
   bool is_gaussian() const;

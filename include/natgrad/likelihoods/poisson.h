@@ -14,6 +14,7 @@ namespace natgrad {
 /// y: floating or integer, z's shape, whole numbers >= 0.
 class NATGRAD_EXPORT Poisson final : public Likelihood {
  public:
+  /// `log_rate`: z, of any shape.
   explicit Poisson(torch::Tensor log_rate);
 
   std::string describe() const override;
@@ -32,6 +33,8 @@ class NATGRAD_EXPORT Poisson final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// e^z (e^d - 1 - d), d = z' - z.
+  torch::Tensor compute_kl(const Likelihood& other) const override;
 };
 
 }  // namespace natgrad

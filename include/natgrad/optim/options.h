@@ -73,8 +73,10 @@ class NATGRAD_EXPORT NaturalGradientOptions
   TORCH_ARG(double, max_gradient_norm) = std::numeric_limits<double>::infinity();
   /// c > 0: a step moves θ by no more, ‖θ_new - θ‖ ≤ c.
   TORCH_ARG(double, max_step_norm) = std::numeric_limits<double>::infinity();
-  /// Whether `summary()` tells the KL divergence that a step moved, and the share of the bound that
-  /// it promised.
+  /// Whether `summary()` tells the KL divergence that a step moved (`nats`), and the share of the
+  /// bound that it promised. With a closure the divergence is that of the outputs before and after,
+  /// by one more forward pass (of a batch in K chunks 2K - 1); step(loss) can tell ½ δᵀFδ, by one
+  /// product with J. The steps stay as they are.
   TORCH_ARG(bool, measure) = false;
   /// Of the random probes; two optimizers with the same seed, loss and start take the same steps.
   TORCH_ARG(uint64_t, seed) = 0;
@@ -91,17 +93,21 @@ class NATGRAD_EXPORT NaturalGradientOptions
 
   /// `ScoreRowsOrFisher()` (the default), `FisherOrGaussNewton()`, or any other `Curvature`.
   NaturalGradientOptions& curvature(const Curvature& curvature);
+  /// What was chosen.
   const Curvature& curvature() const { return *curvature_; }
   /// By default `DualOrConjugateGradient()`: exactly where that is cheap, else 10 iterations of
   /// conjugate gradients to a tolerance of 1e-2.
   NaturalGradientOptions& solver(const Solver& solver);
+  /// What was chosen.
   const Solver& solver() const { return *solver_; }
   /// `Proximal()` (the default), `Tikhonov(λ)`, `LevenbergMarquardt()`, `TrustRegion()`.
   NaturalGradientOptions& damping(const Damping& damping);
+  /// What was chosen.
   const Damping& damping() const { return *damping_; }
   /// D of C + λD, positive definite: `MarquardtDiagonal()`, `StructuralDamping(μ)`, or the
   /// matrix of any curvature of the kind; without one D = I.
   NaturalGradientOptions& damping_matrix(const DampingMatrix& matrix);
+  /// The matrix of this curvature.
   NaturalGradientOptions& damping_matrix(const Curvature& of) {
     return damping_matrix(CurvatureMatrix(of));
   }
@@ -116,6 +122,7 @@ class NATGRAD_EXPORT NaturalGradientOptions
   /// `AdaptiveRate()`, `KLConstrained(c)`, `QuadraticModelStep()`, `LineSearch()`,
   /// `SubspaceMinimisation()`.
   NaturalGradientOptions& step_rule(const StepRule& rule);
+  /// What was chosen.
   const StepRule& step_rule() const { return *step_rule_; }
 
   /// Throws `c10::Error` for the first value that is out of range.
@@ -127,7 +134,9 @@ class NATGRAD_EXPORT NaturalGradientOptions
   /// Whether everything that groups share is the same.
   bool same_system(const NaturalGradientOptions& other) const;
 
+  /// As LibTorch's schedulers read it.
   double get_lr() const override { return lr_; }
+  /// As LibTorch's schedulers set it.
   void set_lr(double lr) override { lr_ = lr; }
 
  private:

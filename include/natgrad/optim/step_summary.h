@@ -29,6 +29,7 @@ NATGRAD_EXPORT const char* to_string(StepOutcome outcome);
 /// The report of one step. Unless it was accepted, the parameters are as they were before it; or,
 /// if `restored`, as they were before the step that led to this loss.
 struct NATGRAD_EXPORT StepSummary {
+  /// What became of θ.
   StepOutcome outcome = StepOutcome::NotStepped;
   bool restored = false;      ///< the previous step was taken back
   int64_t step = 0;           ///< accepted steps so far
@@ -61,7 +62,7 @@ struct NATGRAD_EXPORT StepSummary {
   std::optional<double> trial_loss = std::nullopt;
   /// By how much an accepted step lowered that.
   std::optional<double> decrease = std::nullopt;
-  SolverSummary solver;
+  SolverSummary solver;  ///< what the solve did
   /// Which matrix the default curvature took, and why: "score rows", or "the exact matrix; no score
   /// rows: the loss has 2 terms". Empty where there was nothing to choose.
   std::string curvature = {};
@@ -74,12 +75,16 @@ struct NATGRAD_EXPORT StepSummary {
   /// module hides its layers); columns multiplied one by one for want of nlohmann-json at build
   /// time. Each is a LibTorch warning when first met.
   std::vector<std::string> degradations = {};
-  /// How far the model's distribution moved, in nats: the mean over examples of the KL divergence,
-  /// where `NaturalGradientOptions::measure` asked for it.
+  /// How far the model's distribution moved, in nats: the mean over the examples of KL(p(θ) ‖ p(θ +
+  /// δ)), whatever the loss's factor and weights are, where `NaturalGradientOptions::measure` asked
+  /// for it.
   std::optional<double> nats = std::nullopt;
   /// Of the bound on what any step can gain by the model (Martens, "New perspectives", section 11),
   /// the share that this step promised; where `measure` asked for it.
   std::optional<double> bound_share = std::nullopt;
+  /// What `nats` are: "after the step", the divergence itself, or "to second order", ½ δᵀFδ; where
+  /// there are none, why.
+  std::string nats_basis = {};
 
   /// One line for a log: what was computed, for a step that was not accepted what to look for, and
   /// the degradations.
