@@ -73,8 +73,9 @@ TEST(DiscreteVITest, TheMetricIsThatOfTheDivergenceBetweenNeighbours) {
 
 TEST(DiscreteVITest, AStepIsTheNaturalGradient) {
   const auto theta = randn({4}, 4);
+  const auto log_p = curved(theta) + 0.01 * randn({32}, 10);  // near: no step is halved
   for (const double damping : {0., 0.3}) {
-    DiscreteVI vi(Ising().log_p(), curved, theta, DiscreteVIOptions().rate(0.1).damping(damping));
+    DiscreteVI vi(log_p, curved, theta, DiscreteVIOptions().rate(0.1).damping(damping));
     const auto A = dense(vi.fisher()) + damping * torch::eye(4, torch::kDouble);
     const auto expected = theta - 0.1 * torch::linalg_solve(A, vi.gradient());
     const auto before = vi.elbo();
@@ -115,7 +116,7 @@ TEST(DiscreteVITest, OfIndependentSpinsIsMeanFieldTheory) {
       ising.log_p(), [&](const Tensor& h) { return ising.x.mv(h); },
       torch::zeros({5}, torch::kDouble), DiscreteVIOptions().rate(0.5));
   double before = -INFINITY;
-  for (int k = 0; k < 100; ++k) {
+  for (int k = 0; k < 300; ++k) {
     EXPECT_GE(vi.step().elbo, before - kRounding);
     before = vi.summary().elbo;
   }
@@ -141,9 +142,8 @@ TEST(DiscreteVITest, UnitsDoNotMatter) {
 }
 
 TEST(DiscreteVITest, AStepThatGoesTooFarIsHalved) {
-  // p nearly on one state, q far away: the linear fit overshoots where scores are curved.
-  const auto log_p = 8 * randn({32}, 9);
-  DiscreteVI vi(log_p, curved, torch::full({4}, 1.5, torch::kDouble));
+  // The linear fit overshoots where log q is curved, and p is far.
+  DiscreteVI vi(Ising().log_p(), curved, randn({4}, 4));
   double smallest = 1, before = vi.elbo();
   for (int k = 0; k < 20; ++k) {
     ASSERT_EQ(vi.step().outcome, VariationalOutcome::Accepted);
@@ -161,10 +161,10 @@ TEST(DiscreteVITest, WorksInFloat32) {
   DiscreteVI vi(
       ising.log_p(), [&](const Tensor& h) { return x.mv(h); }, torch::zeros({5}),
       DiscreteVIOptions().rate(0.5));
-  for (int k = 0; k < 40; ++k) vi.step();
+  for (int k = 0; k < 150; ++k) vi.step();
   EXPECT_EQ(vi.theta().scalar_type(), torch::kFloat);
   const auto m = vi.probabilities().matmul(ising.x);
-  EXPECT_LT(relative_error(m, (ising.h + ising.J.mv(m)).tanh()), 1e-5);
+  EXPECT_LT(relative_error(m, (ising.h + ising.J.mv(m)).tanh()), 1e-4);  // √ of its rounding
 }
 
 TEST(DiscreteVITest, WhatIsNotFiniteIsRefused) {

@@ -8,6 +8,7 @@
 
 namespace natgrad {
 
+/// @file
 /// Explicit diagonal blocks of curvature matrices, C_bb of [n_b, n_b] for each block b of the
 /// parameters (Martens, "New perspectives", section 7): for solvers of one's own, block by block
 /// preconditioners, and to look at. A block's parameters are in the order of the layout.

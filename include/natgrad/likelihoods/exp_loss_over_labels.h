@@ -20,10 +20,12 @@ namespace natgrad {
 /// distribution only if Z is the same for all z, which is checked: of a cross-entropy with any
 /// logits that are functions of z it is, of a multi-class hinge loss it is not.
 ///
-///     const auto loss = [W](const torch::Tensor& y, const torch::Tensor& z) {
-///       return -z.sin().mm(W.to(z.dtype())).log_softmax(1).gather(1, y.unsqueeze(1)).squeeze(1);
-///     };
-///     optimizer.step(natgrad::nll(natgrad::ExpLossOverLabels(model->forward(x), loss, 4), y));
+/// ```cpp
+/// const auto loss = [](const torch::Tensor& y, const torch::Tensor& z) {
+///   return -z.tanh().log_softmax(1).gather(1, y.unsqueeze(1)).squeeze(1);  // bounded logits
+/// };
+/// optimizer.step(natgrad::nll(natgrad::ExpLossOverLabels(model->forward(x), loss, 2), y));
+/// ```
 ///
 /// z: [N, K]. y: labels 0, ..., M - 1 (int64, [N]); what they stand for is L's affair. L is called
 /// with y of [n] and z of [n, K] for any n, gives [n], row by row, and is twice differentiable in z

@@ -33,10 +33,16 @@ struct NATGRAD_EXPORT DiscreteVIOptions {
 /// normaliser, is there in one step with ε = 1. The step does not depend on units or on a linear
 /// change of θ. It is halved while the ELBO would fall.
 ///
-///     // Spins x of [M, n] = {±1}ⁿ, independent under q: mean-field theory.
-///     natgrad::DiscreteVI vi(-energy, [&](const torch::Tensor& h) { return x.mv(h); },
-///                            torch::zeros({n}));
-///     while (vi.step().elbo < goal) {}
+/// ```cpp
+/// // Three spins x of ±1, independent under q: mean-field theory of a chain.
+/// const auto x = 1 - 2 * torch::tensor({{0, 0, 0}, {0, 0, 1}, {0, 1, 0}, {0, 1, 1},
+///                                       {1, 0, 0}, {1, 0, 1}, {1, 1, 0}, {1, 1, 1}},
+///                                       torch::kDouble);
+/// const auto log_p = x.select(1, 0) * x.select(1, 1) + x.select(1, 1) * x.select(1, 2);
+/// const auto log_q = [&](const torch::Tensor& fields) { return x.mv(fields); };
+/// natgrad::DiscreteVI vi(log_p, log_q, 0.1 * torch::ones({3}, torch::kDouble));
+/// for (int k = 0; k < 20; ++k) vi.step();
+/// ```
 ///
 /// A step costs min(M, P) backward passes through log q for its Jacobian and M P² multiply-adds.
 /// Numerical outcomes are values, as of `NaturalGradientVI`. Throws for options out of range, a
@@ -50,12 +56,15 @@ class NATGRAD_EXPORT DiscreteVI {
   DiscreteVI(torch::Tensor log_joint, LogWeights log_q, torch::Tensor initial,
              DiscreteVIOptions options = {});
 
+  /// One step.
   const VariationalSummary& step();
+  /// Of the last step.
   const VariationalSummary& summary() const { return summary_; }
   /// θ, [P].
   const torch::Tensor& theta() const { return theta_; }
   /// q_θ(x), [M].
   torch::Tensor probabilities() const;
+  /// Σ_x q (log p - log q), a lower bound of log Z.
   double elbo() const;
   /// D(q_θ‖p), Z summed over all states.
   double divergence() const;

@@ -83,7 +83,12 @@ struct NATGRAD_EXPORT VariationalSummary {
 /// p] much better than the curvature: so the precisions, whose noise would otherwise keep q away
 /// from the optimum, average over a memory of their own that grows with the number t of steps.
 ///
-///     NaturalGradientVIOptions().form(VariationalForm::Retracted).pairs(5).rate(0.1)
+/// ```cpp
+/// const auto options = natgrad::NaturalGradientVIOptions()
+///                          .form(natgrad::VariationalForm::Retracted)
+///                          .pairs(5)
+///                          .rate(0.1);
+/// ```
 ///
 /// Numerical outcomes are values; a refused step draws nothing from the stream of samples. Throws
 /// for options out of range, and as the expectations do.
