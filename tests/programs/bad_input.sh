@@ -130,6 +130,9 @@ case $name in
     refused --examples 0
     broken_data --data
     unwritable_output ;;
+  discrete_variational)
+    for bad in "--spins 3" "--spins 15" "--spins x"; do refused $bad; done
+    unwritable_output --spins 4 ;;
   fisher_equals_ggn)
     for bad in "--examples 0" "--only none" "--model rnn" "--family none" "--precision half" \
                "--weights 10" "--tamper nan" "--threads 0" "--model attention --width 3"; do
