@@ -81,6 +81,24 @@ case $name in
     broken_data --data
     unwritable_output
     resume ;;
+  configured_training)
+    configured() {  # refused with this configuration
+      echo "$1" > /tmp/natgrad_configuration.$$
+      refused --config /tmp/natgrad_configuration.$$
+      rm -f /tmp/natgrad_configuration.$$
+    }
+    configured nonsense
+    configured '{"epochs": 0, "batch": 128}'
+    configured '{"epochs": 1, "batch": 128, "rate": 1}'
+    configured '{"epochs": 1, "batch": 128, "loss": "hinge"}'
+    configured '{"epochs": 1, "batch": 128, "optimizer": {"type": "adan"}}'
+    configured '{"epochs": 1, "batch": 128, "optimizer": {"type": "natgrad", "lr": "fast"}}'
+    configured '{"epochs": 1, "batch": 128, "scheduler": "linear"}'
+    refused --config /none/there
+    refused --model /none/there
+    refused --model "$digits"
+    broken_data --data
+    unwritable_output ;;
   uncertain_regression)
     for bad in "--batch 0" "--epochs 0" "--threads 0" "--data $digits"; do refused $bad; done
     unwritable_output
