@@ -6,7 +6,7 @@
 
 #include "theory/oracles.h"
 #include "theory/problems.h"
-#include "theory/sections.h"
+#include "theory/section.h"
 
 namespace examples::theory {
 namespace {
