@@ -17,12 +17,13 @@
 #include "support/fixed_rates.h"
 #include "support/mnist.h"
 #include "support/race.h"
+#include "support/results.h"
 
 namespace {
 
 struct Settings {
   benchmarks::Cells cells;
-  std::string fashion = examples::kFashionMnist;
+  std::string fashion = examples::kFashionMnist, json;
   bool fixed_rates = false, race = false;
 };
 
@@ -69,18 +70,21 @@ void complete(Settings& settings) {
 
 void run(Settings settings) {
   torch::set_num_threads(1);
+  benchmarks::check_json(settings.json);
   complete(settings);
+  benchmarks::Page page;
   const auto& cells = settings.cells;
   for (const auto& name : cells.tasks) {
     fmt::print("{}: {}\n", name, cells.all_tasks.at(name).description);
   }
   if (settings.race) {
-    benchmarks::race(cells);
+    benchmarks::race(cells, page);
   } else if (settings.fixed_rates) {
-    benchmarks::compare_with_fixed_rates(cells);
+    benchmarks::compare_with_fixed_rates(cells, page);
   } else {
-    benchmarks::compare_in_equal_seconds(cells);
+    benchmarks::compare_in_equal_seconds(cells, page);
   }
+  benchmarks::write_results(settings.json, page, {{"seeds", cells.seeds}});
 }
 
 }  // namespace
@@ -94,6 +98,7 @@ int main(int argc, char** argv) {
                                    "against natgrad with fixed rates instead");
   app.add_flag("--race", settings.race, "the seconds to Adam's lowest loss instead")
       ->excludes(fixed);
+  benchmarks::add_json(app, settings.json);
   examples::parse_or_exit(app, argc, argv);
   return examples::exit_code("batch_sizes", [&] { run(settings); });
 }

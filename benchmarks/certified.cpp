@@ -18,6 +18,7 @@
 #include "support/command_line.h"
 #include "support/json.h"
 #include "support/output_files.h"
+#include "support/results.h"
 
 namespace {
 
@@ -34,28 +35,8 @@ struct Settings {
   int64_t teachers = 6, teacher_steps = 1000;
 };
 
-/// A Markdown table that goes to stdout line by line, and into a file.
-class Page {
- public:
-  void line(const std::string& text) {
-    fmt::print("{}\n", text);
-    std::fflush(stdout);
-    text_ += text + "\n";
-  }
-  void heading(const std::string& text) { line("\n## " + text + "\n"); }
-  void row(const std::vector<std::string>& cells) { line("| " + c10::Join(" | ", cells) + " |"); }
-  void head(const std::vector<std::string>& cells) {
-    row(cells);
-    row(std::vector<std::string>(cells.size(), "---"));
-  }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
-
 struct Results {
-  Page page;
+  benchmarks::Page page;
   Json json = Json::object();
 };
 
@@ -163,7 +144,8 @@ void teachers(const Settings& settings, Results& results) {
 
 void write(const Settings& settings, const Results& results) {
   if (!settings.output) return;
-  examples::write_json(*settings.output + ".json", results.json);
+  benchmarks::write_results(*settings.output + ".json", results.page,
+                            {{"teachers", settings.teachers}}, results.json);
   examples::write_whole(*settings.output + ".md", results.page.text());
 }
 

@@ -24,7 +24,9 @@
 #include "support/json.h"
 #include "support/kfac_costs.h"
 #include "support/output_files.h"
+#include "support/page.h"
 #include "support/picture.h"
+#include "support/results.h"
 
 namespace nn = torch::nn;
 using torch::Tensor;
@@ -210,20 +212,25 @@ double worst_rise(const Curve& curve) {
   return worst;
 }
 
-void print_table(const std::vector<Curve>& curves) {
-  fmt::print("\n| method | seconds to");
-  for (const double goal : kGoals) fmt::print(" {:g} |", goal);
-  fmt::print(" end, nats | test, nats | worst over best before | steps | ms a step |\n|");
-  for (size_t k = 0; k < kGoals.size() + 6; ++k) fmt::print(" --- |");
+void add_table(const std::vector<Curve>& curves, benchmarks::Page& page) {
+  page.heading("Deep autoencoder of curves");
+  std::vector<std::string> columns = {"method"};
+  for (const double goal : kGoals) columns.push_back(fmt::format("seconds to {:g} nats", goal));
+  columns.insert(columns.end(),
+                 {"end, nats", "test, nats", "worst over best before", "steps", "ms a step"});
+  page.head(columns);
   for (const auto& curve : curves) {
-    fmt::print("\n| {} |", curve.method);
-    for (const double goal : kGoals) fmt::print(" {} |", seconds_to(goal, curve));
+    std::vector<std::string> row = {curve.method};
+    for (const double goal : kGoals) row.push_back(seconds_to(goal, curve));
     const auto& end = curve.records.back();
-    fmt::print(" {:.2f} | {:.2f} | {:.2f} | {} | {:.1f} |", end.objective, end.test,
-               worst_rise(curve), end.steps,
-               1e3 * end.seconds / static_cast<double>(std::max<int64_t>(end.steps, 1)));
+    const auto steps = static_cast<double>(std::max<int64_t>(end.steps, 1));
+    for (const double value : {end.objective, end.test, worst_rise(curve)}) {
+      row.push_back(fmt::format("{:.2f}", value));
+    }
+    row.push_back(std::to_string(end.steps));
+    row.push_back(fmt::format("{:.1f}", 1e3 * end.seconds / steps));
+    page.row(row);
   }
-  fmt::print("\n");
 }
 
 examples::Json to_json(const std::vector<Curve>& curves) {
@@ -248,9 +255,11 @@ void run(const Settings& settings) {
                       benchmarks::draw_curves(kTestImages, settings.seed + 1)};
   std::vector<Curve> curves;
   for (const auto& name : settings.methods) curves.push_back(train(name, images, settings));
-  print_table(curves);
-  benchmarks::print_kfac_costs(images.training.slice(0, 0, kKfacBatch), settings.seed);
-  examples::write_json(settings.output + ".json", to_json(curves));
+  benchmarks::Page page;
+  add_table(curves, page);
+  benchmarks::add_kfac_costs(images.training.slice(0, 0, kKfacBatch), settings.seed, page);
+  benchmarks::write_results(settings.output + ".json", page, {{"seed", settings.seed}},
+                            to_json(curves));
   examples::draw_picture("plot_objectives.py", settings.output);
 }
 

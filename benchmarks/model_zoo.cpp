@@ -18,6 +18,7 @@
 #include "support/cells.h"
 #include "support/command_line.h"
 #include "support/methods.h"
+#include "support/results.h"
 #include "support/runs.h"
 #include "support/trainer.h"
 
@@ -29,6 +30,7 @@ constexpr double kShareOfFall = 0.9;  // of Adam's, for the goals of tests/model
 struct Settings {
   std::vector<std::string> only;
   int64_t steps = zoo::kSteps, seeds = 3;
+  std::string json;
 };
 
 /// Counts processor seconds while it is asked to run something.
@@ -170,69 +172,75 @@ std::string ratio_text(double ours, double adams) {
   return fmt::format("{:.2f}", std::max(ours, kLeast) / std::max(adams, kLeast));
 }
 
-void print_row(const Row& row, const Settings& settings) {
+void add_row(const Row& row, const Settings& settings, benchmarks::Page& page) {
   const double start = row.natural(&Natural::start), ours = row.natural(&Natural::loss);
   const auto [in_seconds, rate] = row.best(&Adam::in_seconds);
   const auto [after_steps, rate_of_steps] = row.best(&Adam::after_steps);
   const double goal = start - kShareOfFall * (start - after_steps);
-  fmt::print("| {} | {:.3g} |", row.entry.name, start);
+  std::vector<std::string> cells = {row.entry.name, fmt::format("{:.3g}", start)};
   if (row.threw()) {
-    fmt::print(" throws | - | - |");
+    cells.insert(cells.end(), {"throws", "-", "-"});
   } else {
-    fmt::print(" {:.3g} | {:.3g} ({:g}) | {} |", ours, in_seconds, rate,
-               ratio_text(ours, in_seconds));
+    cells.insert(cells.end(),
+                 {fmt::format("{:.3g}", ours), fmt::format("{:.3g} ({:g})", in_seconds, rate),
+                  ratio_text(ours, in_seconds)});
   }
-  fmt::print(" {:.3g} ({:g}) | {:.3g} | {:.2f} | {} | {} |\n", after_steps, rate_of_steps, goal,
-             1e3 * row.adam_step(),
-             row.threw() ? "-" : fmt::format("{:.2f}", row.price(settings.steps)),
-             row.naturals.front().curvature);
-  std::fflush(stdout);
+  cells.insert(cells.end(),
+               {fmt::format("{:.3g} ({:g})", after_steps, rate_of_steps),
+                fmt::format("{:.3g}", goal), fmt::format("{:.2f}", 1e3 * row.adam_step()),
+                row.threw() ? "-" : fmt::format("{:.2f}", row.price(settings.steps)),
+                row.naturals.front().curvature});
+  page.row(cells);
 }
 
-void print_notes(const std::vector<Row>& rows) {
-  fmt::print("\n");
+void add_notes(const std::vector<Row>& rows, benchmarks::Page& page) {
+  page.line("");
   for (const auto& row : rows) {
     std::set<std::string> notes;
     for (const auto& run : row.naturals) {
       for (const auto& text : run.warnings) notes.insert("warns: " + text);
       if (!run.thrown.empty()) notes.insert("throws: " + run.thrown);
     }
-    for (const auto& note : notes) fmt::print("{} {}\n", row.entry.name, note);
+    for (const auto& note : notes) page.line(fmt::format("{} {}", row.entry.name, note));
   }
 }
 
-void print_bars(const std::vector<Row>& rows, const Settings& settings) {
+void add_bars(const std::vector<Row>& rows, const Settings& settings, benchmarks::Page& page) {
   const auto count = [&](auto holds) { return std::count_if(rows.begin(), rows.end(), holds); };
   const auto refused = count([](const Row& row) { return row.threw(); });
   const auto dear = count([&](const Row& row) {
     return row.entry.expect.one_observation && !row.threw() &&
            row.price(settings.steps) > kMostTime;
   });
-  fmt::print("\nat Adam's best in equal seconds or below in {} of {} models\n",
-             count([](const Row& row) { return row.below(); }), rows.size());
-  benchmarks::print_bar(fmt::format("{} refused (bar: none)", refused), refused == 0);
-  benchmarks::print_bar(fmt::format("{} of one observation an example cost more than {} of Adam's "
-                                    "steps (bar: none)",
-                                    dear, kMostTime),
-                        dear == 0);
+  page.line(fmt::format("\nat Adam's best in equal seconds or below in {} of {} models",
+                        count([](const Row& row) { return row.below(); }), rows.size()));
+  page.bar(fmt::format("{} refused (bar: none)", refused), refused == 0);
+  page.bar(fmt::format("{} of one observation an example cost more than {} of Adam's "
+                       "steps (bar: none)",
+                       dear, kMostTime),
+           dear == 0);
 }
 
 void run(const Settings& settings) {
   torch::set_num_threads(1);
-  fmt::print(
-      "| model | start | natgrad | Adam's best (rate) | ratio | as many steps of Adam (rate) "
-      "| goal | Adam's step, ms | step ÷ Adam's | curvature |\n"
-      "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
+  benchmarks::check_json(settings.json);
+  benchmarks::Page page;
+  page.heading("Models as people write them");
+  page.head({"model", "start", "natgrad", "Adam's best (rate)", "ratio",
+             "as many steps of Adam (rate)", "goal", "Adam's step, ms", "step ÷ Adam's",
+             "curvature"});
   std::vector<Row> rows;
   for (const auto& entry : zoo::zoo()) {
     const auto& only = settings.only;
     if (!only.empty() && std::count(only.begin(), only.end(), entry.name) == 0) continue;
     train_with_adam(entry, 0, examples::kAdamRates.front(), settings.steps, 0);  // warms up
     rows.push_back(measure(entry, settings));
-    print_row(rows.back(), settings);
+    add_row(rows.back(), settings, page);
   }
-  print_notes(rows);
-  print_bars(rows, settings);
+  add_notes(rows, page);
+  add_bars(rows, settings, page);
+  benchmarks::write_results(settings.json, page,
+                            {{"seeds", settings.seeds}, {"steps", settings.steps}});
 }
 
 std::vector<std::string> names() {
@@ -257,6 +265,7 @@ int main(int argc, char** argv) {
   app.add_option("--seeds", settings.seeds, "as many, from 0")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  benchmarks::add_json(app, settings.json);
   examples::parse_or_exit(app, argc, argv);
   return examples::exit_code("model_zoo", [&] { run(settings); });
 }

@@ -1,9 +1,7 @@
 #include "support/cells.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include <cstdio>
 #include <limits>
 
 namespace benchmarks {
@@ -19,8 +17,6 @@ Cell make_cell(const Cells& cells, const std::string& name, const std::string& b
 
 }  // namespace
 
-std::string Cell::row_head() const { return fmt::format("| {} | {} |", task, batch); }
-
 Runs Cell::run(const std::function<Run(const Start&)>& train) const {
   Runs runs;
   for (const auto& start : starts) runs.push_back(train(start));
@@ -31,24 +27,12 @@ void for_each_cell(const Cells& cells, const std::function<void(const Cell&)>& b
   for (const auto& task : cells.tasks) {
     for (const auto& batch : cells.batches) {
       body(make_cell(cells, task, batch));
-      std::fflush(stdout);
     }
   }
 }
 
-void print_head(const std::vector<std::string>& titles) {
-  fmt::print("\n| task | batch | {} |\n| --- | --- |", fmt::join(titles, " | "));
-  for (size_t k = 0; k < titles.size(); ++k) fmt::print(" --- |");
-  fmt::print("\n");
-  std::fflush(stdout);
-}
-
 std::string held_out_text(const Task& task, double value) {
   return task.hits ? fmt::format("{:.1f}%", 100 * value) : fmt::format("{:.3g}", value);
-}
-
-void print_bar(const std::string& what, bool passes) {
-  fmt::print("{}: {}\n", what, passes ? "pass" : "FAIL");
 }
 
 }  // namespace benchmarks

@@ -23,18 +23,10 @@ struct Cell {
   int64_t epochs;
 
   const Task& what() const { return starts.front().task; }
-  /// "| digits | 32 |"
-  std::string row_head() const;
   Runs run(const std::function<Run(const Start&)>& train) const;
 };
 
 void for_each_cell(const Cells& cells, const std::function<void(const Cell&)>& body);
-
-/// "| task | batch | <titles> |" and the line below it.
-void print_head(const std::vector<std::string>& titles);
-
-/// Prints what was found and whether it is within its bar.
-void print_bar(const std::string& what, bool passes);
 
 /// "88.5%", or a loss where the task has no hits.
 std::string held_out_text(const Task& task, double value);

@@ -41,16 +41,21 @@ Comparison compare(const Cell& cell, int64_t watch) {
   return {cell, natural, adams[best], examples::kAdamRates[best]};
 }
 
-void print_line(const Comparison& found) {
+std::vector<std::string> row_of(const Comparison& found) {
   const auto& task = found.cell.what();
-  fmt::print(
-      "{} {:.3g} | {:.3g} ({:g}) | {:.2f} | {} / {} | {:.2f} | {:.1f} / {:.1f} | {} | {} |\n",
-      found.cell.row_head(), mean_loss(found.natural), mean_loss(found.adams), found.rate,
-      found.ratio(), held_out_text(task, mean(found.natural, &Run::held_out)),
-      held_out_text(task, mean(found.adams, &Run::held_out)), mean(found.natural, &Run::seconds),
-      mean(found.natural, &Run::epochs), mean(found.adams, &Run::epochs),
-      found.highest() > 0 ? fmt::format("{:.2f}", found.highest()) : "-",
-      found.below() && found.ratio() <= kLargestRatio && found.holds_out() ? "" : "*");
+  const bool holds = found.below() && found.ratio() <= kLargestRatio && found.holds_out();
+  return {found.cell.task,
+          found.cell.batch,
+          fmt::format("{:.3g}", mean_loss(found.natural)),
+          fmt::format("{:.3g} ({:g})", mean_loss(found.adams), found.rate),
+          fmt::format("{:.2f}", found.ratio()),
+          fmt::format("{} / {}", held_out_text(task, mean(found.natural, &Run::held_out)),
+                      held_out_text(task, mean(found.adams, &Run::held_out))),
+          fmt::format("{:.2f}", mean(found.natural, &Run::seconds)),
+          fmt::format("{:.1f} / {:.1f}", mean(found.natural, &Run::epochs),
+                      mean(found.adams, &Run::epochs)),
+          found.highest() > 0 ? fmt::format("{:.2f}", found.highest()) : "-",
+          holds ? "" : "*"};
 }
 
 struct Tally {
@@ -66,35 +71,36 @@ struct Tally {
   }
 };
 
-void print_bars(const Tally& tally, int64_t watch) {
+void add_bars(const Tally& tally, int64_t watch, Page& page) {
   const int wanted = static_cast<int>(std::ceil(kShareBelow * tally.cells));
-  fmt::print("\n");
-  print_bar(fmt::format("below Adam's best in {} of {} cells (bar: {})", tally.below, tally.cells,
-                        wanted),
-            tally.below >= wanted);
-  print_bar(fmt::format("worst ratio {:.2f} (bar: {})", tally.worst_ratio, kLargestRatio),
-            tally.worst_ratio <= kLargestRatio);
-  print_bar(fmt::format("held-out examples worse in {} cells (bar: none by more than half a point, "
-                        "losses {} times)",
-                        tally.held_out_worse, kLargestHeldOutRatio),
-            tally.held_out_worse == 0);
+  page.line("");
+  page.bar(fmt::format("below Adam's best in {} of {} cells (bar: {})", tally.below, tally.cells,
+                       wanted),
+           tally.below >= wanted);
+  page.bar(fmt::format("worst ratio {:.2f} (bar: {})", tally.worst_ratio, kLargestRatio),
+           tally.worst_ratio <= kLargestRatio);
+  page.bar(fmt::format("held-out examples worse in {} cells (bar: none by more than half a point, "
+                       "losses {} times)",
+                       tally.held_out_worse, kLargestHeldOutRatio),
+           tally.held_out_worse == 0);
   if (watch == 0) return;
-  print_bar(fmt::format("highest loss on the way {:.2f} of the start's (bar: 1)", tally.highest),
-            tally.highest <= 1);
+  page.bar(fmt::format("highest loss on the way {:.2f} of the start's (bar: 1)", tally.highest),
+           tally.highest <= 1);
 }
 
 }  // namespace
 
-void compare_in_equal_seconds(const Cells& cells) {
-  print_head({"natgrad", "Adam's best (rate)", "ratio", "held out, natgrad / Adam", "seconds",
-              "epochs, natgrad / Adam", "highest / start", "*: misses a bar"});
+void compare_in_equal_seconds(const Cells& cells, Page& page) {
+  page.heading("In equal seconds");
+  page.head({"task", "batch", "natgrad", "Adam's best (rate)", "ratio", "held out, natgrad / Adam",
+             "seconds", "epochs, natgrad / Adam", "highest / start", "*: misses a bar"});
   Tally tally;
   for_each_cell(cells, [&](const Cell& cell) {
     const auto found = compare(cell, cells.watch);
-    print_line(found);
+    page.row(row_of(found));
     tally.add(found);
   });
-  print_bars(tally, cells.watch);
+  add_bars(tally, cells.watch, page);
 }
 
 }  // namespace benchmarks

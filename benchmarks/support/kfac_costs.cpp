@@ -36,13 +36,9 @@ double milliseconds(const std::function<void()>& part) {
   return times[kRepetitions / 2];
 }
 
-void print_part(const char* name, double each, double a_step) {
-  fmt::print("| {} | {:.1f} | {:.1f} |\n", name, each, each * a_step);
-}
-
 }  // namespace
 
-void print_kfac_costs(const Tensor& images, uint64_t seed) {
+void add_kfac_costs(const Tensor& images, uint64_t seed, Page& page) {
   auto model = make_autoencoder(seed);
   const auto loss_on = [&](const Tensor& x) { return reconstruction_loss(model->forward(x), x); };
   const auto first = images.chunk(kCurvatureParts).front();
@@ -60,29 +56,30 @@ void print_kfac_costs(const Tensor& images, uint64_t seed) {
   const Tensor g = graph.gradient();
   natgrad::linearization_of(graph);
 
-  fmt::print(
-      "\nK-FAC at batch {}, curvature of {}:\n\n| part | ms each | ms a step |\n| --- | --- | --- "
-      "|\n",
-      images.size(0), first.size(0));
-  print_part("forward pass", milliseconds([&] { loss_on(images); }), 1);
-  print_part("backward pass", milliseconds([&] {
-               natgrad::LossGraph(loss, model->parameters(), natgrad::Terms::WhenAsked).gradient();
-             }),
-             1);
-  print_part("factors", milliseconds([&] {
-               natgrad::kronecker_factors(graph, natgrad::make_generator(seed), kfac.factors());
-             }),
-             1.0 / static_cast<double>(kfac.factor_interval()));
-  print_part("inverses", milliseconds([&] { natgrad::damped_inverse(factors, kLambda); }),
-             1.0 / static_cast<double>(kfac.inverse_interval()));
-  print_part("direction", milliseconds([&] { inverse.multiply(g); }), 1);
-  print_part("linearisation", milliseconds([&] {
-               natgrad::Linearization(natgrad::network_census(graph), layout,
-                                      natgrad::make_generator(seed));
-             }),
-             1);
-  print_part("product J v", milliseconds([&] { natgrad::linearization_of(graph).multiply(g); }), 2);
-  print_part("a vector's sum", milliseconds([&] { g.add(g); }), 6);
+  page.heading(fmt::format("K-FAC at batch {}, curvature of {}", images.size(0), first.size(0)));
+  page.head({"part", "ms each", "ms a step"});
+  const auto add_part = [&](const char* name, double each, double a_step) {
+    page.row({name, fmt::format("{:.1f}", each), fmt::format("{:.1f}", each * a_step)});
+  };
+  add_part("forward pass", milliseconds([&] { loss_on(images); }), 1);
+  add_part("backward pass", milliseconds([&] {
+             natgrad::LossGraph(loss, model->parameters(), natgrad::Terms::WhenAsked).gradient();
+           }),
+           1);
+  add_part("factors", milliseconds([&] {
+             natgrad::kronecker_factors(graph, natgrad::make_generator(seed), kfac.factors());
+           }),
+           1.0 / static_cast<double>(kfac.factor_interval()));
+  add_part("inverses", milliseconds([&] { natgrad::damped_inverse(factors, kLambda); }),
+           1.0 / static_cast<double>(kfac.inverse_interval()));
+  add_part("direction", milliseconds([&] { inverse.multiply(g); }), 1);
+  add_part("linearisation", milliseconds([&] {
+             natgrad::Linearization(natgrad::network_census(graph), layout,
+                                    natgrad::make_generator(seed));
+           }),
+           1);
+  add_part("product J v", milliseconds([&] { natgrad::linearization_of(graph).multiply(g); }), 2);
+  add_part("a vector's sum", milliseconds([&] { g.add(g); }), 6);
 }
 
 }  // namespace benchmarks

@@ -47,32 +47,36 @@ Finish run_to(const Goal& goal, const Start& start) {
   return {loss, training.seconds(), training.epochs(), training.held_out()};
 }
 
-/// Prints the line of a seed; returns natgrad's share of Adam's seconds.
-double race_from(const Start& start, const Cell& cell) {
+/// Adds the row of a seed; returns natgrad's share of Adam's seconds.
+double race_from(const Start& start, const Cell& cell, Page& page) {
   const auto goal = adams_goal(start, cell.epochs);
   const auto finish = run_to(goal, start);
   const double share = finish.seconds / goal.seconds;
-  fmt::print("{} {} | {:.3g} ({:g}) | {:.2f} | {:.2f}{} | {:.2f} | {:.1f} | {} / {} |\n",
-             cell.row_head(), start.seed, goal.loss, goal.rate, goal.seconds, finish.seconds,
-             finish.loss <= goal.loss ? "" : fmt::format(", given up at {:.3g}", finish.loss),
-             share, finish.epochs, held_out_text(start.task, finish.held_out),
-             held_out_text(start.task, goal.held_out));
+  const auto seconds = fmt::format("{:.2f}", finish.seconds);
+  page.row({cell.task, cell.batch, std::to_string(start.seed),
+            fmt::format("{:.3g} ({:g})", goal.loss, goal.rate), fmt::format("{:.2f}", goal.seconds),
+            finish.loss <= goal.loss ? seconds
+                                     : fmt::format("{}, given up at {:.3g}", seconds, finish.loss),
+            fmt::format("{:.2f}", share), fmt::format("{:.1f}", finish.epochs),
+            fmt::format("{} / {}", held_out_text(start.task, finish.held_out),
+                        held_out_text(start.task, goal.held_out))});
   return share;
 }
 
 }  // namespace
 
-void race(const Cells& cells) {
-  print_head({"seed", "Adam's lowest loss (rate)", "Adam's seconds", "natgrad's seconds", "share",
-              "natgrad's epochs", "held out, natgrad / Adam"});
+void race(const Cells& cells, Page& page) {
+  page.heading("To Adam's lowest loss");
+  page.head({"task", "batch", "seed", "Adam's lowest loss (rate)", "Adam's seconds",
+             "natgrad's seconds", "share", "natgrad's epochs", "held out, natgrad / Adam"});
   double worst = 0;
   for_each_cell(cells, [&](const Cell& cell) {
-    for (const auto& start : cell.starts) worst = std::max(worst, race_from(start, cell));
+    for (const auto& start : cell.starts) worst = std::max(worst, race_from(start, cell, page));
   });
-  fmt::print("\n");
-  print_bar(fmt::format("largest share of Adam's seconds {:.2f} (bar: {})", worst,
-                        kLargestShareOfSeconds),
-            worst <= kLargestShareOfSeconds);
+  page.line("");
+  page.bar(fmt::format("largest share of Adam's seconds {:.2f} (bar: {})", worst,
+                       kLargestShareOfSeconds),
+           worst <= kLargestShareOfSeconds);
 }
 
 }  // namespace benchmarks

@@ -5,6 +5,8 @@
 
 #include <cstdlib>
 
+#include "support/results.h"
+
 namespace benchmarks {
 
 void start_or_exit(int argc, char** argv, const std::vector<std::string>& defaults) {
@@ -15,6 +17,10 @@ void start_or_exit(int argc, char** argv, const std::vector<std::string>& defaul
   std::vector<char*> pointers = {argv[0]};  // which Google Benchmark keeps
   for (auto& flag : flags) pointers.push_back(flag.data());
   int count = static_cast<int>(pointers.size());
+  const auto origin = provenance();
+  for (const auto& [name, value] : origin.items()) {
+    benchmark::AddCustomContext(name, value.is_string() ? value.get<std::string>() : value.dump());
+  }
   benchmark::Initialize(&count, pointers.data());
   if (benchmark::ReportUnrecognizedArguments(count, pointers.data())) std::exit(EXIT_FAILURE);
 }

@@ -1,8 +1,7 @@
 #include <natgrad/curvature/classical_gauss_newton.h>
+#include <natgrad/curvature/pulled_back.h>
 #include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
-
-#include "curvature/pulled_back.h"
 
 namespace natgrad {
 
@@ -22,10 +21,13 @@ Tensor weights_of(const LossGraph& graph, const LossTerm& term) {
 LinearOperator classical_gauss_newton(const LossGraph& graph) {
   const auto weights =
       sum_by_output(graph, [&](const LossTerm& term) { return weights_of(graph, term); });
-  return pulled_back(graph, "classical Gauss-Newton matrix", [weights](auto jv) {
-    for (size_t k = 0; k < jv.size(); ++k) jv[k] = weights[k] * jv[k];
-    return jv;
-  });
+  return pulled_back(
+      graph,
+      [weights](auto jv) {
+        for (size_t k = 0; k < jv.size(); ++k) jv[k] = weights[k] * jv[k];
+        return jv;
+      },
+      "classical Gauss-Newton matrix");
 }
 
 std::shared_ptr<const Curvature> ClassicalGaussNewton::clone() const {

@@ -1,12 +1,12 @@
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/gradient_noise.h>
+#include <natgrad/curvature/pulled_back.h>
 #include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
 
 #include <algorithm>
 
 #include "curvature/output_root.h"
-#include "curvature/pulled_back.h"
 
 namespace natgrad {
 
@@ -46,9 +46,10 @@ void check_has_fisher(const LossGraph& graph) {
 
 LinearOperator fisher(const LossGraph& graph, FisherWeights weights) {
   check_has_fisher(graph);
-  const auto F = pulled_back(graph, "Fisher matrix", [graph, weights](const auto& jv) {
-    return multiply_output_fisher(graph, weights, jv);
-  });
+  const auto F = pulled_back(
+      graph,
+      [graph, weights](const auto& jv) { return multiply_output_fisher(graph, weights, jv); },
+      "Fisher matrix");
   return with_root_if_any(F, fisher_root(graph, weights));
 }
 

@@ -1,13 +1,13 @@
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/curvature/gradient_noise.h>
 #include <natgrad/curvature/gradient_rows.h>
+#include <natgrad/curvature/pulled_back.h>
 #include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
 
 #include <algorithm>
 
 #include "curvature/output_root.h"
-#include "curvature/pulled_back.h"
 
 namespace natgrad {
 
@@ -27,8 +27,9 @@ std::optional<Root> root_of(const LossGraph& graph) {
 }  // namespace
 
 LinearOperator gauss_newton(const LossGraph& graph) {
-  const auto G = pulled_back(graph, "Gauss-Newton matrix",
-                             [graph](const auto& jv) { return graph.multiply_loss_hessian(jv); });
+  const auto G = pulled_back(
+      graph, [graph](const auto& jv) { return graph.multiply_loss_hessian(jv); },
+      "Gauss-Newton matrix");
   return with_root_if_any(G, root_of(graph));
 }
 

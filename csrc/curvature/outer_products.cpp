@@ -1,4 +1,5 @@
 #include "curvature/outer_products.h"
+#include <natgrad/curvature/pulled_back.h>
 #include <natgrad/graph/loss_graph.h>
 #include "graph/loss_graph_state.h"
 
@@ -8,7 +9,6 @@
 #include <algorithm>
 
 #include "curvature/output_root.h"
-#include "curvature/pulled_back.h"
 
 namespace natgrad::detail {
 
@@ -124,12 +124,14 @@ LinearOperator sum_of_outer_products(const LossGraph& graph, std::string name,
   }
   for (const auto& set : sets) check_examples(set, dims);
   auto root = root_of(graph, sets, dims);
-  const auto C =
-      pulled_back(graph, std::move(name), [sets = std::move(sets), dims](const auto& jv) {
+  const auto C = pulled_back(
+      graph,
+      [sets = std::move(sets), dims](const auto& jv) {
         std::vector<Tensor> sum(jv.size());
         for (const auto& set : sets) add_products(set, dims, jv, sum);
         return sum;
-      });
+      },
+      std::move(name));
   return with_root_if_any(C, std::move(root));
 }
 

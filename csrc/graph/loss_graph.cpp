@@ -53,8 +53,6 @@ const Readable<Reading>& readable(LossGraphState& state) {
   return *state.reading;
 }
 
-const Reading& reading_of(const LossGraph& graph) { return value_of(readable(state_of(graph))); }
-
 /// Once: the Hessian in z of what the user wrote is only as good as the backwards in it.
 void check_own_loss(LossGraphState& state, const Reading& reading) {
   if (state.own_loss_is_checked) return;
@@ -68,6 +66,8 @@ void check_own_loss(LossGraphState& state, const Reading& reading) {
 }
 
 }  // namespace
+
+const Reading& reading_of(const LossGraph& graph) { return value_of(readable(state_of(graph))); }
 
 Tensor loss_of(const LossGraph& graph) { return state_of(graph).loss.detach(); }
 

@@ -46,6 +46,8 @@ struct LossGraphState {
 
 /// The loss's value.
 torch::Tensor loss_of(const LossGraph& graph);
+/// Its outputs, terms and penalties.
+const Reading& reading_of(const LossGraph& graph);
 /// Whether `multiply_loss_hessian` knows the loss's Hessian in z.
 bool has_loss_hessian(const LossGraph& graph);
 /// Where a gradient of the loss enters its graph.

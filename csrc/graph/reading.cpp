@@ -331,33 +331,67 @@ Readable<Reading> read_substitute(const Tensor& loss, const std::vector<Tensor>&
   return is_read(reading) ? reading : refusal;
 }
 
+namespace {
+
+bool is_curved(const LossTerm& term) {
+  return term.gradient.defined() && term.gradient.requires_grad();
+}
+
+/// A run of the engine: where it starts, and with what.
+struct Start {
+  edge_list roots;
+  std::vector<Tensor> cotangents;
+
+  void add(const LossTerm& term, const std::vector<Tensor>& v) {
+    roots.push_back(torch::autograd::impl::gradient_edge(term.gradient));
+    cotangents.push_back(v[term.output]);
+  }
+};
+
+/// Of the user's own loss, which may couple several outputs, at these.
+std::vector<Tensor> multiply_own_hessian(const Reading& reading, const std::vector<Tensor>& v,
+                                         const edge_list& outputs) {
+  Start own;
+  for (const auto& term : reading.terms) {
+    if (term.is_own() && is_curved(term)) own.add(term, v);
+  }
+  return backward(own.roots, own.cotangents, outputs, Pass::Plain, Marks::Hold);
+}
+
+/// Of a term that is not the user's own.
+Tensor multiply_read_hessian(const Reading& reading, size_t k, const std::vector<Tensor>& v) {
+  if (!is_curved(reading.terms[k])) return {};
+  Start start;
+  start.add(reading.terms[k], v);
+  return backward(start.roots, start.cotangents, {reading.arguments[k]}).front();
+}
+
+}  // namespace
+
+Tensor multiply_term_hessian(const Reading& reading, size_t k, const std::vector<Tensor>& v) {
+  const auto& term = reading.terms[k];
+  return term.is_own() ? multiply_own_hessian(reading, v, {reading.outputs[term.output]}).front()
+                       : multiply_read_hessian(reading, k, v);
+}
+
 std::vector<Tensor> multiply_loss_hessian(const Reading& reading, const std::vector<Tensor>& v) {
   std::vector<Tensor> product(reading.outputs.size());
   const auto add = [&](size_t output, const Tensor& part) {
     if (!part.defined()) return;
     product[output] = product[output].defined() ? product[output] + part : part;
   };
-  edge_list own_roots, own_outputs;  // of the user's own loss: it may couple several outputs
-  std::vector<Tensor> own_cotangents;
+  edge_list own_outputs;
   std::vector<size_t> own_indices;
   for (size_t k = 0; k < reading.terms.size(); ++k) {
-    const auto& term = reading.terms[k];
-    if (!term.gradient.defined() || !term.gradient.requires_grad()) continue;
-    const auto root = torch::autograd::impl::gradient_edge(term.gradient);
-    if (!term.is_own()) {
-      add(term.output, backward({root}, {v[term.output]}, {reading.arguments[k]}).front());
-      continue;
+    const auto output = reading.terms[k].output;
+    if (!reading.terms[k].is_own()) {
+      add(output, multiply_read_hessian(reading, k, v));
+    } else {
+      own_outputs.push_back(reading.outputs[output]);
+      own_indices.push_back(output);
     }
-    own_roots.push_back(root);
-    own_cotangents.push_back(v[term.output]);
   }
-  if (own_roots.empty()) return product;
-  for (const auto& term : reading.terms) {
-    if (!term.is_own()) continue;
-    own_outputs.push_back(reading.outputs[term.output]);
-    own_indices.push_back(term.output);
-  }
-  const auto own = backward(own_roots, own_cotangents, own_outputs, Pass::Plain, Marks::Hold);
+  const auto own = multiply_own_hessian(reading, v, own_outputs);
   for (size_t i = 0; i < own.size(); ++i) add(own_indices[i], own[i]);
   return product;
 }

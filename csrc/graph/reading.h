@@ -45,6 +45,11 @@ Readable<Reading> read_substitute(const torch::Tensor& loss,
 std::vector<torch::Tensor> multiply_loss_hessian(const Reading& reading,
                                                  const std::vector<torch::Tensor>& v);
 
+/// The part of that which the k-th term makes, shaped like its z; undefined where it vanishes. Of
+/// the user's own loss, all that it makes at that z.
+torch::Tensor multiply_term_hessian(const Reading& reading, size_t k,
+                                    const std::vector<torch::Tensor>& v);
+
 /// Whether a loss that is NaN comes from the data, as far as its graph tells: outputs of some
 /// examples are finite and those of others are not, or the outputs are and a term's slope, which
 /// holds the targets, is not. Else it comes from the parameters: their penalties, outputs that are

@@ -22,7 +22,9 @@ namespace {
 template <class Norm>
 bool is_at_zero(Node& node) {
   auto* norm = dynamic_cast<Norm*>(&node);
-  return norm && saved(norm->result_, node).eq(0).template any().template item<bool>();
+  if (!norm) return false;
+  const Tensor result = saved(norm->result_, node);
+  return result.eq(0).any().item<bool>();
 }
 
 class ZeroForNaN final : public torch::autograd::FunctionPostHook {

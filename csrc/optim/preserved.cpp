@@ -1,7 +1,6 @@
 #include "optim/preserved.h"
 #include <torch/torch.h>
 
-#include <mutex>
 #include <utility>
 
 namespace natgrad::detail {
@@ -49,26 +48,6 @@ Restore parameter_state(Tensor parameter) {
 
 }  // namespace
 
-std::vector<at::Generator> default_generators(const torch::Device& device) {
-  std::vector<at::Generator> generators = {at::globalContext().defaultGenerator(torch::kCPU)};
-  if (!device.is_cpu()) generators.push_back(at::globalContext().defaultGenerator(device));
-  return generators;
-}
-
-Restore generator_states(const torch::Device& device) {
-  std::vector<std::pair<at::Generator, Tensor>> states;
-  for (auto& generator : default_generators(device)) {
-    const std::lock_guard<std::mutex> lock(generator.mutex());
-    states.emplace_back(generator, generator.get_state());
-  }
-  return [states] {
-    for (auto [generator, state] : states) {
-      const std::lock_guard<std::mutex> lock(generator.mutex());
-      generator.set_state(state);
-    }
-  };
-}
-
 Preserved::~Preserved() {
   const torch::NoGradGuard no_grad;
   for (auto restore = restores_.rbegin(); restore != restores_.rend(); ++restore) (*restore)();
@@ -94,9 +73,7 @@ Preserved& Preserved::generators(const torch::Device& device) {
 Preserved& Preserved::exchange_data(const std::vector<Tensor>& tensors,
                                     const std::vector<Tensor>& stand_ins) {
   for (size_t i = 0; i < tensors.size(); ++i) {
-    Tensor tensor = tensors[i];
-    restores_.push_back([tensor, own = tensor.detach()]() mutable { tensor.set_data(own); });
-    tensor.set_data(stand_ins[i]);
+    restores_.push_back(detail::exchange_data(tensors[i], stand_ins[i]));
   }
   return *this;
 }

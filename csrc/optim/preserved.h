@@ -2,25 +2,14 @@
 
 #include "detail.h"
 
-#include <ATen/core/Generator.h>
 #include <torch/types.h>
+#include "linalg/restore.h"
 #include "optim/model.h"
 
-#include <functional>
 #include <memory>
 #include <vector>
 
 namespace natgrad::detail {
-
-/// Puts something back as it was when this was made; can be called again.
-using Restore = std::function<void()>;
-
-/// The default random generators that a closure may draw from: the CPU's, and that of the
-/// parameters' device.
-std::vector<at::Generator> default_generators(const torch::Device& device);
-
-/// Puts these back.
-Restore generator_states(const torch::Device& device);
 
 /// What is to be left as it was. The destructor puts all that was named back, bit for bit, the last
 /// named first; unless `commit` is called, which keeps what was made of it.

@@ -73,6 +73,11 @@ std::string ratio_text(const std::optional<double>& ratio) {
   return ratio ? fmt::format(", rho {:.3g}", *ratio) : "";
 }
 
+/// How much of what any step could gain by the model.
+std::string bound_text(const std::optional<double>& share) {
+  return share ? fmt::format(", {:.3g} of the bound promised", *share) : "";
+}
+
 std::string share_text(double share, const char* option) {
   return share < 1 ? fmt::format(" ({:.2g} of it: {})", share, option) : "";
 }
@@ -136,11 +141,11 @@ std::string StepSummary::outcome_text() const {
       break;
   }
   return fmt::format(
-      "{}, {}, {}{}{}, |step| {:.3g}{}{}{}, {} iterations ({}){}{}", start, gradient,
+      "{}, {}, {}{}{}, |step| {:.3g}{}{}{}{}, {} iterations ({}){}{}", start, gradient,
       damping_text(lambda, radius), examples_text(examples, examples_basis), ratio_text(ratio),
       step_norm, shortening_text(shortening), share_text(step_share, "max_step_norm"),
-      share_text(caution, "after a step that was taken back"), solver.iterations,
-      to_string(solver.termination),
+      share_text(caution, "after a step that was taken back"), bound_text(bound_share),
+      solver.iterations, to_string(solver.termination),
       negative_weights > 0 ? fmt::format(", {} negative weights", negative_weights) : "",
       curvature.empty() ? "" : ", " + curvature);
 }

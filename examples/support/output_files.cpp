@@ -15,19 +15,19 @@ void check_written(bool is_written, const std::string& path) {
   if (is_written) return;
   std::error_code none;
   fs::remove(partial_of(path), none);
-  TORCH_CHECK(false, path, ": cannot be written; --output names another place.");
+  TORCH_CHECK(false, path, ": cannot be written; name another place.");
 }
+
+}  // namespace
 
 void check_place(const std::string& path) {
   std::error_code none;
   const auto status = fs::status(path, none);
   TORCH_CHECK(!fs::exists(status) || fs::is_regular_file(status), path,
-              ": is no file that could be replaced; --output names another place.");
+              ": is no file that could be replaced; name another place.");
   check_written(static_cast<bool>(std::ofstream(partial_of(path), std::ios::app)), path);
   fs::remove(partial_of(path), none);
 }
-
-}  // namespace
 
 void check_output(const std::string& output, const std::string& ending) {
   for (const auto& one : {std::string(".json"), ending}) check_place(output + one);

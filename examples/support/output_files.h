@@ -4,6 +4,9 @@
 
 namespace examples {
 
+/// Throws `c10::Error` unless a file can be written at `path`. Leaves nothing.
+void check_place(const std::string& path);
+
 /// Throws `c10::Error` unless <output>.json and <output><ending> can be written: better before
 /// training than after. Leaves nothing.
 void check_output(const std::string& output, const std::string& ending = ".png");

@@ -1,7 +1,9 @@
 #pragma once
 
+/// @file
 /// The curvature matrices, as options of the optimizer and as operators on a `LossGraph`.
 
+#include <natgrad/curvature/best_outputs.h>
 #include <natgrad/curvature/block_diagonal.h>
 #include <natgrad/curvature/centred_rows.h>
 #include <natgrad/curvature/classical_gauss_newton.h>
@@ -20,6 +22,7 @@
 #include <natgrad/curvature/monte_carlo_fisher.h>
 #include <natgrad/curvature/output_noise.h>
 #include <natgrad/curvature/penalty_hessian.h>
+#include <natgrad/curvature/pulled_back.h>
 #include <natgrad/curvature/score_rows.h>
 #include <natgrad/curvature/score_rows_or_fisher.h>
 #include <natgrad/curvature/structural_damping.h>

@@ -1,5 +1,6 @@
 #pragma once
 
+/// @file
 /// The families of output distributions.
 
 #include <natgrad/graph/marks.h>

@@ -1,8 +1,12 @@
 #pragma once
 
+/// @file
 /// The optimizer, its options and the parts that they name. The families of distributions are in
 /// <natgrad/likelihoods.h>, further curvatures in <natgrad/curvatures.h>, what they are made of in
 /// <natgrad/operators.h>, variational inference in <natgrad/variational.h>.
+
+/// @namespace natgrad
+/// All of the library. What is in `natgrad::detail`, or in no header, may change at any time.
 
 #include <natgrad/curvature/centred_rows.h>
 #include <natgrad/curvature/fisher_or_gauss_newton.h>

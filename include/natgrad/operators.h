@@ -1,5 +1,6 @@
 #pragma once
 
+/// @file
 /// What curvatures are made of, for use without the optimizer: losses read off their graph, linear
 /// operators and estimates of what they hold.
 

@@ -1,5 +1,6 @@
 #pragma once
 
+/// @file
 /// Mean-field Gaussians on a log-joint.
 
 #include <natgrad/variational/expectations.h>

@@ -31,6 +31,7 @@
 #include <natgrad/step_control/subspace_minimisation.h>
 
 #include <algorithm>
+#include <map>
 
 #include "support/curvature_options.h"
 #include "support/dense_model.h"
@@ -161,21 +162,35 @@ struct Combination {
   }
 };
 
-/// C + λD of the first step, dense.
+/// C, D and ∇h at the start, dense.
+struct DenseParts {
+  Tensor C, D, g;
+
+  explicit DenseParts(const Combination& of) {
+    const auto graph = Problem().graph();
+    g = graph.gradient();
+    C = dense(of.curvature.part->at(graph).matrix);
+    D = of.is("Nielsen") ? torch::where(C.diagonal() > 0, C.diagonal(), 1).diag()
+        : of.matrix.part ? dense(of.matrix.part->at(graph))
+                         : torch::eye(g.numel(), torch::kDouble);
+  }
+};
+
+/// Those of a combination, made once for all that share curvature and D: each start is the same.
+const DenseParts& dense_parts(const Combination& of) {
+  static std::map<std::string, DenseParts> made;
+  const auto key = of.curvature.name + of.matrix.name + (of.is("Nielsen") ? "Nielsen" : "");
+  return made.try_emplace(key, of).first->second;
+}
+
+/// C + λD of the first step.
 struct DenseSystem {
   Tensor C, A, g, delta;
 
-  DenseSystem(const Problem& problem, const Combination& of, double lambda) {
-    const auto graph = problem.graph();
-    g = graph.gradient();
-    const auto curvature = of.curvature.part->at(graph);
-    C = dense(curvature.matrix);
-    if (of.damping.part->needs_noise()) curvature.noise(graph.generator(Purpose::Noise));
-    const auto D = of.is("Nielsen") ? torch::where(C.diagonal() > 0, C.diagonal(), 1).diag()
-                   : of.matrix.part ? dense(of.matrix.part->at(graph))
-                                    : torch::eye(g.numel(), torch::kDouble);
-    A = C + lambda * D;
+  DenseSystem(const Problem& problem, const Combination& of, double lambda)
+      : C(dense_parts(of).C), A(C + lambda * dense_parts(of).D), g(dense_parts(of).g) {
     if (of.is("ApproximateInverse")) {
+      const auto graph = problem.graph();
       auto M = of.preconditioner.part->clone();
       M->observe(graph, lambda);
       delta = M->at(graph, lambda).multiply(-g);
@@ -230,7 +245,12 @@ void expect_no_better(Problem problem, const Combination& of, const DenseSystem&
 }
 
 bool has_root(const Combination& of) {
-  return of.curvature.part->at(Problem().graph()).matrix.root_form().has_value();
+  static std::map<std::string, bool> known;
+  const auto [found, is_new] = known.try_emplace(of.curvature.name);
+  if (is_new) {
+    found->second = of.curvature.part->at(Problem().graph()).matrix.root_form().has_value();
+  }
+  return found->second;
 }
 
 void expect_the_dense_step(const Combination& of) {

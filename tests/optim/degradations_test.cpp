@@ -72,7 +72,8 @@ TEST_F(Degraded, AScriptedModuleLosesItsLayersWithAWord) {
   EXPECT_NE(sentence.find("DifferentiableGraphBackward"), std::string::npos) << sentence;
 }
 
-// As the README has it: the factors are of the part, and renewed at every third step only.
+// As methods.md in docs/guide has it: the factors are of the part, and renewed at every third step
+// only.
 TEST_F(Degraded, TheKfacPresetSaysThatItIsADiagonalThere) {
   const auto unit =
       torch::jit::compile("def f(x, w, v):\n  return torch.mm(torch.tanh(torch.mm(x, w)), v)\n");

@@ -1,4 +1,5 @@
-// Two players of a GAN, each with an optimizer of its own: the setting that README names for them.
+// Two players of a GAN, each with an optimizer of its own: the setting that docs/guide/recipes.md
+// names for them.
 
 #include <natgrad/damping/proximal.h>
 #include <natgrad/optim/natural_gradient.h>

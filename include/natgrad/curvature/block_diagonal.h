@@ -17,9 +17,15 @@ NATGRAD_EXPORT LinearOperator block_diagonal(const LinearOperator& C,
 /// Another curvature's diagonal blocks, as an option of the optimizer (Martens, "New perspectives",
 /// section 7; Le Roux et al. 2007): one block for each parameter, or for each group named here.
 ///
-///     BlockDiagonal(Fisher()).group(encoder->parameters()).group(decoder->parameters())
+/// ```cpp
+/// const auto blocks = natgrad::BlockDiagonal(natgrad::Fisher())
+///                         .group(encoder->parameters())
+///                         .group(decoder->parameters());
+/// const auto options = natgrad::NaturalGradientOptions().curvature(blocks);
+/// ```
 class NATGRAD_EXPORT BlockDiagonal final : public Curvature {
  public:
+  /// A block for each parameter, of this curvature.
   explicit BlockDiagonal(const Curvature& of) : of_(of.clone()) {}
   /// These parameters share a block. Throws if one of them is in a group already; `at` throws for
   /// one that is not the optimizer's, unless it is frozen.

@@ -14,8 +14,11 @@ namespace natgrad {
 /// x from |ψ|², it is S of variational Monte Carlo, a quarter of that (stochastic reconfiguration,
 /// Sorella 1998). Name z by `outputs`; an objective whose gradient is that of the mean energy is
 ///
-///     const auto log_psi = natgrad::outputs(log_amplitude->forward(x));
-///     optimizer.step(2 * ((energies - energies.mean()) * log_psi).mean());
+/// ```cpp
+/// natgrad::NaturalGradient optimizer(log_amplitude->parameters(), natgrad::presets::spring());
+/// const auto log_psi = natgrad::outputs(log_amplitude->forward(x));
+/// optimizer.step(2 * ((energies - energies.mean()) * log_psi).mean());
+/// ```
 ///
 /// In an objective with centred weights as these, Σ ∂h/∂zᵢ = 0 to rounding, ∇h = -Rᵀt with
 /// t = -√N ∂h/∂z, and no pass is made for it. The batch is one piece: chunks would each be centred

@@ -56,6 +56,7 @@ class NATGRAD_EXPORT Curvature {
   virtual bool needs_penalties() const { return true; }
   /// Name and settings; equal text means equal settings.
   virtual std::string describe() const = 0;
+  /// A copy, as the optimizer keeps it.
   virtual std::shared_ptr<const Curvature> clone() const = 0;
 };
 

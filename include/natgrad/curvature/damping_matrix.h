@@ -17,12 +17,14 @@ class NATGRAD_EXPORT DampingMatrix {
   virtual LinearOperator at(const LossGraph& graph) const = 0;
   /// Name and settings; equal text means equal settings.
   virtual std::string describe() const = 0;
+  /// A copy, as the optimizer keeps it.
   virtual std::shared_ptr<const DampingMatrix> clone() const = 0;
 };
 
 /// The matrix of a curvature, its noise left out.
 class NATGRAD_EXPORT CurvatureMatrix final : public DampingMatrix {
  public:
+  /// D is this curvature's matrix.
   explicit CurvatureMatrix(const Curvature& of) : of_(of.clone()) {}
 
   LinearOperator at(const LossGraph& graph) const override { return of_->at(graph).matrix; }

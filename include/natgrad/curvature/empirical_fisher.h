@@ -36,7 +36,9 @@ NATGRAD_EXPORT LinearOperator empirical_fisher(const LossGraph& graph,
 /// `empirical_fisher` as an option of the optimizer.
 class NATGRAD_EXPORT EmpiricalFisher final : public Curvature {
  public:
+  /// Whether the mean is taken off.
   TORCH_ARG(Moment, moment) = Moment::Uncentred;
+  /// What the examples weigh.
   TORCH_ARG(FisherWeights, weights) = FisherWeights::OfTheLoss;
 
  public:

@@ -40,6 +40,7 @@ NATGRAD_EXPORT void check_has_fisher(const LossGraph& graph);
 /// `fisher` as an option of the optimizer.
 class NATGRAD_EXPORT Fisher final : public Curvature {
  public:
+  /// What the examples weigh.
   TORCH_ARG(FisherWeights, weights) = FisherWeights::OfTheLoss;
 
  public:

@@ -17,7 +17,11 @@ namespace natgrad {
 ///
 /// and the same, whatever units the parameters are written in, if their scales are converted too:
 ///
-///     NaturalGradientOptions().curvature(natgrad::ParameterScales().scale({lengths}, 0.01))
+/// ```cpp
+/// const auto options = natgrad::NaturalGradientOptions(0.1)
+///                          .curvature(natgrad::ParameterScales().scale({lengths}, 0.01))
+///                          .damping(natgrad::Tikhonov(0));
+/// ```
 ///
 /// Any loss will do, as its terms are not read; its penalties' Hessian is not added.
 class NATGRAD_EXPORT ParameterScales final : public Curvature {
@@ -53,6 +57,7 @@ class NATGRAD_EXPORT Metric final : public Curvature {
   explicit Metric(LinearOperator G);
   /// One that does: the function is called once each step. `name` is for messages.
   Metric(std::string name, AtParameters G);
+  /// The same of a loss.
   Metric(std::string name, AtLoss G);
 
   /// Throws if G's size, dtype or device is not that of the parameters.

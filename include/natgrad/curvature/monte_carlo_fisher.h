@@ -22,8 +22,11 @@ NATGRAD_EXPORT LinearOperator monte_carlo_fisher(const LossGraph& graph, int64_t
 /// `monte_carlo_fisher` as an option of the optimizer; each step draws anew.
 class NATGRAD_EXPORT MonteCarloFisher final : public Curvature {
  public:
+  /// With k = `samples`.
   explicit MonteCarloFisher(int64_t samples = 1) : samples_(samples) {}
+  /// k, the targets drawn for an example, at least 1.
   TORCH_ARG(int64_t, samples);
+  /// What the examples weigh.
   TORCH_ARG(FisherWeights, weights) = FisherWeights::OfTheLoss;
 
  public:

@@ -7,8 +7,8 @@ namespace natgrad {
 
 /// The optimizer's default: `ScoreRows()` where each example has up to four observations, in one
 /// term or several, whose rows are cheap to form: for one, two to four of Adam's steps at the usual
-/// sizes (README). Else `FisherOrGaussNewton()`; `GradientRows()` where an op of the network has no
-/// second derivative. `StepSummary::curvature` says which, and why.
+/// sizes (docs/performance.md). Else `FisherOrGaussNewton()`; `GradientRows()` where an op of the
+/// network has no second derivative. `StepSummary::curvature` says which, and why.
 ///
 /// Rows do not fit: a loss of the user's own, penalties; terms of unequal numbers of examples;
 /// examples of more observations (the pixels of an autoencoder), whose rows would be too many, and

@@ -28,9 +28,13 @@ NATGRAD_EXPORT LinearOperator structural_matrix(const LossGraph& graph);
 /// A recurrent network's states may change a lot where its parameters change little, and the
 /// quadratic model of the loss does not know it: it would take a λ so large that nothing is learnt.
 ///
-///     for (const auto& x : inputs) h = natgrad::hidden(torch::tanh(cell->forward(x, h)));
-///     ...
-///     NaturalGradientOptions().damping_matrix(natgrad::StructuralDamping(0.03))
+/// ```cpp
+/// for (const auto& x : inputs) {
+///   h = natgrad::hidden(torch::tanh(cell->forward(torch::cat({x, h}, 1))));
+/// }
+/// const auto options =
+///     natgrad::presets::hessian_free().damping_matrix(natgrad::StructuralDamping(0.03));
+/// ```
 ///
 /// Each product then costs about twice what it costs without. Any loss will do.
 class NATGRAD_EXPORT StructuralDamping final : public DampingMatrix {

@@ -31,14 +31,16 @@ class NATGRAD_EXPORT TanhUnit {
   /// The moments of e under the density sech⁴(‖w‖e + b) N(e) / m₀: m₁ = m₀ mean and
   /// m₂ = m₀ (variance + mean²).
   struct Moments {
-    double mass;  ///< m₀
-    double mean, variance;
+    double mass;      ///< m₀
+    double mean;      ///< of e
+    double variance;  ///< of e
   };
 
   /// `weights`: w, [n]; `noise`: σ, in units of y. Without a bias it is no parameter, and zero.
   /// Throws for values that are not finite and σ ≤ 0. Costs a quadrature.
   TanhUnit(torch::Tensor weights, double noise, std::optional<double> bias = std::nullopt);
 
+  /// At these weights and this bias.
   const Moments& moments() const { return moments_; }
   /// F, of [n], or [n + 1] with a bias. A product costs O(n).
   LinearOperator fisher() const;

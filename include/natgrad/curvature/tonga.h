@@ -20,6 +20,7 @@ class NATGRAD_EXPORT Tonga final : public Curvature {
  public:
   /// `Centred` for the covariance proper.
   TORCH_ARG(Moment, moment) = Moment::Uncentred;
+  /// What the examples weigh.
   TORCH_ARG(FisherWeights, weights) = FisherWeights::OfTheLoss;
   /// Keeps the leading eigenvectors only, so many; 0 for all.
   TORCH_ARG(int64_t, rank) = 0;

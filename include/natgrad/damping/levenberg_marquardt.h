@@ -21,8 +21,13 @@ namespace natgrad {
 /// factors (Martens & Grosse 2015, section 6.5); the factors here are what λ is multiplied by,
 /// whatever the interval:
 ///
-///     LevenbergMarquardt().initial(150).interval(5)
-///         .lower(std::pow(19. / 20, 5)).raise(std::pow(20. / 19, 5))
+/// ```cpp
+/// const auto damping = natgrad::LevenbergMarquardt()
+///                          .initial(150)
+///                          .interval(5)
+///                          .lower(std::pow(19. / 20, 5))
+///                          .raise(std::pow(20. / 19, 5));
+/// ```
 class NATGRAD_EXPORT LevenbergMarquardt final : public Damping {
  public:
   /// λ of the first step, in [least, largest], in units of the curvature.

@@ -16,7 +16,9 @@ enum class HiddenDistance {
 
 /// Marks a hidden state for structural damping (see structural_damping.h), in the forward pass:
 ///
-///     h = natgrad::hidden(torch::tanh(a), natgrad::HiddenDistance::TanhCrossEntropy);
+/// ```cpp
+/// h = natgrad::hidden(torch::tanh(a), natgrad::HiddenDistance::TanhCrossEntropy);
+/// ```
 ///
 /// h: [N, ...], dimension 0 the examples. It is the identity, and changes nothing else: not how the
 /// loss is read, no product, no gradient. Mark each state once, and compute on from what this

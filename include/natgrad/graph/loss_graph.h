@@ -39,21 +39,26 @@ struct NATGRAD_EXPORT LossTerm {
   torch::Tensor weights;   ///< s, broadcastable to z; undefined for a loss of the user's own
   torch::Tensor gradient;  ///< ∂(term)/∂z, shaped like z; undefined if it vanishes
 
+  /// Whether it is a loss of the user's own, marked by `outputs`.
   bool is_own() const { return !weights.defined(); }
 };
 
 /// What the optimizer knows of one loss: h(θ) = Σ terms L(y, z), z = f(x, θ), read off the autograd
 /// graph.
 ///
-///     auto graph = natgrad::LossGraph(loss, model->parameters());
-///     auto G = natgrad::gauss_newton(graph);
+/// ```cpp
+/// auto graph = natgrad::LossGraph(loss, model->parameters());
+/// auto G = natgrad::gauss_newton(graph);
+/// ```
 ///
 /// h may also hold penalties on θ: they are part of ∇h, and have a Hessian of their own.
 ///
 /// A curvature of one's own is written with these products, as the Gauss-Newton matrix
 ///
-///     auto jv = graph.multiply_jacobian(v);
-///     auto Gv = graph.multiply_jacobian_transposed(graph.multiply_loss_hessian(jv));
+/// ```cpp
+/// auto jv = graph.multiply_jacobian(v);
+/// auto Gv = graph.multiply_jacobian_transposed(graph.multiply_loss_hessian(jv));
+/// ```
 ///
 /// Built by one pass from the loss to its terms; ∇h costs one backward pass when it is first asked
 /// for. `backward()` must not have freed the graph; `.grad` is not touched, and the user's own
@@ -76,6 +81,7 @@ class NATGRAD_EXPORT LossGraph {
             RandomStreams streams = RandomStreams(), Terms terms = Terms::Required,
             Unread unread = Unread::Throw);
 
+  /// The same with the random streams of seed 0.
   LossGraph(const torch::Tensor& loss, std::vector<torch::Tensor> parameters, Terms terms)
       : LossGraph(loss, std::move(parameters), RandomStreams(), terms) {}
 
@@ -85,9 +91,11 @@ class NATGRAD_EXPORT LossGraph {
   bool is_readable() const;
   /// Why the loss cannot be read, where its terms are substitutes; empty where they were read.
   const std::string& substitutes() const;
+  /// The terms that the loss is a sum of.
   const std::vector<LossTerm>& terms() const;
   /// How many outputs z the terms have; terms with the same z share one.
   size_t outputs() const;
+  /// θ, as it was given.
   const ParameterLayout& parameters() const;
   /// ∇h(θ) at the parameters of the forward pass, [P]: a backward pass on first use, then kept.
   const torch::Tensor& gradient() const;

@@ -15,6 +15,7 @@ namespace natgrad {
 /// y: floating, z's shape, in [0, 1].
 class NATGRAD_EXPORT Bernoulli final : public Likelihood {
  public:
+  /// `logits`: z, of any shape.
   explicit Bernoulli(torch::Tensor logits);
 
   std::string describe() const override;

@@ -16,6 +16,7 @@ namespace natgrad {
 /// classes (floating, z's shape, summing to 1; then log r = Σ y_j log p_j).
 class NATGRAD_EXPORT Categorical final : public Likelihood {
  public:
+  /// `logits`: z, with the classes along `dim`.
   explicit Categorical(torch::Tensor logits, int64_t dim = 1);
 
   std::string describe() const override;

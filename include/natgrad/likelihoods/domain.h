@@ -15,8 +15,10 @@ namespace natgrad {
 /// `kinks` are the values of y - z at which the loss or its slope jumps, or near which it changes
 /// most; quadrature goes piecewise between them. {0} suits a loss of y - z, {-δ, 0, δ} Huber's.
 struct NATGRAD_EXPORT Domain {
+  /// Of an interval without an end.
   static constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
+  /// All real numbers.
   static Domain real_line(std::vector<double> kinks = {0});
   /// lower <= y <= upper; either may be infinite. Throws unless lower < upper.
   static Domain interval(double lower, double upper, std::vector<double> kinks = {0});
@@ -25,11 +27,13 @@ struct NATGRAD_EXPORT Domain {
 
   /// Where y lies in it: bool, y's shape.
   torch::Tensor contains(const torch::Tensor& y) const;
+  /// For messages.
   std::string describe() const;
 
-  double lower = -kInfinity, upper = kInfinity;
-  std::vector<double> kinks = {0};
-  std::vector<double> labels;  // ascending; empty for an interval
+  double lower = -kInfinity;        ///< of an interval
+  double upper = kInfinity;         ///< of an interval
+  std::vector<double> kinks = {0};  ///< of y - z, ascending
+  std::vector<double> labels;       ///< ascending; empty for an interval
 };
 
 }  // namespace natgrad

@@ -34,6 +34,7 @@ class InverseDistribution;
 /// y: floating, z's shape, in the domain; a label within a set is given exactly.
 class NATGRAD_EXPORT ExpLoss final : public Likelihood {
  public:
+  /// L(y, z), a number for each element.
   using Loss = std::function<torch::Tensor(const torch::Tensor& y, const torch::Tensor& z)>;
 
   /// Throws where Z is not finite or not constant, saying which, with the figures; where r is zero

@@ -13,38 +13,48 @@ namespace natgrad {
 /// What makes an exponential family, as functions of tensors. The statistics and log Z must be
 /// given, the rest may be:
 ///
-///     const auto beta = natgrad::ExponentialFamilyOptions("Beta")
-///         .statistics([](auto& y) { return torch::stack({y.log(), torch::log1p(-y)}, 1); })
-///         .log_partition([](auto& z) { return natgrad::log_gamma(z).sum(1) -
-///                                             natgrad::log_gamma(z.sum(1)); })
-///         .log_base_measure([](auto& y) { return -y.log() - torch::log1p(-y); })
-///         .support([](auto& y) { return y.gt(0).logical_and(y.lt(1)); });
+/// ```cpp
+/// const auto beta = natgrad::ExponentialFamilyOptions("Beta")
+///     .statistics([](auto& y) { return torch::stack({y.log(), torch::log1p(-y)}, 1); })
+///     .log_partition([](auto& z) { return natgrad::log_gamma(z).sum(1) -
+///                                         natgrad::log_gamma(z.sum(1)); })
+///     .log_base_measure([](auto& y) { return -y.log() - torch::log1p(-y); })
+///     .support([](auto& y) { return y.gt(0).logical_and(y.lt(1)); });
+/// ```
 class NATGRAD_EXPORT ExponentialFamilyOptions {
  public:
+  /// A function of y or of z.
   using Function = std::function<torch::Tensor(const torch::Tensor&)>;
+  /// Draws y for each row of z.
   using Sampler =
       std::function<torch::Tensor(const torch::Tensor& z, std::optional<at::Generator> generator)>;
 
   /// `name`: for messages.
   explicit ExponentialFamilyOptions(std::string name) : name_(std::move(name)) {}
 
+  /// As given.
   const std::string& name() const { return name_; }
   /// T(y), [N, K], of targets that have the N examples in their first dimension.
   ExponentialFamilyOptions& statistics(Function T) { return set(&Functions::statistics, T); }
+  /// As given; null if not.
   const Function& statistics() const { return functions_->statistics; }
   /// log Z(z), [N], of z [N, K], each row for itself, convex and twice differentiable by autograd.
   ExponentialFamilyOptions& log_partition(Function f) { return set(&Functions::log_partition, f); }
+  /// As given; null if not.
   const Function& log_partition() const { return functions_->log_partition; }
   /// log h(y), [N]; 0 if not given.
   ExponentialFamilyOptions& log_base_measure(Function f) {
     return set(&Functions::log_base_measure, f);
   }
+  /// As given; null if not.
   const Function& log_base_measure() const { return functions_->log_base_measure; }
   /// Where y is valid: bool, y's shape.
   ExponentialFamilyOptions& support(Function f) { return set(&Functions::support, f); }
+  /// As given; null if not.
   const Function& support() const { return functions_->support; }
   /// y ~ r(·|z), drawn from the generator.
   ExponentialFamilyOptions& sampler(Sampler f) { return set(&Functions::sampler, f); }
+  /// As given; null if not.
   const Sampler& sampler() const { return functions_->sampler; }
 
   /// Whether one is a copy of the other, and neither was given another function since: functions

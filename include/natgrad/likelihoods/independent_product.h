@@ -16,11 +16,14 @@ namespace natgrad {
 ///
 ///     log r = Σ_parts log r_part,  score, F_R and B block by block.
 ///
-///     using natgrad::likelihood_of;
-///     const auto heads = std::make_shared<natgrad::IndependentProduct>(
-///         z, std::vector<natgrad::IndependentProduct::Part>{
-///                {2, likelihood_of<natgrad::Gaussian>(0.25)},
-///                {1, likelihood_of<natgrad::Poisson>()}});
+/// <!-- snippet: prelude=mixed_outputs -->
+/// ```cpp
+/// using natgrad::likelihood_of;
+/// const auto heads = std::make_shared<natgrad::IndependentProduct>(
+///     z, std::vector<natgrad::IndependentProduct::Part>{
+///            {2, likelihood_of<natgrad::Gaussian>(0.25)},
+///            {1, likelihood_of<natgrad::Poisson>()}});
+/// ```
 ///
 /// An observation is an example with all its parts; log r: [N]. y: floating, the parts' targets
 /// side by side along dimension 1, each with as many columns as its family's draws have: one for
@@ -28,6 +31,7 @@ namespace natgrad {
 /// them. -∇²log r = F_R for every y where it is so for all parts.
 class NATGRAD_EXPORT IndependentProduct final : public Likelihood {
  public:
+  /// Some columns of z, and their family.
   struct Part {
     /// Columns of z.
     int64_t outputs;

@@ -25,6 +25,7 @@ class NATGRAD_EXPORT Likelihood {
   /// outputs are one: by default, of equal text.
   virtual bool same_family(const Likelihood& other) const { return describe() == other.describe(); }
 
+  /// z.
   const torch::Tensor& outputs() const { return outputs_; }
 
   /// log r(y|z), per observation, differentiable in z twice. Throws as `check_targets` does.
@@ -58,6 +59,7 @@ class NATGRAD_EXPORT Likelihood {
     torch::Tensor q;  ///< shaped like z
     torch::Tensor c;  ///< one number an observation, in a shape that broadcasts against z
   };
+  /// Q's factor for this score.
   virtual ScoreFactor score_factor(const torch::Tensor& score) const;
   /// KL(r(·|z) ‖ r(·|z')), per observation, in nats, for z' the outputs of `other`, which has to be
   /// of the same family: ≥ 0, and = ½ dᵀF_R d + O(d³) for z' = z + d. Differentiable in both.
@@ -93,9 +95,12 @@ class NATGRAD_EXPORT Likelihood {
   }
 
  protected:
+  /// Throws unless `outputs`, z, is a floating tensor.
   explicit Likelihood(torch::Tensor outputs);
 
+  /// `log_prob` of targets that have been checked.
   virtual torch::Tensor compute_log_prob(const torch::Tensor& y) const = 0;
+  /// `score` of the same.
   virtual torch::Tensor compute_score(const torch::Tensor& y) const = 0;
   /// `other` is of this family, with outputs of the same shape. By default it throws.
   virtual torch::Tensor compute_kl(const Likelihood& other) const;
@@ -107,6 +112,7 @@ class NATGRAD_EXPORT Likelihood {
   void check_shape(const torch::Tensor& y, at::IntArrayRef expected) const;
   /// That, and unless every y is finite.
   void check_real(const torch::Tensor& y, at::IntArrayRef expected, const char* family) const;
+  /// Throws unless y is on z's device.
   void check_same_device(const torch::Tensor& y) const;
 
  private:

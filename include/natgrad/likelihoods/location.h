@@ -14,9 +14,12 @@ namespace natgrad {
 /// So the Fisher matrix is κ times the classical Gauss-Newton matrix JᵀJ. -∇²log r = F_R only for
 /// Gaussian noise, on average for any c whose slope does not jump.
 ///
-///     const natgrad::NoiseDensity sech(
-///         [](const torch::Tensor& x) { return -torch::log(torch::cosh(x)); });
-///     const auto loss = natgrad::nll(natgrad::Location(z, sech), y);
+/// <!-- snippet: prelude=regression -->
+/// ```cpp
+/// const natgrad::NoiseDensity sech(
+///     [](const torch::Tensor& x) { return -torch::log(torch::cosh(x)); });
+/// const auto loss = natgrad::nll(natgrad::Location(z, sech), y);
+/// ```
 ///
 /// y: floating, z's shape, finite.
 class NATGRAD_EXPORT Location final : public Likelihood {

@@ -15,6 +15,7 @@ namespace natgrad {
 /// z's shape, finite, >= 0.
 class NATGRAD_EXPORT LogRateExponential final : public Likelihood {
  public:
+  /// `log_rate`: z, of any shape.
   explicit LogRateExponential(torch::Tensor log_rate);
 
   std::string describe() const override;

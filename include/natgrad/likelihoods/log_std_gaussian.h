@@ -16,6 +16,7 @@ namespace natgrad {
 /// Gauss-Newton matrix is indefinite; the default curvature takes score rows or the Fisher matrix.
 class NATGRAD_EXPORT LogStdGaussian final : public Likelihood {
  public:
+  /// `outputs`: z = (μ, ℓ), side by side along dimension 1.
   explicit LogStdGaussian(torch::Tensor outputs);
 
   std::string describe() const override;

@@ -16,6 +16,7 @@ namespace natgrad {
 /// Gauss-Newton matrix is indefinite; the default curvature takes score rows or the Fisher matrix.
 class NATGRAD_EXPORT LogVarianceGaussian final : public Likelihood {
  public:
+  /// `outputs`: z = (μ, η), side by side along dimension 1.
   explicit LogVarianceGaussian(torch::Tensor outputs);
 
   std::string describe() const override;

@@ -22,6 +22,7 @@ class InverseDistribution;
 /// what was computed.
 class NATGRAD_EXPORT NoiseDensity {
  public:
+  /// A function of each element.
   using Function = std::function<torch::Tensor(const torch::Tensor& x)>;
 
   /// `log_density` ℓ: elementwise on tensors of any shape, made of operations that autograd knows;
@@ -45,6 +46,7 @@ class NATGRAD_EXPORT NoiseDensity {
 
   /// κ, in 1/x².
   double fisher() const { return state_->fisher; }
+  /// log Z.
   double log_normaliser() const { return state_->log_normaliser; }
   /// Whether -ℓ'' = κ everywhere: whether it is a Gaussian.
   bool is_gaussian() const;

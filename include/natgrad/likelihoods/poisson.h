@@ -14,6 +14,7 @@ namespace natgrad {
 /// y: floating or integer, z's shape, whole numbers >= 0.
 class NATGRAD_EXPORT Poisson final : public Likelihood {
  public:
+  /// `log_rate`: z, of any shape.
   explicit Poisson(torch::Tensor log_rate);
 
   std::string describe() const override;

@@ -17,7 +17,11 @@ namespace natgrad {
 /// y: floating, z's shape, finite.
 class NATGRAD_EXPORT ResidualSpread final : public Likelihood {
  public:
-  enum class By { LogVariance, Variance };
+  /// What z is.
+  enum class By {
+    LogVariance,  ///< log v
+    Variance      ///< v
+  };
   /// Throws `c10::Error` for the first variance that is not positive.
   explicit ResidualSpread(torch::Tensor z, By by = By::LogVariance);
 

@@ -14,7 +14,7 @@ enum class Probes {
 
 /// A mean over random probes, and how far it may be off.
 struct NATGRAD_EXPORT Estimate {
-  torch::Tensor value;
+  torch::Tensor value;  ///< the mean
   /// Of `value`, from the spread over the probes and of its shape; NaN for a single probe.
   torch::Tensor standard_error;
 };

@@ -16,6 +16,7 @@ enum class Leading {
 struct NATGRAD_EXPORT LanczosOptions {
   /// k, from 1 to P.
   TORCH_ARG(int64_t, count) = 1;
+  /// Which eigenvalues count as leading.
   TORCH_ARG(Leading, leading) = Leading::ByMagnitude;
   /// Products at most, ≥ k, without the k that give the residuals; as many vectors of [P] are held.
   TORCH_ARG(int64_t, max_iterations) = 300;
@@ -32,7 +33,7 @@ struct NATGRAD_EXPORT Eigenpairs {
   torch::Tensor vectors;  ///< [P, k], orthonormal columns
   /// ‖A xᵢ - θᵢ xᵢ‖, [k]: some eigenvalue of A lies within it of θᵢ (Parlett 1980, section 4.5).
   torch::Tensor residuals;
-  int64_t products = 0;
+  int64_t products = 0;  ///< with A, in all
   /// Whether all residuals meet the tolerance and no larger eigenvalue was found beside these.
   bool converged = false;
 };

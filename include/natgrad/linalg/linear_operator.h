@@ -24,12 +24,12 @@ enum class Columns {
 /// networks spend their time on are counted as what could be multiplied meanwhile.
 struct NATGRAD_EXPORT RootCosts {
   double product = 0;  ///< of R v and Rᵀu together
-  double gram = 0;
+  double gram = 0;     ///< of RRᵀ
 };
 
 /// A matrix R of [rows, P], known by its products, its Gram matrix RRᵀ, or itself.
 struct NATGRAD_EXPORT Root {
-  int64_t rows = 0;
+  int64_t rows = 0;                                                          ///< r
   std::function<torch::Tensor(const torch::Tensor& v)> multiply;             ///< R v, [rows]
   std::function<torch::Tensor(const torch::Tensor& u)> multiply_transposed;  ///< Rᵀu, [P]
   std::function<torch::Tensor()> gram;  ///< RRᵀ, [rows, rows]; not to be written to
@@ -49,8 +49,9 @@ NATGRAD_EXPORT Root explicit_root(torch::Tensor rows);
 
 /// A = scale·RᵀR + shift·I.
 struct NATGRAD_EXPORT RootForm {
-  std::shared_ptr<const Root> root;
-  double scale = 1, shift = 0;
+  std::shared_ptr<const Root> root;  ///< R
+  double scale = 1;                  ///< of RᵀR
+  double shift = 0;                  ///< of I
 };
 
 /// A symmetric linear map on parameter space, v ↦ A v, known only by its products.
@@ -66,6 +67,7 @@ class NATGRAD_EXPORT LinearOperator {
   /// Answers (A + σI)⁻¹ b for b of [P].
   using ShiftedSolve = std::function<torch::Tensor(double shift, const torch::Tensor& b)>;
 
+  /// `size`: P; `options`: dtype and device of its vectors; `columns`: how it multiplies a block.
   LinearOperator(std::string name, int64_t size, torch::TensorOptions options, Multiply multiply,
                  Columns columns = Columns::OneByOne);
 
@@ -84,16 +86,21 @@ class NATGRAD_EXPORT LinearOperator {
   /// The same operator, knowing how to solve with itself and its shifts; A + λI and c·A know it
   /// then too.
   LinearOperator with_solve(ShiftedSolve solve) const;
+  /// Whether it knows how to solve.
   bool has_solve() const { return solve_ != nullptr; }
   /// A⁻¹ b. Throws unless `has_solve`.
   torch::Tensor solve(const torch::Tensor& b) const;
 
   /// The same operator, knowing that it is RᵀR; A + λI and c·A with c > 0 know their form then too.
   LinearOperator with_root(Root root) const;
+  /// Its form RᵀR, where it is known.
   const std::optional<RootForm>& root_form() const { return root_form_; }
 
+  /// P.
   int64_t size() const { return size_; }
+  /// dtype and device of its vectors.
   const torch::TensorOptions& options() const { return options_; }
+  /// For messages.
   const std::string& name() const { return name_; }
 
  private:

@@ -18,10 +18,12 @@ namespace natgrad {
 /// non-leaf, and for mixed dtypes or devices.
 class NATGRAD_EXPORT ParameterLayout {
  public:
+  /// Throws as said above.
   explicit ParameterLayout(std::vector<torch::Tensor> parameters);
 
   /// P, the number of scalars.
   int64_t size() const { return size_; }
+  /// The parameters themselves.
   const std::vector<torch::Tensor>& tensors() const { return tensors_; }
   /// dtype and device of every flat vector.
   torch::TensorOptions options() const { return tensors_.front().options().requires_grad(false); }

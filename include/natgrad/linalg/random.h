@@ -26,6 +26,7 @@ enum class Purpose : uint64_t {
 /// drawn, or in which order.
 class NATGRAD_EXPORT RandomStreams {
  public:
+  /// Those of the `step`-th step under this seed.
   explicit RandomStreams(uint64_t seed = 0, uint64_t step = 0);
   /// Those of the generator's seed; it is not drawn from.
   RandomStreams(const at::Generator& generator);  // NOLINT: a generator stands for its seed

@@ -16,18 +16,21 @@ namespace natgrad {
 /// and has to answer the same data each time. Random numbers that it draws from LibTorch's default
 /// generators (dropout) are replayed.
 struct NATGRAD_EXPORT Batch {
+  /// The loss of a chunk, with its graph.
   using Loss = std::function<torch::Tensor(int64_t chunk)>;
 
   Batch() = default;
+  /// In so many pieces.
   Batch(int64_t chunks, Loss loss) : chunks(chunks), loss(std::move(loss)) {}
   /// One piece.
   Batch(torch::optim::Optimizer::LossClosure closure) : chunks(1) {
     if (closure) loss = [closure = std::move(closure)](int64_t) { return closure(); };
   }
 
-  int64_t chunks = 0;
-  Loss loss = nullptr;
+  int64_t chunks = 0;   ///< K, the number of pieces
+  Loss loss = nullptr;  ///< of piece k < K
 
+  /// Whether there is a loss.
   bool is_given() const { return loss != nullptr; }
 };
 
@@ -39,9 +42,9 @@ struct NATGRAD_EXPORT Batch {
 /// smaller `curvature` batch is cheaper, a `trial` batch of its own tells what generalises (Martens
 /// 2010, section 4.5; Vinyals & Povey 2012).
 struct NATGRAD_EXPORT Batches {
-  Batch gradient;
-  Batch curvature = {};
-  Batch trial = {};
+  Batch gradient;        ///< of h and ∇h
+  Batch curvature = {};  ///< of C
+  Batch trial = {};      ///< of the losses that a step is judged by
 };
 
 }  // namespace natgrad

@@ -18,15 +18,20 @@ namespace natgrad {
 /// Throws `c10::Error` for an empty holder or pointer.
 class NATGRAD_EXPORT CheckpointModel {
  public:
+  /// Of a module.
   CheckpointModel(const torch::nn::Module& module);
+  /// Of a scripted one.
   CheckpointModel(const torch::jit::Module& module);
+  /// Of a holder, or a pointer.
   template <class Holder>
   requires requires(const Holder& holder) {
     { *holder } -> std::convertible_to<const torch::nn::Module&>;
   }
   CheckpointModel(const Holder& holder) : CheckpointModel(*checked(holder, bool(holder))) {}
 
+  /// A parameter or buffer, by its name in the module.
   using NamedTensor = std::pair<std::string, torch::Tensor>;
+  /// Parameters, then buffers.
   const std::vector<NamedTensor>& tensors() const { return tensors_; }
 
  private:
@@ -47,13 +52,15 @@ using CheckpointNotes = std::map<std::string, torch::Tensor>;
 /// optimizer (`NaturalGradient::save`), LibTorch's default generators (the CPU's, and that of the
 /// parameters' device), which dropout and shuffles draw from, and `notes`.
 ///
-///     natgrad::save_checkpoint(model, optimizer, "run.checkpoint", {{"epoch", torch::tensor(3)}});
-///     // in the next process, with model and optimizer constructed as they were:
-///     const auto notes = natgrad::load_checkpoint(model, optimizer, "run.checkpoint");
-///     const auto epoch = notes.at("epoch").item<int64_t>();
+/// ```cpp
+/// natgrad::save_checkpoint(model, optimizer, "run.checkpoint", {{"epoch", torch::tensor(3)}});
+/// // in the next process, with model and optimizer constructed as they were:
+/// const auto notes = natgrad::load_checkpoint(model, optimizer, "run.checkpoint");
+/// const auto epoch = notes.at("epoch").item<int64_t>();
+/// ```
 ///
 /// Whenever the process or the machine stops, `path` holds the old file or the new one, whole: it
-/// is written beside it, as <path>.partial, which the next save overwrites, and takes its place
+/// is written beside it, as `path`.partial, which the next save overwrites, and takes its place
 /// when it has reached the disk. Parameters that the optimizer has and the model has not (a learnt
 /// weight of a loss) are saved too.
 ///

@@ -49,6 +49,7 @@ NATGRAD_EXPORT const char* to_string(Stop reason);
 
 /// Where a minimisation ended.
 struct NATGRAD_EXPORT Minimum {
+  /// Why it ended.
   Stop reason = Stop::MaxSteps;
   /// Whether this is a minimum as far as arithmetic tells. For `Vanished`; else not for Flat,
   /// Saddle, NonFinite and MaxSteps, and for the others where h has no negative curvature, the next
@@ -56,9 +57,9 @@ struct NATGRAD_EXPORT Minimum {
   /// 1e-4, or the step 1e-8; or, where R does not tell, by Newton's step of at most 1e-6 (1e-3 of a
   /// loss without rows). Where h cannot be differentiated twice R alone is asked.
   bool converged = false;
-  int64_t steps = 0;  ///< taken, rejected ones included
-  double loss = 0;
-  double gradient_norm = 0;
+  int64_t steps = 0;         ///< taken, rejected ones included
+  double loss = 0;           ///< h there
+  double gradient_norm = 0;  ///< ‖∇h‖ there
   /// The cosine between the residuals t and what steps could still change, ‖Q₁ᵀt‖/‖t‖ for
   /// R = Q₁U (Bates & Watts 1981, up to a factor), to R's numerical rank. NaN where the loss has no
   /// rows: penalties, weight decay, `maximize`, more than 4096 parameters or 2^27 numbers.
@@ -85,8 +86,10 @@ struct NATGRAD_EXPORT Minimum {
 
 /// Steps until one of the tests says that θ is at a minimum, or that none will be found:
 ///
-///     natgrad::NaturalGradient optimizer(model->parameters(), natgrad::presets::least_squares());
-///     const auto minimum = natgrad::minimise(optimizer, loss);
+/// ```cpp
+/// natgrad::NaturalGradient optimizer(model->parameters(), natgrad::presets::least_squares());
+/// const auto minimum = natgrad::minimise(optimizer, [&] { return loss_of(x, y); });
+/// ```
 ///
 /// `closure` has to return the same function of θ at each call. The tests by `step` and `loss` look
 /// at single steps, so they are for methods whose steps are full ones (`least_squares`,

@@ -32,8 +32,10 @@ NATGRAD_EXPORT std::map<std::string, torch::Tensor> load_checkpoint(const Checkp
 /// (held_out_rate.h). Every part of it is an option, and
 /// `natgrad::presets` has sets of them that belong together (presets.h).
 ///
-///     natgrad::NaturalGradient optimizer(model->parameters());
-///     optimizer.step(F::cross_entropy(model->forward(x), y));
+/// ```cpp
+/// natgrad::NaturalGradient optimizer(model->parameters());
+/// optimizer.step(F::cross_entropy(model->forward(x), y));
+/// ```
 ///
 /// The likelihood is read off the loss's graph (loss_graph.h). `backward()` is not called, and
 /// `.grad` stays as it is, unless the option `fill_grad` asks for it.
@@ -64,11 +66,16 @@ NATGRAD_EXPORT std::map<std::string, torch::Tensor> load_checkpoint(const Checkp
 /// afterwards.
 class NATGRAD_EXPORT NaturalGradient : public torch::optim::Optimizer {
  public:
+  /// With options by group, and those of the whole. Throws `c10::Error` for options out of range,
+  /// parts that make no sense together, and parameters that cannot be optimized.
   explicit NaturalGradient(const std::vector<torch::optim::OptimizerParamGroup>& groups,
                            NaturalGradientOptions defaults = {});
+  /// The same of a single group.
   explicit NaturalGradient(std::vector<torch::Tensor> parameters,
                            NaturalGradientOptions defaults = {});
+  /// Between steps alone.
   NaturalGradient(NaturalGradient&&) noexcept;
+  /// Between steps alone.
   NaturalGradient& operator=(NaturalGradient&&) noexcept;
   ~NaturalGradient() override;
 
@@ -97,6 +104,7 @@ class NATGRAD_EXPORT NaturalGradient : public torch::optim::Optimizer {
   /// another optimizer's or model's archive, by shapes, dtype and groups, or where a part has other
   /// settings; and both from within a step's closure.
   void save(torch::serialize::OutputArchive& archive) const override;
+  /// Takes up what `save` wrote.
   void load(torch::serialize::InputArchive& archive) override;
 
   /// The report of the last step.

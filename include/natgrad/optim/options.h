@@ -91,17 +91,21 @@ class NATGRAD_EXPORT NaturalGradientOptions
 
   /// `ScoreRowsOrFisher()` (the default), `FisherOrGaussNewton()`, or any other `Curvature`.
   NaturalGradientOptions& curvature(const Curvature& curvature);
+  /// What was chosen.
   const Curvature& curvature() const { return *curvature_; }
   /// By default `DualOrConjugateGradient()`: exactly where that is cheap, else 10 iterations of
   /// conjugate gradients to a tolerance of 1e-2.
   NaturalGradientOptions& solver(const Solver& solver);
+  /// What was chosen.
   const Solver& solver() const { return *solver_; }
   /// `Proximal()` (the default), `Tikhonov(λ)`, `LevenbergMarquardt()`, `TrustRegion()`.
   NaturalGradientOptions& damping(const Damping& damping);
+  /// What was chosen.
   const Damping& damping() const { return *damping_; }
   /// D of C + λD, positive definite: `MarquardtDiagonal()`, `StructuralDamping(μ)`, or the
   /// matrix of any curvature of the kind; without one D = I.
   NaturalGradientOptions& damping_matrix(const DampingMatrix& matrix);
+  /// The matrix of this curvature.
   NaturalGradientOptions& damping_matrix(const Curvature& of) {
     return damping_matrix(CurvatureMatrix(of));
   }
@@ -116,6 +120,7 @@ class NATGRAD_EXPORT NaturalGradientOptions
   /// `AdaptiveRate()`, `KLConstrained(c)`, `QuadraticModelStep()`, `LineSearch()`,
   /// `SubspaceMinimisation()`.
   NaturalGradientOptions& step_rule(const StepRule& rule);
+  /// What was chosen.
   const StepRule& step_rule() const { return *step_rule_; }
 
   /// Throws `c10::Error` for the first value that is out of range.
@@ -127,7 +132,9 @@ class NATGRAD_EXPORT NaturalGradientOptions
   /// Whether everything that groups share is the same.
   bool same_system(const NaturalGradientOptions& other) const;
 
+  /// As LibTorch's schedulers read it.
   double get_lr() const override { return lr_; }
+  /// As LibTorch's schedulers set it.
   void set_lr(double lr) override { lr_ = lr; }
 
  private:

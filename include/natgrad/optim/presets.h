@@ -8,8 +8,10 @@
 /// Sets of options that belong together, each a published method; constants are the source's unless
 /// said otherwise. They are values like any options: change what should differ.
 ///
-///     natgrad::NaturalGradient optimizer(model->parameters(), natgrad::presets::hessian_free());
-///     optimizer.step([&] { return F::cross_entropy(model->forward(x), y); });
+/// ```cpp
+/// natgrad::NaturalGradient optimizer(model->parameters(), natgrad::presets::hessian_free());
+/// optimizer.step([&] { return F::cross_entropy(model->forward(x), y); });
+/// ```
 namespace natgrad::presets {
 
 /// Natural gradient descent itself (Amari 1998; Martens, eq. 6),

@@ -26,7 +26,9 @@ struct NATGRAD_EXPORT SparseInitialisation {
 /// nor all alike. For tanh units, which are logistic ones rescaled: `scale(0.25).bias(0.5)`
 /// (Sutskever, Martens, Dahl & Hinton 2013, section 3.1).
 ///
-///     natgrad::sparse_initialisation(*model, natgrad::make_generator(seed));
+/// ```cpp
+/// natgrad::sparse_initialisation(*model, natgrad::make_generator(seed));
+/// ```
 ///
 /// Sets, in place, the weights and biases of every `Linear`, `Conv1d`, `Conv2d` and `Conv3d` in the
 /// module and its children, and nothing else. Drawn on the CPU in double, so that a seed means the

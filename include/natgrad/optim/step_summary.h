@@ -29,6 +29,7 @@ NATGRAD_EXPORT const char* to_string(StepOutcome outcome);
 /// The report of one step. Unless it was accepted, the parameters are as they were before it; or,
 /// if `restored`, as they were before the step that led to this loss.
 struct NATGRAD_EXPORT StepSummary {
+  /// What became of θ.
   StepOutcome outcome = StepOutcome::NotStepped;
   bool restored = false;      ///< the previous step was taken back
   int64_t step = 0;           ///< accepted steps so far
@@ -61,7 +62,7 @@ struct NATGRAD_EXPORT StepSummary {
   std::optional<double> trial_loss = std::nullopt;
   /// By how much an accepted step lowered that.
   std::optional<double> decrease = std::nullopt;
-  SolverSummary solver;
+  SolverSummary solver;  ///< what the solve did
   /// Which matrix the default curvature took, and why: "score rows", or "the exact matrix; no score
   /// rows: the loss has 2 terms". Empty where there was nothing to choose.
   std::string curvature = {};

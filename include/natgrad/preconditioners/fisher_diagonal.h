@@ -20,6 +20,7 @@ class NATGRAD_EXPORT FisherDiagonal final : public Preconditioner {
  public:
   /// ξ, in (0, 1].
   TORCH_ARG(double, exponent) = 0.75;
+  /// What the examples weigh.
   TORCH_ARG(FisherWeights, weights) = FisherWeights::OfTheLoss;
 
  public:

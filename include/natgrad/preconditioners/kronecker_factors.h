@@ -26,8 +26,8 @@ struct NATGRAD_EXPORT KroneckerBlock {
 
 /// A block-diagonal matrix on parameter space: blocks, and a diagonal for all other parameters.
 struct NATGRAD_EXPORT KroneckerFactors {
-  std::vector<KroneckerBlock> blocks;
-  torch::Tensor diagonal;  ///< [P]; of no meaning where a block is
+  std::vector<KroneckerBlock> blocks;  ///< one a weight, or a group of it
+  torch::Tensor diagonal;              ///< [P]; of no meaning where a block is
 };
 
 /// How `kronecker_factors` estimates.
@@ -38,6 +38,7 @@ struct NATGRAD_EXPORT KroneckerOptions {
   TORCH_ARG(double, share) = 1;
   /// A weight with a larger factor than this is left to the diagonal.
   TORCH_ARG(int64_t, largest) = 8192;
+  /// What the examples weigh.
   TORCH_ARG(FisherWeights, weights) = FisherWeights::OfTheLoss;
 };
 

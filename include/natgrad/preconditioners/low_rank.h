@@ -21,6 +21,7 @@ class NATGRAD_EXPORT LowRank final : public Preconditioner {
   TORCH_ARG(int64_t, rank) = 0;
   /// `Centred` for the covariance proper.
   TORCH_ARG(Moment, moment) = Moment::Uncentred;
+  /// What the examples weigh.
   TORCH_ARG(FisherWeights, weights) = FisherWeights::OfTheLoss;
 
  public:

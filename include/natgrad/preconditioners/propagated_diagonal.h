@@ -20,6 +20,7 @@ class NATGRAD_EXPORT PropagatedDiagonal final : public Preconditioner {
   TORCH_ARG(double, exponent) = 0.75;
   /// k ≥ 1.
   TORCH_ARG(int64_t, probes) = 8;
+  /// What the examples weigh.
   TORCH_ARG(FisherWeights, weights) = FisherWeights::OfTheLoss;
 
  public:

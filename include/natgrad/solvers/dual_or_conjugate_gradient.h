@@ -26,6 +26,7 @@ class NATGRAD_EXPORT DualOrConjugateGradient final : public Solver {
  public:
   /// What is done where the dual is not; by default 10 iterations at most to a tolerance of 1e-2.
   DualOrConjugateGradient& iterative(ConjugateGradient solver);
+  /// What was chosen.
   const ConjugateGradient& iterative() const { return iterative_; }
 
   /// Whether this system is solved by `Dual`. A walk over the graph.

@@ -12,8 +12,8 @@ namespace natgrad {
 struct NATGRAD_EXPORT KrylovBasis {
   torch::Tensor vectors;    ///< V, [P, m]
   torch::Tensor projected;  ///< VᵀA V, [m, m], in double on the CPU
-  int64_t products = 0;
-  bool finite = true;  ///< false if some product was not: the basis ends before it
+  int64_t products = 0;     ///< with A
+  bool finite = true;       ///< false if some product was not: the basis ends before it
 };
 
 /// The basis of span{M b, (MA) M b, ..., (MA)^{K-1} M b, previous} (Vinyals & Povey 2012, algorithm

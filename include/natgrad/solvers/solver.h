@@ -28,10 +28,11 @@ NATGRAD_EXPORT const char* to_string(Termination termination);
 
 /// What a solve did, as values: numerical outcomes are never exceptions.
 struct NATGRAD_EXPORT SolverSummary {
+  /// Why it stopped.
   Termination termination = Termination::IterationLimit;
-  int64_t iterations = 0;
-  int64_t products = 0;  ///< products with A, the check of the residual included
-  double residual = 0;   ///< ‖b - A x‖: recomputed if Converged, else as the recurrence has it
+  int64_t iterations = 0;  ///< made; 0 of a direct solver
+  int64_t products = 0;    ///< products with A, the check of the residual included
+  double residual = 0;  ///< ‖b - A x‖: recomputed if Converged, else as the recurrence has it
   double right_hand_side = 0;  ///< ‖b‖
   double quadratic = 0;        ///< φ(x) = ½ xᵀAx - bᵀx
 };
@@ -39,18 +40,19 @@ struct NATGRAD_EXPORT SolverSummary {
 /// A x = b. `initial` may be undefined (x₀ = 0); `preconditioner` multiplies by M ≈ A⁻¹, positive
 /// definite; `radius` bounds ‖x‖ for solvers that honour one.
 struct NATGRAD_EXPORT LinearSystem {
-  LinearOperator matrix;
-  torch::Tensor right_hand_side;
-  torch::Tensor initial = {};
-  std::optional<LinearOperator> preconditioner = std::nullopt;
-  double radius = std::numeric_limits<double>::infinity();
+  LinearOperator matrix;                                        ///< A
+  torch::Tensor right_hand_side;                                ///< b, [P]
+  torch::Tensor initial = {};                                   ///< x₀, [P]
+  std::optional<LinearOperator> preconditioner = std::nullopt;  ///< M
+  double radius = std::numeric_limits<double>::infinity();      ///< Δ
 };
 
 struct KrylovBasis;
 
+/// What a solver found.
 struct NATGRAD_EXPORT Solution {
-  torch::Tensor x;
-  SolverSummary summary;
+  torch::Tensor x;        ///< [P]
+  SolverSummary summary;  ///< what it did for it
   /// Earlier iterates, oldest first, where the solver was asked to keep some; x is not among them.
   std::vector<torch::Tensor> snapshots = {};
   /// The subspace that x was found in, where the solver builds one explicitly.
@@ -63,6 +65,7 @@ struct NATGRAD_EXPORT Solution {
 class NATGRAD_EXPORT Solver {
  public:
   virtual ~Solver() = default;
+  /// Solves A x = b as far as it does.
   virtual Solution solve(const LinearSystem& system) const = 0;
   /// Whether it solves damped least squares by their rows, given this R.
   virtual bool solves_by_rows(const Root& /*root*/) const { return false; }
@@ -73,7 +76,9 @@ class NATGRAD_EXPORT Solver {
   /// Whether it makes use of the system's `initial`, `preconditioner` and `radius`: what it does
   /// not use is better not asked for.
   virtual bool uses_initial() const { return false; }
+  /// The same of the preconditioner.
   virtual bool uses_preconditioner() const { return false; }
+  /// The same of the radius.
   virtual bool uses_radius() const { return false; }
   /// Whether it cannot do without a preconditioner.
   virtual bool needs_preconditioner() const { return false; }
@@ -83,6 +88,7 @@ class NATGRAD_EXPORT Solver {
   virtual bool builds_basis() const { return false; }
   /// Name and settings, for summaries and messages; equal text means equal settings.
   virtual std::string describe() const = 0;
+  /// A copy, as the optimizer keeps it.
   virtual std::shared_ptr<const Solver> clone() const = 0;
 };
 

@@ -9,8 +9,8 @@ namespace natgrad {
 /// A solution within a radius. Where the boundary stopped it, the summary's termination is
 /// `NegativeCurvature` if pᵀAp < 0 led there, else `Boundary`.
 struct NATGRAD_EXPORT TrustRegionSolution : Solution {
-  bool on_boundary = false;
-  double norm = 0;  ///< ‖x‖, or ‖x‖_{M⁻¹} with a preconditioner
+  bool on_boundary = false;  ///< whether ‖x‖ is the radius
+  double norm = 0;           ///< ‖x‖, or ‖x‖_{M⁻¹} with a preconditioner
 };
 
 /// Truncated conjugate gradients in a trust region (Toint 1981; Steihaug 1983): an approximate

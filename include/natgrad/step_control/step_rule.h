@@ -54,7 +54,7 @@ struct NATGRAD_EXPORT Step {
   /// The displacement that tells how good the model is, where that is not `displacement` itself (as
   /// before a line search has shortened it), and h there.
   torch::Tensor proposal = {};
-  std::optional<double> proposal_loss = std::nullopt;
+  std::optional<double> proposal_loss = std::nullopt;  ///< h(θ + proposal), where it was measured
   /// h(θ + displacement), where it was measured. For a rule that needs trials and leaves it out the
   /// optimizer measures it; a step that rises is rejected.
   std::optional<double> loss = std::nullopt;
@@ -74,6 +74,7 @@ struct NATGRAD_EXPORT Step {
 class NATGRAD_EXPORT StepRule {
  public:
   virtual ~StepRule() = default;
+  /// Chooses the step, and learns what its next choice depends on.
   virtual Step choose(const StepProblem& problem) = 0;
   /// Makes of a step that it has chosen one of this share of its length, with what it keeps, where
   /// the optimizer's `max_step_norm` is less.

@@ -17,11 +17,17 @@ class NATGRAD_EXPORT MeanFieldGaussian {
   static MeanFieldGaussian from_natural(const torch::Tensor& lambda_1,
                                         const torch::Tensor& lambda_2);
 
+  /// d.
   int64_t size() const { return mean_.numel(); }
+  /// μ, [d].
   const torch::Tensor& mean() const { return mean_; }
+  /// σ, [d].
   const torch::Tensor& standard_deviation() const { return sigma_; }
+  /// σ², [d].
   torch::Tensor variance() const;
+  /// μ/σ², [d].
   torch::Tensor lambda_1() const;
+  /// -1/(2σ²), [d].
   torch::Tensor lambda_2() const;
 
   /// log q of points [S, d], [S].

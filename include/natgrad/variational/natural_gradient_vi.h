@@ -18,6 +18,7 @@ enum class VariationalForm {
 struct NATGRAD_EXPORT NaturalGradientVIOptions {
   /// ε in (0, 1] for the natural form, > 0 for the other.
   TORCH_ARG(double, rate) = 0.1;
+  /// In which parameters a step is straight.
   TORCH_ARG(VariationalForm, form) = VariationalForm::Natural;
   /// k, the pairs of samples in a step; 0: the cubature.
   TORCH_ARG(int64_t, pairs) = 0;
@@ -32,7 +33,9 @@ enum class VariationalOutcome {
   NonFinite          ///< the log-joint, its gradient or the new q is not finite
 };
 
+/// The report of one step.
 struct NATGRAD_EXPORT VariationalSummary {
+  /// What became of q.
   VariationalOutcome outcome = VariationalOutcome::Accepted;
   double expected_log_joint = 0;  ///< E_q[log p] of the q that the step started from
   double elbo = 0;                ///< E_q[log p] - E_q[log q] of the same
@@ -66,12 +69,15 @@ struct NATGRAD_EXPORT VariationalSummary {
 /// for options out of range, and as the expectations do.
 class NATGRAD_EXPORT NaturalGradientVI {
  public:
+  /// Starts from `initial`, in whose dtype it computes.
   NaturalGradientVI(LogJoint log_joint, MeanFieldGaussian initial,
                     NaturalGradientVIOptions options = {});
 
   /// One step; costs one set of expectations.
   const VariationalSummary& step();
+  /// Of the last step.
   const VariationalSummary& summary() const { return summary_; }
+  /// As the last step left it.
   const MeanFieldGaussian& q() const { return q_; }
   /// Number of accepted steps.
   int64_t steps() const { return steps_; }
