@@ -4,6 +4,7 @@
 #include <natgrad/likelihoods/categorical.h>
 #include <torch/torch.h>
 
+#include "theory/models.h"
 #include "theory/oracles.h"
 #include "theory/problems.h"
 #include "theory/section.h"
@@ -14,68 +15,10 @@ namespace {
 namespace nn = torch::nn;
 using torch::Tensor;
 
-/// Any module with digits as its inputs, [N, 64], and class scores as its outputs.
-struct Model {
-  std::string name;
-  std::vector<Tensor> parameters;
-  std::function<Tensor(const Tensor& pixels)> forward;
-};
-
-template <class Layer, class... Arguments>
-std::shared_ptr<Layer> layer(Arguments&&... arguments) {
-  const auto made = std::make_shared<Layer>(std::forward<Arguments>(arguments)...);
-  made->to(torch::kDouble);
-  return made;
-}
-const auto linear = [](int64_t from, int64_t to) { return layer<nn::LinearImpl>(from, to); };
-
-std::vector<Tensor> parameters_of(const std::vector<std::shared_ptr<nn::Module>>& layers) {
-  std::vector<Tensor> all;
-  for (const auto& one : layers) {
-    for (const auto& parameter : one->parameters()) all.push_back(parameter);
-  }
-  return all;
-}
-
-Model layered() {
-  const auto below = linear(64, 12), above = linear(12, 10);
-  return {"64-12-10, tanh", parameters_of({below, above}),
-          [=](const Tensor& x) { return above->forward(below->forward(x).tanh()); }};
-}
-
-Model convolutional() {
-  const auto convolution = layer<nn::Conv2dImpl>(nn::Conv2dOptions(1, 4, 3).padding(1));
-  const auto out = linear(64, 10);
-  return {"convolution 3x3, pooling", parameters_of({convolution, out}), [=](const Tensor& x) {
-            const auto maps = convolution->forward(x.view({-1, 1, 8, 8})).tanh();
-            return out->forward(torch::avg_pool2d(maps, 2).flatten(1));
-          }};
-}
-
-Model recurrent() {
-  const auto cell = linear(8 + 10, 10), out = linear(10, 10);
-  return {"recurrent, the rows as time", parameters_of({cell, out}), [=](const Tensor& x) {
-            auto h = torch::zeros({x.size(0), 10}, torch::kDouble);
-            for (const auto& row : x.view({-1, 8, 8}).unbind(1)) {
-              h = cell->forward(torch::cat({row, h}, 1)).tanh();
-            }
-            return out->forward(h);
-          }};
-}
-
-Model attention() {
-  const auto query = linear(8, 6), key = linear(8, 6), value = linear(8, 6), out = linear(6, 10);
-  return {"attention, the rows as words", parameters_of({query, key, value, out}),
-          [=](const Tensor& x) {
-            const auto rows = x.view({-1, 8, 8});
-            const auto likeness = query->forward(rows).matmul(key->forward(rows).transpose(1, 2));
-            return out->forward(likeness.softmax(2).matmul(value->forward(rows)).mean(1));
-          }};
-}
-
 void layers(Findings& findings, const Digits& digits) {
-  const auto net = layer<nn::SequentialImpl>(nn::Linear(64, 20), nn::Tanh(), nn::Linear(20, 15),
-                                             nn::Sigmoid(), nn::Linear(15, 10));
+  const auto net = std::make_shared<nn::SequentialImpl>(
+      nn::Linear(64, 20), nn::Tanh(), nn::Linear(20, 15), nn::Sigmoid(), nn::Linear(15, 10));
+  net->to(torch::kDouble);
   auto a = digits.pixels;
   const auto p = net->parameters();
   for (size_t i = 0; i < 3; ++i) {
@@ -114,7 +57,7 @@ double error_of_products(const Model& model, const Digits& digits) {
 void any_function(Findings& findings, const Digits& digits) {
   double worst = 0;
   std::vector<std::vector<Json>> rows;
-  for (const auto& model : {layered(), convolutional(), recurrent(), attention()}) {
+  for (const auto& model : models_of_digits()) {
     const double error = error_of_products(model, digits);
     rows.push_back({model.name, flat(model.parameters).numel(), error});
     worst = std::max(worst, error);

@@ -130,6 +130,14 @@ case $name in
     refused --examples 0
     broken_data --data
     unwritable_output ;;
+  theory_report)
+    for bad in "--only none" "--only divergence,none" "--only"; do refused $bad; done
+    "$program" --only none 2> err
+    grep -q 'networks.*gauss_newton.*note' err || fail "--only none: names no sections: $(cat err)"
+    rm -f err
+    broken_data --data
+    unwritable_output --only divergence
+    on_a_full_disk --only divergence ;;
   fisher_equals_ggn)
     refused --examples 0
     unwritable_output
