@@ -15,7 +15,7 @@ using torch::Tensor;
 
 namespace {
 
-constexpr double kSingular = 1e-10;
+constexpr double kSingularBatch = 1e-10;
 // A promise of the bound itself, where each example has parameters of its own, rounds to either
 // side of it.
 constexpr double kRoundingOfBound = 1e-6;
@@ -33,7 +33,7 @@ BatchAt read_batch(const std::vector<Tensor>& parameters, const Tensor& loss,
                     "Compare StepSummary::bound_share of steps with Batches of their own.");
   const auto C = explicit_matrix(curvature.at(graph).matrix);
   return {C, graph.gradient().to(torch::kCPU, torch::kDouble), bound(graph),
-          Spectrum(C, kSingular)};
+          Spectrum(C, kSingularBatch)};
 }
 
 double promise(const BatchAt& of_gradient, const Tensor& C, const Tensor& delta) {

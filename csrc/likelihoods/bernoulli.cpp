@@ -3,6 +3,7 @@
 
 #include "likelihoods/divided.h"
 
+#include "likelihoods/excess.h"
 #include "likelihoods/log_sigma.h"
 
 namespace natgrad {
@@ -50,6 +51,20 @@ std::optional<Likelihood::OutputChange> Bernoulli::output_change(const Tensor& s
 Tensor Bernoulli::sample(std::optional<at::Generator> generator) const {
   torch::NoGradGuard no_grad;
   return torch::bernoulli(torch::sigmoid(outputs()), std::move(generator));
+}
+
+// On the side of the rarer outcome, p ≤ ½. Near z, log(1 - p + p e^d) - p d is p (e^d - 1 - d) less
+// p (e^d - 1) - log(1 + p (e^d - 1)): half of the former at most.
+Tensor Bernoulli::compute_kl(const Likelihood& other) const {
+  const auto is_right = outputs() > 0;
+  const auto z = torch::where(is_right, -outputs(), outputs());
+  const auto moved = torch::where(is_right, -other.outputs(), other.outputs());
+  const auto p = torch::sigmoid(z), d = change_of(z, moved);
+  const auto is_near = d.abs() < 1, known = d.isfinite();
+  const auto step = torch::where(is_near, d, 0);
+  const auto near = p * exp_excess(step) - log_shortfall(p * torch::expm1(step));
+  const auto far = log_sigma(-z) - log_sigma(-moved) - p * torch::where(known, d, 0);
+  return torch::where(is_near, near, far);
 }
 
 }  // namespace natgrad

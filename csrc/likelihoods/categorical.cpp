@@ -6,7 +6,9 @@
 
 #include "libtorch/plain_arithmetic.h"
 #include "likelihoods/divided.h"
+#include "likelihoods/excess.h"
 #include "likelihoods/longest_score.h"
+#include "linalg/norm.h"
 
 namespace natgrad {
 
@@ -117,6 +119,24 @@ Tensor Categorical::sample(std::optional<at::Generator> generator) const {
 
 Tensor Categorical::align(const Tensor& per_observation) const {
   return per_observation.unsqueeze(dim_);
+}
+
+// With d less its mean under p, of which the most likely class's part is subtracted first as in
+// F_R v: log Σ p e^d = log(1 + Σ p (e^d - 1 - d)), where no term is negative. Where e^d overflows,
+// or is infinite for a class that is ruled out, by the definition.
+Tensor Categorical::compute_kl(const Likelihood& other) const {
+  const auto log_p = outputs().log_softmax(dim_), p = log_p.exp();
+  const auto change = change_of(outputs(), other.outputs());
+  const auto is_known = change.isfinite().all(dim_, /*keepdim=*/true);
+  const auto d = torch::where(is_known, change, 0);
+  const auto w = d - d.gather(dim_, p.argmax(dim_, /*keepdim=*/true));
+  const auto centred = w - (p * w).sum(dim_, /*keepdim=*/true);
+  const double limit = 0.9 * std::log(largest_number_of(d.options()));
+  const auto is_near = is_known.logical_and(centred.amax(dim_, /*keepdim=*/true) < limit);
+  const auto near =
+      torch::log1p((p * exp_excess(torch::where(is_near, centred, 0))).sum(dim_, true));
+  const auto ratio = torch::where(p > 0, log_p - other.outputs().log_softmax(dim_), 0);
+  return torch::where(is_near, near, (p * ratio).sum(dim_, true)).squeeze(dim_);
 }
 
 }  // namespace natgrad

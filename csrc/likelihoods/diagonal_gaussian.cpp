@@ -56,4 +56,8 @@ Tensor DiagonalGaussian::sample(std::optional<at::Generator> generator) const {
   return outputs() + variance_.sqrt() * noise;
 }
 
+Tensor DiagonalGaussian::compute_kl(const Likelihood& other) const {
+  return (other.outputs() - outputs()).square() / (2 * variance_);
+}
+
 }  // namespace natgrad

@@ -11,6 +11,7 @@
 #include "likelihoods/differentiate.h"
 #include "likelihoods/fixed_tensor.h"
 #include "likelihoods/inverse_distribution.h"
+#include "likelihoods/numerical_kl.h"
 
 namespace natgrad {
 
@@ -132,6 +133,22 @@ bool ExpLoss::hessian_is_fisher() const {
   if (checked_.numel() == 0) return false;
   const auto f = [this](const Tensor& y, const Tensor& z) { return log_density(y, z); };
   return natgrad::hessian_is_fisher(f, checked_, domain_, level_, kIntegrand);
+}
+
+bool ExpLoss::same_family(const Likelihood& other) const {
+  const auto* loss = dynamic_cast<const ExpLoss*>(&other);
+  if (!loss || domain_.describe() != loss->domain_.describe()) return false;
+  if (checked_.numel() == 0) return describe() == other.describe();
+  const auto values = [&](const ExpLoss& of) {
+    const auto f = [&of](const Tensor& y, const Tensor& z) { return of.log_density(y, z); };
+    return evaluate(f, checked_, domain_, level_, kIntegrand).probabilities;
+  };
+  return torch::equal(values(*this), values(*loss));
+}
+
+Tensor ExpLoss::compute_kl(const Likelihood& other) const {
+  const auto f = [this](const Tensor& y, const Tensor& z) { return log_density(y, z); };
+  return kl_by_quadrature(f, outputs(), other.outputs(), domain_, level_, kIntegrand);
 }
 
 }  // namespace natgrad

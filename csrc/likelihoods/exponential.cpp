@@ -1,6 +1,8 @@
 #include <natgrad/likelihoods/exponential.h>
 #include <torch/torch.h>
 
+#include "likelihoods/excess.h"
+
 namespace natgrad {
 
 using torch::Tensor;
@@ -33,6 +35,10 @@ Tensor Exponential::fisher_solve(const Tensor& v) const { return v * outputs() *
 Tensor Exponential::sample(std::optional<at::Generator> generator) const {
   torch::NoGradGuard no_grad;
   return torch::empty_like(outputs()).exponential_(1, std::move(generator)) / -outputs();
+}
+
+Tensor Exponential::compute_kl(const Likelihood& other) const {
+  return log_shortfall((other.outputs() - outputs()) / outputs());
 }
 
 }  // namespace natgrad

@@ -109,4 +109,10 @@ Tensor FullGaussian::sample(std::optional<at::Generator> generator) const {
   return outputs() + vectors(cholesky_.matmul(columns(noise)));
 }
 
+Tensor FullGaussian::compute_kl(const Likelihood& other) const {
+  const auto white = torch::linalg_solve_triangular(cholesky_, columns(other.outputs() - outputs()),
+                                                    /*upper=*/false);
+  return 0.5 * vectors(white).square().sum(1);
+}
+
 }  // namespace natgrad

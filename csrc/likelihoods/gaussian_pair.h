@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "likelihoods/excess.h"
 #include "likelihoods/paired_outputs.h"
 
 namespace natgrad::detail {
@@ -35,6 +36,14 @@ inline Likelihood::OutputChange change_of_gaussian(const torch::Tensor& score_of
   const auto e = score_of_mean * sigma;
   const auto after = (e - shift / sigma) * torch::exp(-growth);
   return {growth + 0.5 * (after.square() - e.square()), growth.abs()};
+}
+
+/// KL of a Gaussian and one whose mean has moved by `shift` and whose log σ has grown by `growth`,
+/// to `log_sigma`.
+inline torch::Tensor divergence_of_gaussians(const torch::Tensor& shift,
+                                             const torch::Tensor& growth,
+                                             const torch::Tensor& log_sigma) {
+  return 0.5 * exp_excess(-2 * growth) + 0.5 * (shift * torch::exp(-log_sigma)).square();
 }
 
 /// mean + standard_deviation · noise.

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "likelihoods/numerical_kl.h"
+
 namespace natgrad {
 
 using torch::Tensor;
@@ -54,6 +56,14 @@ Tensor Huber::sample(std::optional<at::Generator> generator) const {
   const auto distance = torch::where(uniform() < core_share_, core, tail);
   const auto side = torch::where(uniform() < 0.5, -1.0, 1.0);
   return outputs() + (scale_ * side * distance).to(outputs().scalar_type());
+}
+
+Tensor Huber::compute_kl(const Likelihood& other) const {
+  const auto minus_loss = [delta = delta_](const Tensor& x) {
+    return -torch::huber_loss(x, torch::zeros_like(x), at::Reduction::None, delta);
+  };
+  return shift_divergence(minus_loss, (other.outputs() - outputs()) / scale_, {-delta_, 0, delta_},
+                          kSmoothLevel, describe());
 }
 
 }  // namespace natgrad

@@ -21,6 +21,11 @@ Tensor some_target(const IndependentProduct::Part& part, const Likelihood& likel
   return part.make(z.detach().nan_to_num(0, 0, 0))->sample(generator);
 }
 
+/// By example, from a number per observation.
+Tensor sum_of_examples(const Tensor& per_observation) {
+  return per_observation.dim() > 1 ? per_observation.flatten(1).sum(1) : per_observation;
+}
+
 }  // namespace
 
 IndependentProduct::IndependentProduct(Tensor outputs, std::vector<Part> parts)
@@ -141,8 +146,7 @@ Tensor IndependentProduct::align(const Tensor& per_observation) const {
 Tensor IndependentProduct::compute_log_prob(const Tensor& y) const {
   Tensor total = torch::zeros({outputs().size(0)}, outputs().options());
   for (const auto& b : blocks_) {
-    const auto log_prob = b.likelihood->log_prob(targets_of(b, y));
-    total = total + (log_prob.dim() > 1 ? log_prob.flatten(1).sum(1) : log_prob);
+    total = total + sum_of_examples(b.likelihood->log_prob(targets_of(b, y)));
   }
   return total;
 }
@@ -172,6 +176,15 @@ bool IndependentProduct::hessian_is_fisher() const {
     if (!b.likelihood->hessian_is_fisher()) return false;
   }
   return true;
+}
+
+Tensor IndependentProduct::compute_kl(const Likelihood& other) const {
+  Tensor total = torch::zeros({outputs().size(0)}, outputs().options());
+  const auto& moved = dynamic_cast<const IndependentProduct&>(other).blocks_;
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    total = total + sum_of_examples(blocks_[i].likelihood->kl(*moved[i].likelihood));
+  }
+  return total;
 }
 
 }  // namespace natgrad

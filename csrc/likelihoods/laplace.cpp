@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "likelihoods/excess.h"
+
 namespace natgrad {
 
 using torch::Tensor;
@@ -35,6 +37,12 @@ Tensor Laplace::sample(std::optional<at::Generator> generator) const {
   const auto distance = torch::empty_like(outputs()).exponential_(1, generator);
   const auto side = 2 * torch::empty_like(outputs()).bernoulli_(0.5, generator) - 1;
   return outputs() + scale_ * side * distance;
+}
+
+// `where` and not `abs`, whose second derivative at 0 would vanish.
+Tensor Laplace::compute_kl(const Likelihood& other) const {
+  const auto d = (other.outputs() - outputs()) / scale_;
+  return exp_excess(torch::where(d > 0, -d, d));
 }
 
 }  // namespace natgrad

@@ -45,20 +45,25 @@ Tensor Likelihood::fisher_solve(const Tensor&) const {
 }
 
 Tensor Likelihood::kl(const Likelihood& other) const {
+  const auto &z = outputs_, &moved = other.outputs();
+  TORCH_CHECK_VALUE(z.scalar_type() == moved.scalar_type() && z.device() == moved.device(),
+                    "natgrad: the KL divergence is between outputs of one dtype on one device, but "
+                    "got ",
+                    z.toString(), " and ", moved.toString(), "; convert one with .to().");
   TORCH_CHECK_VALUE(same_family(other),
-                    "natgrad: the KL divergence is between two of one family, "
-                    "but got ",
+                    "natgrad: the KL divergence is between two of one family with the same fixed "
+                    "parameters, but got ",
                     describe(), " and ", other.describe(), ".");
-  TORCH_CHECK_VALUE(outputs_.sizes() == other.outputs().sizes(),
+  TORCH_CHECK_VALUE(z.sizes() == moved.sizes(),
                     "natgrad: the KL divergence is between outputs of one shape, but got ",
-                    outputs_.sizes(), " and ", other.outputs().sizes(), ".");
+                    z.sizes(), " and ", moved.sizes(), ".");
   return compute_kl(other);
 }
 
 Tensor Likelihood::compute_kl(const Likelihood&) const {
   TORCH_CHECK_NOT_IMPLEMENTED(false, "natgrad: ", describe(),
-                              " does not say its KL divergence; "
-                              "override compute_kl(other).");
+                              " does not say its KL divergence; override compute_kl(other), for "
+                              "outputs of the same shape.");
 }
 
 int64_t Likelihood::observations() const {

@@ -32,4 +32,8 @@ Tensor Location::sample(std::optional<at::Generator> generator) const {
   return outputs() + noise_.quantile(uniform).to(outputs().scalar_type());
 }
 
+Tensor Location::compute_kl(const Likelihood& other) const {
+  return noise_.divergence(other.outputs() - outputs());
+}
+
 }  // namespace natgrad

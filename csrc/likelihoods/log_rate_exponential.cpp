@@ -3,6 +3,8 @@
 
 #include <limits>
 
+#include "likelihoods/excess.h"
+
 namespace natgrad {
 
 using torch::Tensor;
@@ -45,6 +47,10 @@ Tensor LogRateExponential::sample(std::optional<at::Generator> generator) const 
                              ? std::numeric_limits<double>::max()
                              : std::numeric_limits<float>::max();
   return (times * torch::exp(-outputs())).clamp_max(largest);
+}
+
+Tensor LogRateExponential::compute_kl(const Likelihood& other) const {
+  return exp_excess(other.outputs() - outputs());
 }
 
 }  // namespace natgrad

@@ -68,4 +68,9 @@ Tensor LogStdGaussian::sample(std::optional<at::Generator> generator) const {
   return sample_gaussian(mean(), standard_deviation(), std::move(generator));
 }
 
+Tensor LogStdGaussian::compute_kl(const Likelihood& other) const {
+  const auto [shift, growth] = split_outputs(other.outputs() - outputs());
+  return divergence_of_gaussians(shift, growth, split_outputs(other.outputs()).second);
+}
+
 }  // namespace natgrad

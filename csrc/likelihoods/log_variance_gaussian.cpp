@@ -70,4 +70,9 @@ Tensor LogVarianceGaussian::sample(std::optional<at::Generator> generator) const
   return sample_gaussian(mean(), standard_deviation(), std::move(generator));
 }
 
+Tensor LogVarianceGaussian::compute_kl(const Likelihood& other) const {
+  const auto [shift, growth] = split_outputs(other.outputs() - outputs());
+  return divergence_of_gaussians(shift, 0.5 * growth, 0.5 * split_outputs(other.outputs()).second);
+}
+
 }  // namespace natgrad

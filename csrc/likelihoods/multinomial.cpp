@@ -114,4 +114,9 @@ Tensor Multinomial::sample(std::optional<at::Generator> generator) const {
   return torch::stack(counts, dim_).to(outputs().scalar_type());
 }
 
+Tensor Multinomial::compute_kl(const Likelihood& other) const {
+  const auto of_one = categorical_.kl(Categorical(other.outputs(), dim_));
+  return of_one * (count_.dim() == 0 ? count_ : count_.squeeze(dim_));
+}
+
 }  // namespace natgrad

@@ -5,6 +5,8 @@
 #include <limits>
 #include <numbers>
 
+#include "likelihoods/excess.h"
+
 namespace natgrad {
 
 using torch::Tensor;
@@ -180,6 +182,28 @@ Tensor NaturalFullGaussian::sample(std::optional<at::Generator> generator) const
   const auto& [mean, covariance, factor] = moments();
   const auto noise = torch::empty_like(mean).normal_(0, 1, std::move(generator));
   return mean + times(factor, noise);
+}
+
+// Both parts by d = (α, H): Σ Σ'⁻¹ - I has the eigenvalues of L⁻¹H L⁻ᵀ, and Σ'⁻¹ (μ' - μ) is
+// α - Hμ, so that neither covariances nor means are subtracted.
+Tensor NaturalFullGaussian::compute_kl(const Likelihood& other) const {
+  const auto d = other.outputs() - outputs();
+  const auto is_finite = d.isfinite().all(1, /*keepdim=*/true);
+  const auto whole = is_finite.unsqueeze(2);
+  const auto [shift, precision] = parts_of(outputs(), size_);
+  const auto [alpha, change] = parts_of(torch::where(is_finite, d, 0), size_);
+  const auto eye = torch::eye(size_, precision.options()).expand_as(precision);
+  const auto root = factor_of(torch::where(whole, precision, eye));
+  const auto moved_root = factor_of(torch::where(whole, precision + change, eye));
+  const auto half = torch::linalg_solve_triangular(root, change, /*upper=*/false);
+  const auto ratio = torch::linalg_solve_triangular(root, half.mT(), /*upper=*/false);
+  const auto mean = torch::cholesky_solve(shift.unsqueeze(-1), root).squeeze(-1);
+  const auto white = torch::linalg_solve_triangular(
+      moved_root, (alpha - times(change, mean)).unsqueeze(-1), /*upper=*/false);
+  const auto spread = log_shortfall(torch::linalg_eigvalsh(0.5 * (ratio + ratio.mT()))).sum(1);
+  const auto kl = 0.5 * (spread + white.squeeze(-1).square().sum(1));
+  return kl.masked_fill(is_finite.squeeze(1).logical_not(),
+                        std::numeric_limits<double>::quiet_NaN());
 }
 
 }  // namespace natgrad

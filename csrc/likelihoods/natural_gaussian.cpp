@@ -3,6 +3,7 @@
 
 #include <numbers>
 
+#include "likelihoods/excess.h"
 #include "likelihoods/gaussian_pair.h"
 
 namespace natgrad {
@@ -73,6 +74,13 @@ Tensor NaturalGaussian::align(const Tensor& per_observation) const {
 
 Tensor NaturalGaussian::sample(std::optional<at::Generator> generator) const {
   return sample_gaussian(mean(), standard_deviation(), std::move(generator));
+}
+
+// With d = (α, β), μ' - μ = -(α + 2μβ)/(2b'): no means are subtracted.
+Tensor NaturalGaussian::compute_kl(const Likelihood& other) const {
+  const auto b = split_outputs(outputs()).second, moved = split_outputs(other.outputs()).second;
+  const auto [alpha, beta] = split_outputs(other.outputs() - outputs());
+  return 0.5 * log_shortfall(beta / b) - (alpha + 2 * mean() * beta).square() / (4 * moved);
 }
 
 }  // namespace natgrad

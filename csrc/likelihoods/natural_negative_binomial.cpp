@@ -8,6 +8,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "likelihoods/excess.h"
 #include "likelihoods/negative_binomial_log_prob.h"
 
 namespace natgrad {
@@ -76,6 +77,13 @@ Tensor NaturalNegativeBinomial::sample(std::optional<at::Generator> generator) c
   torch::NoGradGuard no_grad;
   const auto logits = outputs() - log_one_minus_exp(outputs());
   return NegativeBinomial(logits, failures_).sample(std::move(generator));
+}
+
+// With the odds c = p/q, -c d - log(1 - c (e^d - 1)): two parts, neither negative.
+Tensor NaturalNegativeBinomial::compute_kl(const Likelihood& other) const {
+  const auto odds = torch::expm1(-outputs()).reciprocal();
+  const auto d = other.outputs() - outputs();
+  return failures_ * (odds * exp_excess(d) + log_shortfall(-odds * torch::expm1(d)));
 }
 
 }  // namespace natgrad

@@ -8,7 +8,9 @@
 #include <cmath>
 #include <limits>
 
+#include "likelihoods/excess.h"
 #include "likelihoods/log_sigma.h"
+#include "likelihoods/longest_score.h"
 #include "likelihoods/negative_binomial_log_prob.h"
 
 namespace natgrad {
@@ -71,6 +73,20 @@ Tensor NegativeBinomial::sample(std::optional<at::Generator> generator) const {
   const auto rate = at::_standard_gamma(torch::full_like(z, failures_), generator);
   const auto log_rate = z + rate.clamp_min(std::numeric_limits<double>::min()).log();
   return Poisson(log_rate).sample(generator).to(outputs().scalar_type());
+}
+
+// With w = e^d - 1, w̄ = e^-d - 1 and odds p/q, e^z log(p/p') + log(q/q') is p (w + w̄) less the
+// shortfalls of two logarithms, half of it together near z.
+Tensor NegativeBinomial::compute_kl(const Likelihood& other) const {
+  const auto &z = outputs(), &moved = other.outputs();
+  const auto p = torch::sigmoid(z), q = torch::sigmoid(-z), d = moved - z;
+  const auto is_near = d.abs() < 0.5;
+  const auto step = torch::where(is_near, d, 0);
+  const auto up = torch::expm1(step), down = torch::expm1(-step);
+  const auto of_p = torch::where(q > smallest_normal(q), log_shortfall(q * down) * p / q, 0);
+  const auto near = 4 * p * torch::sinh(0.5 * step).square() - of_p - log_shortfall(p * up);
+  const auto far = p / q * (log_sigma(z) - log_sigma(moved)) + log_sigma(-z) - log_sigma(-moved);
+  return failures_ * torch::where(is_near, near, far);
 }
 
 }  // namespace natgrad

@@ -7,6 +7,7 @@
 #include "likelihoods/differentiate.h"
 #include "likelihoods/fixed_tensor.h"
 #include "likelihoods/inverse_distribution.h"
+#include "likelihoods/numerical_kl.h"
 
 namespace natgrad {
 
@@ -72,6 +73,10 @@ Tensor NoiseDensity::quantile(const Tensor& uniform) const {
 bool NoiseDensity::is_gaussian() const {
   return hessian_is_fisher(at_residual(state_->log_density), origin(),
                            Domain::real_line(state_->kinks), state_->level, kNoise);
+}
+
+Tensor NoiseDensity::divergence(const Tensor& d) const {
+  return shift_divergence(state_->log_density, d, state_->kinks, state_->level, kNoise);
 }
 
 }  // namespace natgrad

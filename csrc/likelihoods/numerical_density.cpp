@@ -26,8 +26,8 @@ constexpr double kLast = 1e-8;
 constexpr double kNegligible = 1e-12;
 
 /// The rule on the domain for each z; a row's pieces are split at its kinks as far as they lie in
-/// it.
-Quadrature rule_for(const Tensor& z, const Domain& domain, int level) {
+/// it, and at those of `moved` where it is defined.
+Quadrature rule_for(const Tensor& z, const Domain& domain, int level, const Tensor& moved = {}) {
   if (!domain.labels.empty()) {
     const auto nodes = torch::tensor(domain.labels, z.options()).expand({z.size(0), -1});
     return {nodes, torch::ones_like(nodes), 1};
@@ -35,9 +35,10 @@ Quadrature rule_for(const Tensor& z, const Domain& domain, int level) {
   std::vector<Tensor> breaks{torch::full_like(z, domain.lower)};
   for (const double kink : domain.kinks) {
     breaks.push_back((z + kink).clamp(domain.lower, domain.upper));
+    if (moved.defined()) breaks.push_back((moved + kink).clamp(domain.lower, domain.upper));
   }
   breaks.push_back(torch::full_like(z, domain.upper));
-  return double_exponential(torch::stack(breaks, 1), level);
+  return double_exponential(std::get<0>(torch::stack(breaks, 1).sort(1)), level);
 }
 
 /// Throws with the first of `bad`.
@@ -125,8 +126,9 @@ Tensor NumericalDensity::fisher() const {
 }
 
 NumericalDensity evaluate(const LogDensity& log_density, const Tensor& z, const Domain& domain,
-                          int level, const std::string& name, bool with_curvature) {
-  const auto rule = rule_for(z, domain, level);
+                          int level, const std::string& name, bool with_curvature,
+                          const Tensor& moved) {
+  const auto rule = rule_for(z, domain, level, moved);
   const auto outputs = z.unsqueeze(1).expand_as(rule.nodes);
   const auto l = differentiate([&](const Tensor& at) { return log_density(rule.nodes, at); },
                                outputs, with_curvature);

@@ -32,10 +32,11 @@ struct NumericalDensity {
 };
 
 /// At z, [n] in double. Step 2^-level on an interval; level does not matter for labels. Throws
-/// where ℓ is NaN or +∞, or -∞ where r is not small. `name` is whose density it is.
+/// where ℓ is NaN or +∞, or -∞ where r is not small. `name` is whose density it is. `moved`: other
+/// outputs, [n], at whose kinks the rule is split too.
 NumericalDensity evaluate(const LogDensity& log_density, const torch::Tensor& z,
                           const Domain& domain, int level, const std::string& name,
-                          bool with_curvature = false);
+                          bool with_curvature = false, const torch::Tensor& moved = {});
 
 struct Converged {
   int level;

@@ -3,6 +3,7 @@
 
 #include "likelihoods/divided.h"
 
+#include "likelihoods/excess.h"
 #include "likelihoods/log_factorial.h"
 
 namespace natgrad {
@@ -59,6 +60,10 @@ Tensor Poisson::sample(std::optional<at::Generator> generator) const {
   const auto counts = torch::poisson(rate.clamp_max(kNormalLimit), generator);
   const auto noise = torch::empty_like(rate).normal_(0, 1, generator);
   return torch::where(rate > kNormalLimit, torch::round(rate + rate.sqrt() * noise), counts);
+}
+
+Tensor Poisson::compute_kl(const Likelihood& other) const {
+  return torch::exp(outputs()) * exp_excess(other.outputs() - outputs());
 }
 
 }  // namespace natgrad

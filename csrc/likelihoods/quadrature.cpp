@@ -59,4 +59,18 @@ Quadrature double_exponential(const Tensor& breaks, int level) {
   return {torch::cat(nodes, 1), torch::cat(weights, 1), pieces};
 }
 
+// The eigenvalues of the Legendre polynomials' recurrence, and their vectors' first components.
+GaussLegendre gauss_legendre(int64_t n) {
+  const torch::NoGradGuard no_grad;
+  const auto k = torch::arange(1, n, torch::kDouble);
+  const auto beside = k / (4 * k.square() - 1).sqrt();
+  const auto [x, vectors] = torch::linalg_eigh(torch::diag(beside, 1) + torch::diag(beside, -1));
+  GaussLegendre rule;
+  for (int64_t i = 0; i < n; ++i) {
+    rule.nodes.push_back(0.5 * (1 + x[i].item<double>()));
+    rule.weights.push_back(vectors[0][i].square().item<double>());
+  }
+  return rule;
+}
+
 }  // namespace natgrad::detail

@@ -8,6 +8,8 @@
 
 #include <torch/types.h>
 
+#include <vector>
+
 namespace natgrad::detail {
 
 /// ∫ f(y) dy ≈ Σ_k weights[i, k] f(nodes[i, k]) for every row i; nodes ascend along a row.
@@ -21,5 +23,12 @@ struct Quadrature {
 /// finite. Nodes lie down to e^-316 of a piece's length near its ends, or of 1 on half-lines, out
 /// to e^316.
 Quadrature double_exponential(const torch::Tensor& breaks, int level);
+
+/// ∫ f(s) ds over [0, 1] ≈ Σ weight f(node), exact for polynomials of degree below 2n (Golub &
+/// Welsch 1969).
+struct GaussLegendre {
+  std::vector<double> nodes, weights;
+};
+GaussLegendre gauss_legendre(int64_t n);
 
 }  // namespace natgrad::detail

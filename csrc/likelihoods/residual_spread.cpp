@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "likelihoods/excess.h"
+
 namespace natgrad {
 
 using torch::Tensor;
@@ -63,6 +65,11 @@ Tensor ResidualSpread::sample(std::optional<at::Generator> generator) const {
   const torch::NoGradGuard no_grad;
   return torch::exp(0.5 * log_variance()) *
          torch::empty_like(outputs()).normal_(0, 1, std::move(generator));
+}
+
+Tensor ResidualSpread::compute_kl(const Likelihood& other) const {
+  const auto d = other.outputs() - outputs();
+  return 0.5 * (by_ == By::LogVariance ? exp_excess(-d) : log_shortfall(-d / other.outputs()));
 }
 
 }  // namespace natgrad

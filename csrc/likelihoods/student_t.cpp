@@ -6,6 +6,8 @@
 #include <limits>
 #include <numbers>
 
+#include "likelihoods/numerical_kl.h"
+
 namespace natgrad {
 
 using torch::Tensor;
@@ -87,6 +89,15 @@ Tensor StudentT::sample(std::optional<at::Generator> generator) const {
   const double limit = largest(outputs().scalar_type());
   const auto y = outputs() + scale_ * normal / precision.sqrt();
   return y.clamp(-limit, limit).to(outputs().scalar_type());
+}
+
+Tensor StudentT::compute_kl(const Likelihood& other) const {
+  const auto d = (other.outputs() - outputs()) / (scale_ * std::sqrt(freedom_));
+  if (freedom_ == 1) return torch::log1p(0.25 * d.square());
+  const auto log_density = [power = -0.5 * (freedom_ + 1)](const Tensor& x) {
+    return power * torch::log1p(x.square());
+  };
+  return shift_divergence(log_density, d, {0}, kSmoothLevel, describe());
 }
 
 }  // namespace natgrad

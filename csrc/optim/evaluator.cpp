@@ -202,6 +202,26 @@ Tensor Evaluator::residuals_at(const Tensor& d) const {
   }
 }
 
+bool Evaluator::compare(
+    const Tensor& d,
+    const std::function<void(const LossGraph& graph, const LossGraph& moved)>& look) const {
+  const torch::AutoGradMode enable_grad(true);
+  const auto& layout = parameters();
+  const auto theta = layout.values() + d;
+  for (int64_t k = 0; k < batch_.chunks(); ++k) {
+    const auto here = k == 0 ? graph() : graph_of(k, batch_.evaluate(k), Terms::WhenAsked);
+    if (!here.is_readable()) return true;  // before the parameters move, on which its terms hang
+    Preserved before;
+    before.exchange_data(layout.tensors(), layout.views(theta));
+    try {
+      look(here, graph_of(k, batch_.evaluate(k), Terms::WhenAsked));
+    } catch (const OutsideDomain&) {
+      return false;
+    }
+  }
+  return true;
+}
+
 int64_t Evaluator::curvature_chunks() const {
   const auto asked = system_.curvature_chunks();
   return asked == 0 ? batch_.chunks() : std::min(asked, batch_.chunks());

@@ -6,6 +6,7 @@
 #include "optim/replayed_batch.h"
 #include "optim/trainable.h"
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -79,6 +80,13 @@ class Evaluator {
   /// The curvature's t(θ + d) for a loss of squared errors; undefined for others, and where outputs
   /// leave their domain. A forward pass.
   torch::Tensor residuals_at(const torch::Tensor& d) const;
+
+  /// Shows each chunk's graph at θ and at θ + d. For a forward pass a chunk, and with several
+  /// chunks another one for all but the first. False, with the rest not shown, where outputs leave
+  /// their domain.
+  bool compare(
+      const torch::Tensor& d,
+      const std::function<void(const LossGraph& graph, const LossGraph& moved)>& look) const;
 
   /// The options' C, with the Hessian of penalties and weight decay, of as many chunks as the
   /// options say.

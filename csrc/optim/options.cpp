@@ -73,12 +73,12 @@ std::string NaturalGradientOptions::describe_system() const {
   return fmt::format(
       "{}, {}, {}, damping_matrix={}, preconditioner={}, {}, warm_start={}, curvature_chunks={}, "
       "examples={}, max_gradient_norm={}, max_step_norm={}, seed={}, maximize={}, fill_grad={}, "
-      "unread={}",
+      "unread={}, measure={}",
       curvature_->describe(), solver_->describe(), damping_->describe(),
       described(damping_matrix_.get(), "identity"), described(preconditioner_.get(), "none"),
       step_rule_->describe(), warm_start_, curvature_chunks_, examples_, max_gradient_norm_,
       max_step_norm_, seed_, maximize_, fill_grad_,
-      unread_ == Unread::Throw ? "throw" : "substitute");
+      unread_ == Unread::Throw ? "throw" : "substitute", measure_);
 }
 
 bool NaturalGradientOptions::same_system(const NaturalGradientOptions& other) const {
@@ -86,7 +86,7 @@ bool NaturalGradientOptions::same_system(const NaturalGradientOptions& other) co
     return std::tie(o.curvature_, o.solver_, o.damping_, o.damping_matrix_, o.preconditioner_,
                     o.step_rule_, o.warm_start_, o.curvature_chunks_, o.examples_,
                     o.max_gradient_norm_, o.max_step_norm_, o.seed_, o.maximize_, o.fill_grad_,
-                    o.unread_);
+                    o.unread_, o.measure_);
   };
   const bool same_scripted = scripted_module_ == other.scripted_module_ ||
                              (scripted_module_ && other.scripted_module_ &&

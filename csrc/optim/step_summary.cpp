@@ -78,6 +78,12 @@ std::string bound_text(const std::optional<double>& share) {
   return share ? fmt::format(", {:.3g} of the bound promised", *share) : "";
 }
 
+/// How far the distribution moved, and how that is known.
+std::string nats_text(const std::optional<double>& nats, const std::string& basis) {
+  if (nats) return fmt::format(", {:.3g} nats ({})", *nats, basis);
+  return basis.empty() ? "" : fmt::format(", no nats ({})", basis);
+}
+
 std::string share_text(double share, const char* option) {
   return share < 1 ? fmt::format(" ({:.2g} of it: {})", share, option) : "";
 }
@@ -141,11 +147,11 @@ std::string StepSummary::outcome_text() const {
       break;
   }
   return fmt::format(
-      "{}, {}, {}{}{}, |step| {:.3g}{}{}{}{}, {} iterations ({}){}{}", start, gradient,
+      "{}, {}, {}{}{}, |step| {:.3g}{}{}{}{}{}, {} iterations ({}){}{}", start, gradient,
       damping_text(lambda, radius), examples_text(examples, examples_basis), ratio_text(ratio),
       step_norm, shortening_text(shortening), share_text(step_share, "max_step_norm"),
       share_text(caution, "after a step that was taken back"), bound_text(bound_share),
-      solver.iterations, to_string(solver.termination),
+      nats_text(nats, nats_basis), solver.iterations, to_string(solver.termination),
       negative_weights > 0 ? fmt::format(", {} negative weights", negative_weights) : "",
       curvature.empty() ? "" : ", " + curvature);
 }

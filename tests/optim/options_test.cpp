@@ -107,6 +107,7 @@ TEST(OptionsTest, TheSystemIsToldApartByEachOfItsParts) {
   EXPECT_TRUE(differs(NaturalGradientOptions().seed(1)));
   EXPECT_TRUE(differs(NaturalGradientOptions().maximize(true)));
   EXPECT_TRUE(differs(NaturalGradientOptions().fill_grad(true)));
+  EXPECT_TRUE(differs(NaturalGradientOptions().measure(true)));
   EXPECT_TRUE(differs(NaturalGradientOptions().step_rule(HeldOutRate().largest(0.2))));
   EXPECT_TRUE(differs(NaturalGradientOptions(0.1)));                          // LearningRate()
   EXPECT_FALSE(differs(NaturalGradientOptions().lr(0.7).weight_decay(0.1)));  // per group

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <natgrad/curvatures.h>
+#include <natgrad/diagnostics.h>
 #include <natgrad/likelihoods.h>
 #include <natgrad/natgrad.h>
 #include <natgrad/operators.h>

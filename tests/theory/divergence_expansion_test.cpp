@@ -23,9 +23,9 @@ struct DivergenceExpansion : ::testing::Test {
 
   /// The mean over x of KL(p(θ + a d) ‖ p(θ + b d)).
   double divergence(double a, double b) const {
-    const auto p = network.forward_at(network.theta() + a * d).log_softmax(1);
-    const auto q = network.forward_at(network.theta() + b * d).log_softmax(1);
-    return number((p.exp() * (p - q)).sum(1).mean());
+    const Categorical p(network.forward_at(network.theta() + a * d));
+    const Categorical q(network.forward_at(network.theta() + b * d));
+    return number(p.kl(q).mean());
   }
   double quadratic(double eps) const { return 0.5 * eps * eps * number(d.dot(F.mv(d))); }
 

@@ -33,6 +33,8 @@ class NATGRAD_EXPORT Bernoulli final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// log(1 - p + p e^d) - p d, d = z' - z.
+  torch::Tensor compute_kl(const Likelihood& other) const override;
   /// σ(z) σ(-z), computed on first use and kept while the outputs stay as they are; without a
   /// graph.
   const torch::Tensor& variance() const;

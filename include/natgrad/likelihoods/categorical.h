@@ -41,6 +41,8 @@ class NATGRAD_EXPORT Categorical final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// log Σ p_k exp(d_k) - pᵀd, d = z' - z.
+  torch::Tensor compute_kl(const Likelihood& other) const override;
 
   struct Probabilities {
     torch::Tensor p;            ///< shaped like z

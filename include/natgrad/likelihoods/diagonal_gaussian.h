@@ -34,6 +34,8 @@ class NATGRAD_EXPORT DiagonalGaussian : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// (z' - z)²/(2σ²).
+  torch::Tensor compute_kl(const Likelihood& other) const override;
 
   torch::Tensor variance_;
 };

@@ -45,6 +45,8 @@ class NATGRAD_EXPORT ExpLoss final : public Likelihood {
   /// With a hash of L's values at these outputs: terms on the same outputs with losses of equal
   /// values are one.
   std::string describe() const override;
+  /// Of equal domains, with losses of equal values at these outputs.
+  bool same_family(const Likelihood& other) const override;
   torch::Tensor fisher_multiply(const torch::Tensor& v) const override;
   torch::Tensor factor_multiply(const torch::Tensor& r) const override;
   /// v/F_R.
@@ -58,6 +60,8 @@ class NATGRAD_EXPORT ExpLoss final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// E[L(y, z') - L(y, z)] under r(·|z), by the quadrature of F_R.
+  torch::Tensor compute_kl(const Likelihood& other) const override;
 
   /// -L.
   torch::Tensor log_density(const torch::Tensor& y, const torch::Tensor& z) const;

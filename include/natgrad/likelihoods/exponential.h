@@ -29,6 +29,8 @@ class NATGRAD_EXPORT Exponential final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// λ'/λ - 1 - log(λ'/λ), of the rates λ.
+  torch::Tensor compute_kl(const Likelihood& other) const override;
 };
 
 }  // namespace natgrad

@@ -120,6 +120,8 @@ class NATGRAD_EXPORT ExponentialFamily final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// log Z(z') - log Z(z) - ∇log Z(z)ᵀ(z' - z), the Bregman divergence of log Z.
+  torch::Tensor compute_kl(const Likelihood& other) const override;
 
   torch::Tensor statistics(const torch::Tensor& y) const;
   torch::Tensor in_precision_of_outputs(const torch::Tensor& value, const char* what) const;
@@ -136,6 +138,9 @@ class NATGRAD_EXPORT ExponentialFamily final : public Likelihood {
   /// B, [N, K, K].
   torch::Tensor make_factor() const;
   void check_convex(const torch::Tensor& f, const torch::Tensor& factor) const;
+  torch::Tensor mean_with_graph() const;
+  /// ∫ (1 - s) dᵀ∇²log Z(z + s d) d ds over [0, 1], [N].
+  torch::Tensor integrated_curvature(const torch::Tensor& d) const;
 
   ExponentialFamilyOptions options_;
   detail::OfOutputs<MeanStatistics> mean_statistics_;

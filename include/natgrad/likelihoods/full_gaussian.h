@@ -33,6 +33,8 @@ class NATGRAD_EXPORT FullGaussian final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// ½ (z' - z)ᵀ Σ⁻¹ (z' - z).
+  torch::Tensor compute_kl(const Likelihood& other) const override;
 
   /// Vectors [N, D] as the columns that Σ and L multiply, and back.
   torch::Tensor columns(const torch::Tensor& vectors) const;

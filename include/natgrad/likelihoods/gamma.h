@@ -37,6 +37,9 @@ class NATGRAD_EXPORT Gamma final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// The excess of log Γ's Bregman divergence, and α' (τ - log(1 + τ)), 1 + τ the ratio of the
+  /// means.
+  torch::Tensor compute_kl(const Likelihood& other) const override;
 };
 
 }  // namespace natgrad

@@ -32,6 +32,8 @@ class NATGRAD_EXPORT Huber final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// E[L(x - d) - L(x)], d = (z' - z)/s, by quadrature.
+  torch::Tensor compute_kl(const Likelihood& other) const override;
 
   double delta_;
   double scale_;

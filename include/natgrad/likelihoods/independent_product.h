@@ -67,6 +67,8 @@ class NATGRAD_EXPORT IndependentProduct final : public Likelihood {
 
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// The sum of the parts'.
+  torch::Tensor compute_kl(const Likelihood& other) const override;
 
   Block block(const Part& part, int64_t first_output, int64_t first_target) const;
   /// A block's columns of a tensor shaped like z.

@@ -31,6 +31,8 @@ class NATGRAD_EXPORT Laplace final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// δ + e^-δ - 1, δ = |z' - z|/b.
+  torch::Tensor compute_kl(const Likelihood& other) const override;
 
   double scale_;
 };

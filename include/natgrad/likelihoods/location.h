@@ -39,6 +39,8 @@ class NATGRAD_EXPORT Location final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// E[log c(x) - log c(x - d)], d = z' - z, by quadrature.
+  torch::Tensor compute_kl(const Likelihood& other) const override;
 
   NoiseDensity noise_;
 };

@@ -36,6 +36,8 @@ class NATGRAD_EXPORT LogVarianceGaussian final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// ½ (e^m - 1 - m) + ½ (μ' - μ)²/σ'², m = η - η'.
+  torch::Tensor compute_kl(const Likelihood& other) const override;
   torch::Tensor mean() const;
   torch::Tensor standard_deviation() const;
 };

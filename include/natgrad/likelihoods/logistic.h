@@ -29,6 +29,8 @@ class NATGRAD_EXPORT Logistic final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// 2 (x coth x - 1), x = (z' - z)/2s.
+  torch::Tensor compute_kl(const Likelihood& other) const override;
 
   double scale_;
 };

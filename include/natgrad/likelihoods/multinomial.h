@@ -42,6 +42,8 @@ class NATGRAD_EXPORT Multinomial final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// n times the Categorical's.
+  torch::Tensor compute_kl(const Likelihood& other) const override;
 
   Categorical categorical_;
   int64_t dim_;

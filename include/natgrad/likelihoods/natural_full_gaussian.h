@@ -43,6 +43,9 @@ class NATGRAD_EXPORT NaturalFullGaussian final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// ½ Σ (e - log(1 + e)) over the eigenvalues e of Σ Σ'⁻¹ - I, and half the means' distance in
+  /// Σ'⁻¹.
+  torch::Tensor compute_kl(const Likelihood& other) const override;
 
   struct Moments {
     torch::Tensor mean;        ///< μ, [N, D]

@@ -34,6 +34,8 @@ class NATGRAD_EXPORT NaturalGaussian final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// ½ (t - log(1 + t)) + ½ (μ' - μ)²/σ'², t = σ²/σ'² - 1.
+  torch::Tensor compute_kl(const Likelihood& other) const override;
   torch::Tensor mean() const;
   torch::Tensor standard_deviation() const;
 };

@@ -31,6 +31,8 @@ class NATGRAD_EXPORT NaturalNegativeBinomial final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// r (p/q (-d) + log(q/q')), q = 1 - p, d = z' - z.
+  torch::Tensor compute_kl(const Likelihood& other) const override;
 
   double failures_;
 };

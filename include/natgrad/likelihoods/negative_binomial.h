@@ -36,6 +36,8 @@ class NATGRAD_EXPORT NegativeBinomial final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// r (e^z log(p/p') + log(q/q')), q = 1 - p.
+  torch::Tensor compute_kl(const Likelihood& other) const override;
 
   double failures_;
 };

@@ -44,6 +44,9 @@ class NATGRAD_EXPORT NoiseDensity {
   /// some thousand nodes: to 1e-5.
   torch::Tensor quantile(const torch::Tensor& uniform) const;
 
+  /// KL(c(x) ‖ c(x - d)) for each shift d of any shape, in nats; once differentiable.
+  torch::Tensor divergence(const torch::Tensor& d) const;
+
   /// κ, in 1/x².
   double fisher() const { return state_->fisher; }
   /// log Z.

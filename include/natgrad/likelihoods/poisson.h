@@ -33,6 +33,8 @@ class NATGRAD_EXPORT Poisson final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// e^z (e^d - 1 - d), d = z' - z.
+  torch::Tensor compute_kl(const Likelihood& other) const override;
 };
 
 }  // namespace natgrad

@@ -39,6 +39,8 @@ class NATGRAD_EXPORT ResidualSpread final : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// ½ (t - log(1 + t)), t = v/v' - 1: what the spread adds to a Gaussian's.
+  torch::Tensor compute_kl(const Likelihood& other) const override;
   /// d log v/dz.
   torch::Tensor slope() const;
   torch::Tensor log_variance() const;

@@ -34,6 +34,8 @@ class NATGRAD_EXPORT StudentT : public Likelihood {
  private:
   torch::Tensor compute_log_prob(const torch::Tensor& y) const override;
   torch::Tensor compute_score(const torch::Tensor& y) const override;
+  /// log(1 + (d/2γ)²) for ν = 1, else by quadrature; d = z' - z.
+  torch::Tensor compute_kl(const Likelihood& other) const override;
 
   double freedom_;
   double scale_;

@@ -73,8 +73,10 @@ class NATGRAD_EXPORT NaturalGradientOptions
   TORCH_ARG(double, max_gradient_norm) = std::numeric_limits<double>::infinity();
   /// c > 0: a step moves θ by no more, ‖θ_new - θ‖ ≤ c.
   TORCH_ARG(double, max_step_norm) = std::numeric_limits<double>::infinity();
-  /// Whether `summary()` tells the KL divergence that a step moved, and the share of the bound that
-  /// it promised.
+  /// Whether `summary()` tells the KL divergence that a step moved (`nats`), and the share of the
+  /// bound that it promised. With a closure the divergence is that of the outputs before and after,
+  /// by one more forward pass (of a batch in K chunks 2K - 1); step(loss) can tell ½ δᵀFδ, by one
+  /// product with J. The steps stay as they are.
   TORCH_ARG(bool, measure) = false;
   /// Of the random probes; two optimizers with the same seed, loss and start take the same steps.
   TORCH_ARG(uint64_t, seed) = 0;

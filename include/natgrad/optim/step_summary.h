@@ -75,12 +75,16 @@ struct NATGRAD_EXPORT StepSummary {
   /// module hides its layers); columns multiplied one by one for want of nlohmann-json at build
   /// time. Each is a LibTorch warning when first met.
   std::vector<std::string> degradations = {};
-  /// How far the model's distribution moved, in nats: the mean over examples of the KL divergence,
-  /// where `NaturalGradientOptions::measure` asked for it.
+  /// How far the model's distribution moved, in nats: the mean over the examples of KL(p(θ) ‖ p(θ +
+  /// δ)), whatever the loss's factor and weights are, where `NaturalGradientOptions::measure` asked
+  /// for it.
   std::optional<double> nats = std::nullopt;
   /// Of the bound on what any step can gain by the model (Martens, "New perspectives", section 11),
   /// the share that this step promised; where `measure` asked for it.
   std::optional<double> bound_share = std::nullopt;
+  /// What `nats` are: "after the step", the divergence itself, or "to second order", ½ δᵀFδ; where
+  /// there are none, why.
+  std::string nats_basis = {};
 
   /// One line for a log: what was computed, for a step that was not accepted what to look for, and
   /// the degradations.
