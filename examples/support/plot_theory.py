@@ -10,6 +10,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.ticker import LogLocator, NullFormatter
 from plot_curves import COLOURS
 
 # Lines are told apart by style and marker as well: the page may be printed in black and white.
@@ -44,6 +45,7 @@ caption { text-align: left; font-weight: bold; padding-bottom: .3em; }
 .care, .origin { font-size: .85em; color: #333; }
 .care::before { content: "Read with care: "; font-weight: bold; }
 code { font-size: .92em; }
+sub, sup { line-height: 0; }
 figure { margin: 1.5em 0; break-inside: avoid; }
 figure img { max-width: 100%; }
 figcaption { font-size: .88em; color: #333; max-width: 50em; }
@@ -62,7 +64,8 @@ def shown(value):
     text = f"{value:.3g}"
     if "e" in text:
         mantissa, exponent = text.split("e")
-        return f"{mantissa}·10<sup>{str(int(exponent)).replace('-', '−')}</sup>"
+        power = f"10<sup>{str(int(exponent)).replace('-', '−')}</sup>"
+        return power if mantissa == "1" else f"{mantissa}·{power}".replace("-", "−")
     return text.replace("-", "−")
 
 
@@ -85,14 +88,22 @@ def draw_series(ax, number, series):
             label=series["label"])
 
 
+def plain_ticks(axis):
+    """2, 5, 10 instead of 2·10⁰, where an axis shows less than two decades."""
+    low, high = axis.get_view_interval()
+    if 1e-3 < low and high < 1e4 and high < 100 * low:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
+
+
 def draw_chart(chart):
     figure, ax = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
     for number, series in enumerate(chart["series"]):
         draw_series(ax, number, series)
     for number, level in enumerate(chart["levels"]):
-        ax.axhline(level["y"], color="black", linewidth=0.9, linestyle=STYLES[3 - number % 2])
-        ax.annotate(level["label"], (1, level["y"]), xycoords=("axes fraction", "data"), fontsize=8.5,
-                    xytext=(-4, 3), textcoords="offset points", ha="right")
+        ax.axhline(level["y"], color="black", linewidth=1, linestyle=STYLES[3 - number % 2],
+                   label=level["label"])
     ax.set(xlabel=chart["x"], ylabel=chart["y"], title=chart["title"])
     ax.set_xscale(chart.get("x_scale", "linear"))
     ax.set_yscale(chart.get("y_scale", "linear"))
@@ -100,8 +111,11 @@ def draw_chart(chart):
         ax.set_ylim(chart["y_range"])
     if chart.get("equal_axes"):
         ax.set_aspect("equal", "datalim")
+    for axis, scale in ((ax.xaxis, ax.get_xscale()), (ax.yaxis, ax.get_yscale())):
+        if scale == "log":
+            plain_ticks(axis)
     ax.grid(alpha=0.3)
-    if len(chart["series"]) > 1:
+    if len(chart["series"]) + len(chart["levels"]) > 1:
         ax.legend(fontsize=9)
     caption = f'<figcaption>{chart["caption"]}</figcaption>'
     return f'<figure>{picture(figure, chart["title"])}{caption}</figure>'

@@ -12,6 +12,7 @@
 #include <natgrad/graph/marks.h>
 #include <natgrad/linalg/random.h>
 #include <natgrad/optim/natural_gradient.h>
+#include <natgrad/preconditioners/fisher_diagonal.h>
 #include <natgrad/solvers/cholesky.h>
 #include <torch/torch.h>
 
@@ -219,6 +220,26 @@ void tonga(Findings& findings, const Classifier& problem) {
       .at_most(1e-9, "condition 10<sup>3</sup>");
 }
 
+void preconditioner(Findings& findings, const Classifier& problem) {
+  constexpr double kLambda = 1e-3;
+  const auto graph = problem.graph();
+  const auto g = gradients_one_by_one(problem);
+  const auto expected = (g.square().mean(0) + kLambda).pow(-0.75);
+  const auto v = normal({problem.network.size()}, 73);
+  findings
+      .claim("hessian-free-preconditioner",
+             "Its diagonal is the preconditioner of Hessian-free "
+             "optimization.")
+      .formula("M = (diag F̄ + λ)<sup>−¾</sup>")
+      .source("P §7, Martens (2010)")
+      .rows({41, 43})
+      .by("<code>FisherDiagonal()</code>")
+      .measured(
+          "relative error of M v",
+          relative_error(natgrad::FisherDiagonal().at(graph, kLambda).multiply(v), expected * v))
+      .at_most(kRounding, kRoundingWords);
+}
+
 // ---- While a network learns. ----
 
 struct Along {
@@ -371,6 +392,7 @@ void run(Findings& findings, const Material& material) {
   without_a_model(findings, material);
   diagonals(findings, problem);
   tonga(findings, problem);
+  preconditioner(findings, problem);
   follow(findings, material);
   in_training(findings, material);
 }

@@ -13,6 +13,7 @@
 #include <natgrad/step_control/inverse_time.h>
 #include <torch/torch.h>
 
+#include <map>
 #include <numbers>
 
 #include "theory/oracles.h"
@@ -57,6 +58,11 @@ void running_mean(Findings& findings, const Material& material) {
 struct Spread {
   std::vector<double> steps, variance;  ///< Var θ_N/σ²
   double scaled() const { return steps.back() * variance.back(); }
+  std::vector<double> scaled_by_steps() const {
+    std::vector<double> result;
+    for (size_t k = 0; k < steps.size(); ++k) result.push_back(steps[k] * variance[k]);
+    return result;
+  }
   /// Of the last decade: the change of log Var by log N, with the sign of a fall.
   double order() const {
     return -slope({steps.begin() + steps.size() / 2, steps.end()},
@@ -86,52 +92,26 @@ Spread spread_of(double c) {
 void variance_laws(Findings& findings) {
   Chart chart("What a schedule c/i makes of the observations' noise", "N",
               "$N\\,$Var$(\\theta_N)/\\sigma^2$");
-  const char* const by = "<code>InverseTime(c)</code>";
+  std::map<double, Spread> spreads;
   double worst = 0;
   for (const double c : {0.25, 0.5, 0.75, 1., 2., 4.}) {
-    const auto spread = spread_of(c);
-    std::vector<double> scaled;
-    for (size_t k = 0; k < spread.steps.size(); ++k) {
-      scaled.push_back(spread.steps[k] * spread.variance[k]);
-    }
-    chart.line(fmt::format("c = {:g}", c), spread.steps, scaled);
+    const auto spread = spreads[c] = spread_of(c);
+    chart.line(fmt::format("c = {:g}", c), spread.steps, spread.scaled_by_steps());
     if (c > 0.5) worst = std::max(worst, std::abs(spread.scaled() / (c * c / (2 * c - 1)) - 1));
-    if (c == 1) {
-      findings
-          .claim("fisher-efficient",
-                 "ε<sub>i</sub> = 1/i is Fisher-efficient: no estimator has a "
-                 "smaller variance than F<sup>−1</sup>/N.")
-          .formula("N Var θ<sub>N</sub> = F<sup>−1</sup>")
-          .source("P §9, Amari (1998)")
-          .rows({34})
-          .by(by)
-          .measured("N Var θ<sub>N</sub>/F<sup>−1</sup> at N = 1,000", spread.scaled())
-          .near(1, 1e-10, "rounding");
-    }
-    if (c == 0.25) {
-      findings
-          .claim("too-small-a-rate", "With c &lt; ½ the variance falls like N<sup>−2c</sup> only.")
-          .formula("Var θ<sub>N</sub> ∝ N<sup>−2c</sup>")
-          .source("P §9, Robbins &amp; Monro (1951)")
-          .rows({34})
-          .by(by)
-          .measured("order of the fall, c = ¼, N from 500 to 1,000", spread.order())
-          .near(0.5, 0.03, "terms of order 1/N");
-    }
-    if (c == 0.5) {
-      const auto half = spread.steps.size() / 2 - 1;
-      findings.claim("half-a-rate", "With c = ½ it falls like log N/N.")
-          .formula("N Var θ<sub>N</sub> = c<sup>2</sup> log N + const")
-          .source("P §9")
-          .rows({34})
-          .by(by)
-          .measured("growth of N Var/σ<sup>2</sup> from N = 500 to 1,000",
-                    spread.scaled() - spread.steps[half] * spread.variance[half])
-          .near(0.25 * std::log(2), 1e-3, "terms of order 1/N");
-    }
   }
   findings.chart(chart.log_x().log_y().level("Cramér and Rao's bound", 1),
-                 "The lowest line is c = 1.");
+                 "The mean of a Gaussian, one observation a step.");
+  const char* const by = "<code>InverseTime(c)</code>";
+  findings
+      .claim("fisher-efficient",
+             "ε<sub>i</sub> = 1/i is Fisher-efficient: no estimator has a "
+             "smaller variance than F<sup>−1</sup>/N.")
+      .formula("N Var θ<sub>N</sub> = F<sup>−1</sup>")
+      .source("P §9, Amari (1998)")
+      .rows({34})
+      .by(by)
+      .measured("N Var θ<sub>N</sub>/F<sup>−1</sup> at N = 1,000", spreads[1].scaled())
+      .near(1, 1e-10, "rounding");
   findings
       .claim("variance-constant",
              "With c &gt; ½ the schedule converges, with c<sup>2</sup>/(2c − 1) "
@@ -142,6 +122,23 @@ void variance_laws(Findings& findings) {
       .by(by)
       .measured("largest |N Var/limit − 1| at N = 1,000, for c = ¾, 1, 2, 4", worst)
       .at_most(0.05, "terms of order N<sup>1−2c</sup>");
+  const auto& half = spreads[0.5];
+  const auto middle = half.steps.size() / 2 - 1;
+  findings.claim("half-a-rate", "With c = ½ the variance falls like log N/N.")
+      .formula("N Var θ<sub>N</sub> = c<sup>2</sup> log N + const")
+      .source("P §9")
+      .rows({34})
+      .by(by)
+      .measured("growth of N Var/σ<sup>2</sup> from N = 500 to 1,000",
+                half.scaled() - half.scaled_by_steps()[middle])
+      .near(0.25 * std::log(2), 1e-3, "terms of order 1/N");
+  findings.claim("too-small-a-rate", "With c &lt; ½ it falls like N<sup>−2c</sup> only.")
+      .formula("Var θ<sub>N</sub> ∝ N<sup>−2c</sup>")
+      .source("P §9, Robbins &amp; Monro (1951)")
+      .rows({34})
+      .by(by)
+      .measured("order of the fall, c = ¼, N from 500 to 1,000", spreads[0.25].order())
+      .near(0.5, 0.03, "terms of order 1/N");
 }
 
 // ---- Amari's tanh unit, one fresh example a step. ----
@@ -212,11 +209,7 @@ void tanh_units(Findings& findings) {
               "$N\\,E[(w-w^*)^\\top F\\,(w-w^*)]\\,/\\,n$");
   for (const double c : {1., 2.}) {
     const auto spread = units.follow(c, kSteps);
-    std::vector<double> scaled;
-    for (size_t k = 0; k < spread.steps.size(); ++k) {
-      scaled.push_back(spread.steps[k] * spread.variance[k]);
-    }
-    chart.line(fmt::format("c = {:g}", c), spread.steps, scaled);
+    chart.line(fmt::format("c = {:g}", c), spread.steps, spread.scaled_by_steps());
     const double limit = c * c / (2 * c - 1);
     chart.level(fmt::format("limit for c = {:g}", c), limit);
     findings
