@@ -18,6 +18,7 @@
 #include "theory/section.h"
 
 namespace examples::theory {
+namespace best_outputs_section {
 namespace {
 
 using natgrad::LossGraph, torch::Tensor;
@@ -226,6 +227,10 @@ void mixed(Findings& findings, const Material& material) {
 }
 
 void run(Findings& findings, const Material& material) {
+  findings.text(
+      "F and ∇h of the same data make M(δ) a weighted least-squares problem in the outputs: how "
+      "near "
+      "J<sub>f</sub>δ comes to what would be best for each example.");
   const Classifier problem(material, 60, 4);
   least_squares(findings, problem);
   bounds(findings, material);
@@ -233,7 +238,10 @@ void run(Findings& findings, const Material& material) {
 }
 
 }  // namespace
+}  // namespace best_outputs_section
 
-Section best_outputs() { return {"best_outputs", "A new interpretation", "P §11", run}; }
+Section best_outputs() {
+  return {"best_outputs", "A new interpretation", "P §11", best_outputs_section::run};
+}
 
 }  // namespace examples::theory

@@ -23,6 +23,7 @@
 #include "theory/section.h"
 
 namespace examples::theory {
+namespace computation_section {
 namespace {
 
 using natgrad::LossGraph, torch::Tensor;
@@ -250,6 +251,7 @@ void location(Findings& findings, const Material& material) {
 }
 
 void run(Findings& findings, const Material& material) {
+  findings.text("A classifier of 4 x 4 digits, 16-4-10; then Amari's unit, y = tanh(w·x) + noise.");
   const Classifier problem(material, 60, 4);
   chain_rule(findings, problem);
   monte_carlo(findings, problem);
@@ -258,7 +260,10 @@ void run(Findings& findings, const Material& material) {
 }
 
 }  // namespace
+}  // namespace computation_section
 
-Section computation() { return {"computation", "Computing the Fisher matrix", "P §8", run}; }
+Section computation() {
+  return {"computation", "Computing the Fisher matrix", "P §8", computation_section::run};
+}
 
 }  // namespace examples::theory

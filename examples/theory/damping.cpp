@@ -20,6 +20,7 @@
 #include "theory/section.h"
 
 namespace examples::theory {
+namespace damping_section {
 namespace {
 
 using natgrad::LossGraph, natgrad::NaturalGradient, torch::Tensor;
@@ -425,6 +426,9 @@ void krylov(Findings& findings, const Material& material) {
 }
 
 void run(Findings& findings, const Material& material) {
+  findings.text(
+      "What keeps a step where its quadratic model can be trusted. Regressions and classifiers of "
+      "4 x 4 digits, the same examples at each step.");
   eigendirections(findings, material);
   limits(findings);
   structural(findings, material);
@@ -436,7 +440,8 @@ void run(Findings& findings, const Material& material) {
 }
 
 }  // namespace
+}  // namespace damping_section
 
-Section damping() { return {"damping", "The role of damping", "P §9", run}; }
+Section damping() { return {"damping", "The role of damping", "P §9", damping_section::run}; }
 
 }  // namespace examples::theory

@@ -16,6 +16,7 @@
 #include "theory/section.h"
 
 namespace examples::theory {
+namespace divergence_section {
 namespace {
 
 using natgrad::LossGraph, torch::Tensor;
@@ -265,7 +266,10 @@ void run(Findings& findings, const Material&) {
 }
 
 }  // namespace
+}  // namespace divergence_section
 
-Section divergence() { return {"divergence", "The KL divergence as the objective", "P §4", run}; }
+Section divergence() {
+  return {"divergence", "The KL divergence as the objective", "P §4", divergence_section::run};
+}
 
 }  // namespace examples::theory

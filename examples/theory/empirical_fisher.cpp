@@ -21,6 +21,7 @@
 #include "theory/section.h"
 
 namespace examples::theory {
+namespace empirical_fisher_section {
 namespace {
 
 using natgrad::LossGraph, torch::Tensor;
@@ -386,6 +387,9 @@ void in_training(Findings& findings, const Material& material) {
 }
 
 void run(Findings& findings, const Material& material) {
+  findings.text(
+      "The empirical Fisher matrix F̄ takes the data's targets where the Fisher matrix F takes the "
+      "model's. Classifiers of 4 x 4 digits.");
   const Classifier problem(material, 60, 4);
   definition(findings, problem);
   ranks(findings, material);
@@ -398,9 +402,10 @@ void run(Findings& findings, const Material& material) {
 }
 
 }  // namespace
+}  // namespace empirical_fisher_section
 
 Section empirical_fisher() {
-  return {"empirical_fisher", "The empirical Fisher matrix", "P §7", run};
+  return {"empirical_fisher", "The empirical Fisher matrix", "P §7", empirical_fisher_section::run};
 }
 
 }  // namespace examples::theory

@@ -22,6 +22,7 @@
 #include "theory/section.h"
 
 namespace examples::theory {
+namespace equivalence_section {
 namespace {
 
 using natgrad::LossGraph, torch::Tensor;
@@ -328,6 +329,10 @@ void generalising(Findings& findings, const Material& material) {
 }
 
 void run(Findings& findings, const Material& material) {
+  findings.text(
+      "The two sides share nothing past J: F v takes the closed F<sub>R</sub> of the outputs' "
+      "distribution, which knows no loss; G v takes double backward through the loss, which knows "
+      "no distribution.");
   families(findings, material);
   networks_of_all_kinds(findings, material);
   vec_or_vech(findings);
@@ -338,7 +343,8 @@ void run(Findings& findings, const Material& material) {
 }
 
 }  // namespace
+}  // namespace equivalence_section
 
-Section equivalence() { return {"equivalence", "Fisher = GGN", "P §8", run}; }
+Section equivalence() { return {"equivalence", "Fisher = GGN", "P §8", equivalence_section::run}; }
 
 }  // namespace examples::theory

@@ -29,18 +29,33 @@ namespace {
 
 using torch::Tensor;
 
+using Make = decltype(Family::at);
+using Map = std::function<Tensor(const Tensor& last_layer)>;
+
+/// The family whose z is `map` of the last layer.
 template <class Likelihood, class... Arguments>
-auto of(Arguments... arguments) {
-  return [=](const Tensor& a) { return std::make_shared<const Likelihood>(a, arguments...); };
+Make by(Map map, Arguments... arguments) {
+  return [=](const Tensor& a) { return std::make_shared<const Likelihood>(map(a), arguments...); };
+}
+/// Whose z is the last layer.
+template <class Likelihood, class... Arguments>
+Make of(Arguments... arguments) {
+  return by<Likelihood>([](const Tensor& a) { return a; }, arguments...);
 }
 
 /// Where outputs must be negative.
-Tensor negative(const Tensor& a) { return torch::log_sigmoid(a) - 0.1; }
+Tensor below_zero(const Tensor& a) { return torch::log_sigmoid(a) - 0.1; }
 
 /// (first half, -positive second half), along dimension 1.
 Tensor half_negative(const Tensor& a) {
   const auto halves = a.chunk(2, 1);
-  return torch::cat({halves[0], negative(halves[1])}, 1);
+  return torch::cat({halves[0], below_zero(halves[1])}, 1);
+}
+
+/// (positive, negative), along dimension 1.
+Tensor positive_and_negative(const Tensor& a) {
+  const auto halves = a.chunk(2, 1);
+  return torch::cat({-below_zero(halves[0]), below_zero(halves[1])}, 1);
 }
 
 /// (Σ⁻¹μ, vech Σ⁻¹) of two outputs, Σ⁻¹ = L Lᵀ + ¼I.
@@ -83,36 +98,24 @@ std::vector<Family> families_of_digits(const Digits& digits) {
   const auto share = (digits.pixels.mean(1) * 0.98 + 0.01);
   const auto Sigma = torch::tensor({{0.2, 0.05}, {0.05, 0.1}}, torch::kDouble);
   using namespace natgrad;
-  std::vector<Family> all = {
+  const auto log_cosh = [](const Tensor& y, const Tensor& z) { return (y - z).cosh().log(); };
+  return {
       {"Categorical", "logits", true, 10, of<Categorical>(), digits.labels},
-      {"Multinomial", "logits", true, 3,
-       [=](const Tensor& a) -> std::shared_ptr<const Likelihood> {
-         return std::make_shared<Multinomial>(a, quadrants.sum(1));
-       },
-       quadrants},
+      {"Multinomial", "logits", true, 3, of<Multinomial>(quadrants.sum(1)), quadrants},
       {"Bernoulli", "logits", true, 8, of<Bernoulli>(), dark},
       {"Gaussian", "mean, σ<sup>2</sup> fixed", true, 8, of<Gaussian>(0.1), lower},
       {"FullGaussian", "mean, Σ fixed", true, 2, of<FullGaussian>(Sigma), two},
       {"NaturalGaussian", "(μ/σ<sup>2</sup>, −1/(2σ<sup>2</sup>))", true, 6,
-       [](const Tensor& a) { return std::make_shared<NaturalGaussian>(half_negative(a)); }, three},
+       by<NaturalGaussian>(half_negative), three},
       {"NaturalFullGaussian", "(Σ<sup>−1</sup>μ, vech Σ<sup>−1</sup>)", true, 5,
-       [](const Tensor& a) { return std::make_shared<NaturalFullGaussian>(precision_of_two(a)); },
-       two},
+       by<NaturalFullGaussian>(precision_of_two), two},
       {"Poisson", "log rate", true, 3, of<Poisson>(), counts},
-      {"NaturalNegativeBinomial", "log p", true, 3,
-       [](const Tensor& a) { return std::make_shared<NaturalNegativeBinomial>(negative(a), 4.); },
+      {"NaturalNegativeBinomial", "log p", true, 3, by<NaturalNegativeBinomial>(below_zero, 4.),
        counts},
-      {"Exponential", "−rate", true, 3,
-       [](const Tensor& a) { return std::make_shared<Exponential>(negative(a)); }, positive},
-      {"Gamma", "(α, −β)", true, 6,
-       [](const Tensor& a) {
-         const auto halves = half_negative(-a).chunk(2, 1);
-         return std::make_shared<Gamma>(torch::cat({-negative(halves[0]), halves[1]}, 1));
-       },
-       positive},
+      {"Exponential", "−rate", true, 3, by<Exponential>(below_zero), positive},
+      {"Gamma", "(α, −β)", true, 6, by<Gamma>(positive_and_negative), positive},
       {"a user's Beta", "(α, β), <code>ExponentialFamily</code>", true, 2,
-       [](const Tensor& a) { return std::make_shared<ExponentialFamily>(-negative(a), beta()); },
-       share},
+       by<ExponentialFamily>([](const Tensor& a) { return -below_zero(a); }, beta()), share},
       {"LogStdGaussian", "(μ, log σ)", false, 6, of<LogStdGaussian>(), three},
       {"LogVarianceGaussian", "(μ, log σ<sup>2</sup>)", false, 6, of<LogVarianceGaussian>(), three},
       {"NegativeBinomial", "logit of p", false, 3, of<NegativeBinomial>(4.), counts},
@@ -122,14 +125,9 @@ std::vector<Family> families_of_digits(const Digits& digits) {
       {"StudentT", "location", false, 3, of<StudentT>(3., 0.1), three},
       {"Cauchy", "location", false, 3, of<Cauchy>(0.1), three},
       {"Logistic", "location", false, 3, of<Logistic>(0.1), three},
-      {"log cosh as a density", "location, <code>ExpLoss</code>", false, 3,
-       [](const Tensor& a) {
-         return std::make_shared<ExpLoss>(
-             a, [](const Tensor& y, const Tensor& z) { return (y - z).cosh().log(); });
-       },
+      {"log cosh as a density", "location, <code>ExpLoss</code>", false, 3, of<ExpLoss>(log_cosh),
        three},
   };
-  return all;
 }
 
 }  // namespace examples::theory

@@ -14,6 +14,7 @@
 #include "theory/section.h"
 
 namespace examples::theory {
+namespace fisher_section {
 namespace {
 
 using natgrad::LossGraph, torch::Tensor;
@@ -219,6 +220,9 @@ void any_objective(Findings& findings, const Classifier& problem) {
 void run(Findings& findings, const Material& material) {
   const Classifier problem(material, 60, 4);
   const AllScores all(problem);
+  findings.text(
+      "A classifier of 4 x 4 digits, 16-4-10, on 60 of them: few enough that expectations over the "
+      "model's own targets are sums over ten classes, with the gradient or the Hessian of each.");
   two_forms(findings, problem, all);
   joint(findings);
   score(findings, problem, all);
@@ -228,7 +232,10 @@ void run(Findings& findings, const Material& material) {
 }
 
 }  // namespace
+}  // namespace fisher_section
 
-Section fisher() { return {"fisher", "The natural gradient and the Fisher matrix", "P §5", run}; }
+Section fisher() {
+  return {"fisher", "The natural gradient and the Fisher matrix", "P §5", fisher_section::run};
+}
 
 }  // namespace examples::theory

@@ -17,6 +17,7 @@
 #include "theory/section.h"
 
 namespace examples::theory {
+namespace gauss_newton_section {
 namespace {
 
 using natgrad::LossGraph, torch::Tensor;
@@ -452,9 +453,10 @@ void run(Findings& findings, const Material& material) {
 }
 
 }  // namespace
+}  // namespace gauss_newton_section
 
 Section gauss_newton() {
-  return {"gauss_newton", "The generalized Gauss-Newton matrix", "P §3", run};
+  return {"gauss_newton", "The generalized Gauss-Newton matrix", "P §3", gauss_newton_section::run};
 }
 
 }  // namespace examples::theory

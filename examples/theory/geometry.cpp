@@ -25,6 +25,7 @@
 #include "theory/section.h"
 
 namespace examples::theory {
+namespace geometry_section {
 namespace {
 
 using natgrad::LossGraph, torch::Tensor;
@@ -432,6 +433,10 @@ void mean_parameters(Findings& findings, const Material& material) {
 }
 
 void run(Findings& findings, const Material& material) {
+  findings.text(
+      "Divergences are in nats, the mean over the inputs; F is that of the loss's own mean. h and "
+      "KL "
+      "themselves stand on one side, F and ∇h on the other.");
   expansion(findings, material);
   coefficients(findings);
   exact(findings, material);
@@ -443,7 +448,10 @@ void run(Findings& findings, const Material& material) {
 }
 
 }  // namespace
+}  // namespace geometry_section
 
-Section geometry() { return {"geometry", "Geometric interpretation", "P §6", run}; }
+Section geometry() {
+  return {"geometry", "Geometric interpretation", "P §6", geometry_section::run};
+}
 
 }  // namespace examples::theory

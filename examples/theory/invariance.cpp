@@ -14,6 +14,7 @@
 #include <natgrad/graph/marks.h>
 #include <natgrad/likelihoods/bernoulli.h>
 #include <natgrad/optim/natural_gradient.h>
+#include <natgrad/solvers/cholesky.h>
 #include <torch/torch.h>
 
 #include "theory/oracles.h"
@@ -21,6 +22,7 @@
 #include "theory/section.h"
 
 namespace examples::theory {
+namespace invariance_section {
 namespace {
 
 using natgrad::LossGraph, torch::Tensor;
@@ -312,7 +314,7 @@ void practice(Findings& findings, const Odd& problem) {
   struct Row {
     std::string name;
     natgrad::NaturalGradientOptions options;
-    double by_mixing = 0, by_scales = 0, by_rotation = 0;
+    double by_mixing = NAN, by_scales = NAN, by_rotation = NAN;
   };
   std::vector<Row> all = {
       {"undamped, solved exactly", plain_natural_gradient(0.5, 0).solver(natgrad::Cholesky())},
@@ -403,7 +405,10 @@ void run(Findings& findings, const Material& material) {
 }
 
 }  // namespace
+}  // namespace invariance_section
 
-Section invariance() { return {"invariance", "Parameterisation invariance", "P §10", run}; }
+Section invariance() {
+  return {"invariance", "Parameterisation invariance", "P §10", invariance_section::run};
+}
 
 }  // namespace examples::theory

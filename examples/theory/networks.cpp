@@ -10,6 +10,7 @@
 #include "theory/section.h"
 
 namespace examples::theory {
+namespace networks_section {
 namespace {
 
 namespace nn = torch::nn;
@@ -76,13 +77,15 @@ void any_function(Findings& findings, const Digits& digits) {
 }
 
 void run(Findings& findings, const Material& material) {
+  findings.text("Handwritten digits of 8 x 8 pixels, and networks that read them.");
   const auto digits = some_digits(material, 20);
   layers(findings, digits);
   any_function(findings, digits);
 }
 
 }  // namespace
+}  // namespace networks_section
 
-Section networks() { return {"networks", "Networks", "P §1", run}; }
+Section networks() { return {"networks", "Networks", "P §1", networks_section::run}; }
 
 }  // namespace examples::theory

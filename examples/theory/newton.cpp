@@ -15,6 +15,7 @@
 #include "theory/section.h"
 
 namespace examples::theory {
+namespace newton_section {
 namespace {
 
 using natgrad::LossGraph, natgrad::NaturalGradient, torch::Tensor;
@@ -312,6 +313,9 @@ void very_large(Findings& findings, const Material& material) {
 }
 
 void run(Findings& findings, const Material& material) {
+  findings.text(
+      "The rate ε = 1, for which F = G makes the natural gradient a step of an approximate Newton "
+      "method: exact here, poor there.");
   generalised_linear_model(findings);
   refinement(findings);
   rosenbrock(findings);
@@ -321,9 +325,11 @@ void run(Findings& findings, const Material& material) {
 }
 
 }  // namespace
+}  // namespace newton_section
 
 Section newton() {
-  return {"newton", "The natural gradient as an approximate Newton step", "P §9", run};
+  return {"newton", "The natural gradient as an approximate Newton step", "P §9",
+          newton_section::run};
 }
 
 }  // namespace examples::theory

@@ -15,6 +15,7 @@
 #include "theory/section.h"
 
 namespace examples::theory {
+namespace note_section {
 namespace {
 
 using natgrad::LossGraph, natgrad::NaturalGradient, torch::Tensor;
@@ -259,13 +260,15 @@ void costs(Findings& findings) {
 }
 
 void run(Findings& findings, const Material& material) {
+  findings.text("What the note says of p(x|θ), of eigenvalues and of cost.");
   unconditional(findings, material);
   convergence_speed(findings);
   costs(findings);
 }
 
 }  // namespace
+}  // namespace note_section
 
-Section note() { return {"note", "Without a network: the note", "N", run}; }
+Section note() { return {"note", "Without a network: the note", "N", note_section::run}; }
 
 }  // namespace examples::theory

@@ -13,6 +13,7 @@
 #include "theory/section.h"
 
 namespace examples::theory {
+namespace objective_section {
 namespace {
 
 namespace F = torch::nn::functional;
@@ -155,7 +156,8 @@ void run(Findings& findings, const Material& material) {
 }
 
 }  // namespace
+}  // namespace objective_section
 
-Section objective() { return {"objective", "Supervised learning", "P §2", run}; }
+Section objective() { return {"objective", "Supervised learning", "P §2", objective_section::run}; }
 
 }  // namespace examples::theory

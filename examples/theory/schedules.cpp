@@ -21,6 +21,7 @@
 #include "theory/section.h"
 
 namespace examples::theory {
+namespace schedules_section {
 namespace {
 
 using natgrad::Gaussian, natgrad::InverseTime, natgrad::NaturalGradient, torch::Tensor;
@@ -281,6 +282,7 @@ void adaptive(Findings& findings) {
 }
 
 void run(Findings& findings, const Material& material) {
+  findings.text("One fresh observation a step, and rates that fall with the number of steps.");
   running_mean(findings, material);
   variance_laws(findings);
   tanh_units(findings);
@@ -288,7 +290,8 @@ void run(Findings& findings, const Material& material) {
 }
 
 }  // namespace
+}  // namespace schedules_section
 
-Section schedules() { return {"schedules", "Learning rates", "P §9", run}; }
+Section schedules() { return {"schedules", "Learning rates", "P §9", schedules_section::run}; }
 
 }  // namespace examples::theory

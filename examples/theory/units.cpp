@@ -15,6 +15,7 @@
 #include "theory/section.h"
 
 namespace examples::theory {
+namespace units_section {
 namespace {
 
 using natgrad::LossGraph, torch::Tensor;
@@ -327,9 +328,11 @@ void run(Findings& findings, const Material&) {
 }
 
 }  // namespace
+}  // namespace units_section
 
 Section units() {
-  return {"units", "Units, metrics and variational inference: the blog post", "B", run};
+  return {"units", "Units, metrics and variational inference: the blog post", "B",
+          units_section::run};
 }
 
 }  // namespace examples::theory
