@@ -12,6 +12,7 @@
 #include "curvature/targeted_rows.h"
 #include "graph/loss_graph_state.h"
 #include "graph/sign_by_kind.h"
+#include "libtorch/edges.h"
 
 namespace natgrad {
 

@@ -34,7 +34,8 @@ Tensor in_units_of(const ParameterLayout& parameters, const Tensor& x) {
   const auto pieces = parameters.views(scaled);
   for (size_t i = 0; i < pieces.size(); ++i) {
     const auto p = parameters.tensors()[i].detach();
-    const double size = norm_in_double(p) / std::sqrt(std::max<double>(p.numel(), 1));
+    const double size =
+        norm_in_double(p) / std::sqrt(static_cast<double>(std::max<int64_t>(p.numel(), 1)));
     if (size > 0) pieces[i].mul_(size);
   }
   return scaled;
@@ -58,7 +59,7 @@ HealthCheck check_repeats(const DerivativeContext& context) {
 
 namespace detail {
 
-DerivativeContext::DerivativeContext(const MovedLoss& loss, const DerivativeHealthOptions& options)
+DerivativeContext::DerivativeContext(MovedLoss& loss, const DerivativeHealthOptions& options)
     : loss(loss),
       options(options),
       graph(loss.here(), loss.parameters().tensors(), make_generator(options.seed()),
@@ -87,7 +88,7 @@ Health derivative_health(const std::function<Tensor()>& loss, std::vector<Tensor
   TORCH_CHECK_VALUE(options.step() >= 0 && options.tolerance() >= 0,
                     "natgrad: derivative_health takes a step and a tolerance >= 0, but got ",
                     options.step(), " and ", options.tolerance(), ".");
-  const MovedLoss moved(loss, std::move(parameters));
+  MovedLoss moved(loss, std::move(parameters));
   DerivativeContext context(moved, options);
   Health health{"derivatives of the loss"};
   examine(health, "loss", [&] { return check_repeats(context); });

@@ -7,6 +7,7 @@
 
 #include <optional>
 
+#include "graph/backward.h"
 #include "graph/hand_written_terms.h"
 #include "graph/unreadable.h"
 #include "libtorch/nodes.h"

@@ -224,7 +224,7 @@ auto about(const std::string& path, Work work) {
     if (reason.starts_with("natgrad: ")) {
       if (reason.find(path) != std::string::npos) throw;
       TORCH_CHECK(false, "natgrad: ", path,
-                  " does not fit, and nothing was changed: ", without_prefix(std::move(reason)));
+                  " does not fit, and nothing was changed: ", without_prefix(reason));
     }
     TORCH_CHECK(false, "natgrad: ", path,
                 " cannot be read, and nothing was changed: ", reason.substr(0, reason.find('\n')));

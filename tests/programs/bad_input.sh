@@ -139,9 +139,13 @@ case $name in
     unwritable_output --only divergence
     on_a_full_disk --only divergence ;;
   fisher_equals_ggn)
-    refused --examples 0
+    for bad in "--examples 0" "--only none" "--model rnn" "--family none" "--precision half" \
+               "--weights 10" "--tamper nan" "--threads 0" "--model attention --width 3"; do
+      refused $bad
+    done
+    broken_data --data
     unwritable_output
-    on_a_full_disk ;;
+    on_a_full_disk --only split --examples 1 --no-picture ;;
   deep_autoencoder)
     for bad in "--seconds nan" "--seconds 0" "--interval x" "--method sgd"; do refused $bad; done
     unwritable_output --seconds 0.01 --method adam_1e-3 ;;

@@ -57,9 +57,11 @@ class NATGRAD_EXPORT DerivativeHealthOptions {
 /// wrong first ones, ops of the user's own (torch::autograd::Function) below which all wrong
 /// parameters lie and, if possible, no right one.
 ///
-///     const auto health = natgrad::derivative_health(
-///         [&] { return F::cross_entropy(model->forward(x), y); }, model->parameters());
-///     std::cout << health.message() << "\n";
+/// ```cpp
+/// const auto health = natgrad::derivative_health(
+///     [&] { return F::cross_entropy(model->forward(x), y); }, model->parameters());
+/// std::cout << health.message() << "\n";
+/// ```
 ///
 /// Cost: six calls of the closure without a graph and five with one, of two backward passes each;
 /// with `by_parameter` four more calls for each parameter; twelve where it fails. The parameters'

@@ -80,9 +80,7 @@ class NATGRAD_EXPORT EquivalenceOptions {
   TORCH_ARG(double, tolerance) = 0;
   TORCH_ARG(uint64_t, seed) = 0;
   /// The same loss of the same outputs at other targets: how a loss of the user's own is asked, of
-  /// which no targets can be drawn. Called `draws` times.
-  ///
-  ///     .other_targets([&] { return my_loss(natgrad::outputs(model->forward(x)), y.flip(0)); })
+  /// which no targets can be drawn. Called `draws` times; `y.flip(0)` for y makes others, say.
   TORCH_ARG(Loss, other_targets);
 };
 
@@ -92,8 +90,10 @@ class NATGRAD_EXPORT EquivalenceOptions {
 /// which know no loss; G v = Jᵀ H_L J v by double backward on the loss's own nodes, which know no
 /// distribution. Any size: no matrix is formed. In any precision.
 ///
-///     const auto found = natgrad::equivalence(natgrad::LossGraph(loss, model->parameters()));
-///     std::cout << found.message() << "\n";
+/// ```cpp
+/// const auto found = natgrad::equivalence(natgrad::LossGraph(loss, model->parameters()));
+/// std::cout << found.message() << "\n";
+/// ```
 ///
 /// Condition (5) is asked of each term twice: of the family, and of numbers, at targets drawn from
 /// the model (or given by `other_targets`), of which H_L must not depend.
