@@ -133,6 +133,14 @@ case $name in
   discrete_variational)
     for bad in "--spins 3" "--spins 15" "--spins x"; do refused $bad; done
     unwritable_output --spins 4 ;;
+  theory_report)
+    for bad in "--only none" "--only divergence,none" "--only"; do refused $bad; done
+    "$program" --only none 2> err
+    grep -q 'networks.*gauss_newton.*note' err || fail "--only none: names no sections: $(cat err)"
+    rm -f err
+    broken_data --data
+    unwritable_output --only divergence
+    on_a_full_disk --only divergence ;;
   fisher_equals_ggn)
     for bad in "--examples 0" "--only none" "--model rnn" "--family none" "--precision half" \
                "--weights 10" "--tamper nan" "--threads 0" "--model attention --width 3"; do
