@@ -5,8 +5,10 @@
 #include <cmath>
 
 #include "likelihoods/differentiate.h"
+#include "likelihoods/excess.h"
 #include "likelihoods/fixed_tensor.h"
 #include "likelihoods/semidefinite.h"
+#include "linalg/norm.h"
 
 namespace natgrad {
 
@@ -201,7 +203,13 @@ bool ExpLossOverLabels::hessian_is_fisher() const {
 Tensor ExpLossOverLabels::compute_kl(const Likelihood& other) const {
   const auto l = losses(outputs()), there = losses(other.outputs());
   const auto r = (-l - log_normaliser_).exp();
-  return torch::where(r > 0, r * (there - l), 0.).sum(0);
+  // Σ r (L' - L) = log Σ r exp(c), c = L - L' less its mean: of second order, term by term.
+  const auto change = torch::where(r > 0, l - there, 0);
+  const auto c = torch::where(r > 0, change - (r * change).sum(0, /*keepdim=*/true), 0);
+  const double limit = 0.9 * std::log(largest_number_of(c.options()));
+  const auto is_near = c.amax(0) < limit;
+  const auto near = torch::log1p((r * exp_excess(torch::where(is_near, c, 0))).sum(0));
+  return torch::where(is_near, near, -(r * change).sum(0));
 }
 
 }  // namespace natgrad

@@ -18,7 +18,7 @@ namespace natgrad {
 ///     C_t = γ C_{t-1} + R_tᵀR_t,  M = (C_t/Σγˢ + λI)⁻¹,
 ///
 /// divided by the discounts so that it is normalised as the loss is, from the first batch on. The
-/// step of Le Roux et al. itself, -(C_t + λI)⁻¹∇h, is then
+/// step of Le Roux et al., with that for their C_t and so another unit of λ, is then
 ///
 /// ```cpp
 /// const auto options = natgrad::NaturalGradientOptions(0.1)
