@@ -50,7 +50,7 @@ using Plateau = torch::optim::ReduceLROnPlateauScheduler;
 
 class PlateauScheduler final : public Scheduler {
  public:
-  explicit PlateauScheduler(Plateau scheduler) : scheduler_(std::move(scheduler)) {}
+  explicit PlateauScheduler(const Plateau& scheduler) : scheduler_(scheduler) {}
   void step(std::optional<double> metric) override {
     TORCH_CHECK_VALUE(metric, "natgrad: \"reduce_on_plateau\" goes by a metric: call step(loss).");
     scheduler_.step(static_cast<float>(*metric));
