@@ -1,135 +1,158 @@
 // The Fisher information matrix and the generalized Gauss-Newton matrix are one, where the
 // network's outputs are the natural parameters of an exponential family (J. Martens, "New
-// perspectives on the natural gradient method", section 8): softmax, Bernoulli and Gaussian
-// outputs. Here the same matrix is computed by four routes (support/routes.h) and compared; beside
-// it are the matrices that are often taken for it and are not. `--help` lists the options.
+// perspectives on the natural gradient method", section 8), and part where they are not. Four
+// parts, each with its verdicts:
+//
+//   families    four routes to the matrix for every output distribution of the library, and what is
+//               often taken for it and is not (fisher_ggn/four_routes.h)
+//   split       where the network ends and the loss begins, moved through the softmax
+//   trajectory  Hessian-free optimization under either matrix, step by step
+//   models      networks of up to 10⁶ weights, by products alone
+//
+// `--help` lists the options. It ends with an error unless all came out as theory says.
 
 #include <fmt/format.h>
 #include <torch/torch.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
 
+#include "fisher_ggn/family.h"
+#include "fisher_ggn/four_routes.h"
+#include "fisher_ggn/large_models.h"
+#include "fisher_ggn/networks.h"
+#include "fisher_ggn/split_point.h"
+#include "fisher_ggn/trajectories.h"
 #include "support/command_line.h"
 #include "support/comparisons.h"
-#include "support/json.h"
+#include "support/digits.h"
 #include "support/output_files.h"
 #include "support/picture.h"
-#include "support/routes.h"
 
-using examples::Problem, examples::relative_difference;
-using torch::Tensor;
+using examples::Json;
 
 namespace {
 
+const std::vector<std::string> kParts{"families", "split", "trajectory", "models"};
+
 struct Options {
-  uint64_t seed = 0;
-  int64_t examples = 6;
+  examples::Setting setting;
+  std::vector<std::string> only;
+  int64_t steps = 12;
+  examples::LargeModels large{
+      examples::network_names(), {"Categorical", "LogStdGaussian"}, {"double", "float32"}};
+  std::string data = NATGRAD_DATA_DIR "/digits.csv";
+  int threads = 1;
+  bool no_picture = false;
   std::string output = "fisher_equals_ggn";
+
+  bool has(const std::string& part) const { return std::ranges::count(only, part) > 0; }
 };
 
-/// What was found: comparisons, and the matrices of one case to draw.
-struct Findings {
-  std::vector<examples::Comparison> comparisons;
-  std::vector<examples::Picture> pictures;
-
-  void must_be_equal(const Problem& of, const std::string& left, const Tensor& a,
-                     const std::string& right, const Tensor& b) {
-    comparisons.push_back({of.model().name(), left, right, true, relative_difference(a, b)});
+std::vector<std::string> family_names() {
+  std::vector<std::string> names;
+  for (const auto& family : examples::families()) {
+    if (!std::ranges::count(names, family.name)) names.push_back(family.name);
   }
-  void must_differ(const Problem& of, const std::string& left, const Tensor& a,
-                   const std::string& right, const Tensor& b) {
-    comparisons.push_back({of.model().name(), left, right, false, relative_difference(a, b)});
-  }
-};
-
-const std::string kA = "(a) Gauss-Newton", kB = "(b) Jᵀ F_R J", kC = "(c) E[score scoreᵀ]",
-                  kD = "(d) -E[Hessian of log r]", kEmpirical = "empirical Fisher",
-                  kHessian = "Hessian of the objective", kInside = "G, softmax in the network";
-
-/// With z the natural parameters, log r(y|z) = zᵀT(y) - log Z(z). Its Hessian in z, -∇² log Z(z),
-/// has no y in it: H_L is its own expectation, which is F_R, and so Jᵀ H_L J is Jᵀ F_R J.
-Tensor compare_natural(const Problem& problem, Findings& findings) {
-  const auto a = gauss_newton_matrix(problem), b = closed_fisher_matrix(problem),
-             c = expected_score_products(problem), d = minus_expected_hessian(problem);
-  findings.must_be_equal(problem, kB, b, kA, a);
-  findings.must_be_equal(problem, kC, c, kA, a);
-  findings.must_be_equal(problem, kD, d, kA, a);
-
-  // Both know the observed targets, which the Fisher matrix does not: its y are the model's own.
-  const auto empirical = empirical_fisher_matrix(problem), hessian = objective_hessian(problem);
-  findings.must_differ(problem, kEmpirical, empirical, kA, a);
-  findings.must_differ(problem, kHessian, hessian, kA, a);
-  if (findings.pictures.empty()) {
-    findings.pictures = {
-        {kA, a}, {kB, b}, {kC, c}, {kD, d}, {kEmpirical, empirical}, {kHessian, hessian}};
-  }
-  return a;
+  return names;
 }
 
-/// Gauss-Newton depends on where the network ends and the loss begins; the Fisher matrix does not.
-/// With softmax in the network, L(y, p) = -log p_y has H_L = e_y e_yᵀ / p_y², one outer product:
-/// that of its own gradient in p. So Gauss-Newton is exactly the empirical Fisher matrix.
-void compare_softmax_in_the_network(const Problem& problem, const Tensor& fisher,
-                                    Findings& findings) {
-  const auto inside = gauss_newton_of_probabilities(problem);
-  findings.must_be_equal(problem, kInside, inside, kEmpirical, empirical_fisher_matrix(problem));
-  findings.must_differ(problem, kInside, inside, kA, fisher);
-  findings.pictures.push_back({kInside, inside});
-}
-
-/// The same Gaussians by (μ, log σ), which are not natural parameters: routes (b) to (d) still
-/// agree, all being the Fisher matrix, but H_L depends on y, and is indefinite unless y = μ.
-/// Returns the smallest eigenvalue of Gauss-Newton over the largest.
-double compare_log_std(const Problem& problem, Findings& findings) {
-  const auto a = gauss_newton_matrix(problem), b = closed_fisher_matrix(problem);
-  findings.must_be_equal(problem, kC, expected_score_products(problem), kB, b);
-  findings.must_be_equal(problem, kD, minus_expected_hessian(problem), kB, b);
-  findings.must_differ(problem, kA, a, kB, b);
-  const auto eigenvalues = torch::linalg_eigvalsh(a);
-  return (eigenvalues[0] / eigenvalues[-1]).item<double>();
+void add_options_of_models(CLI::App& app, examples::LargeModels& large) {
+  app.add_option("--model", large.models, "Which networks; alone, only the part 'models' runs")
+      ->check(CLI::IsMember(examples::network_names()))
+      ->delimiter(',');
+  app.add_option("--family", large.families,
+                 "What their outputs mean: the first line of that name in the table")
+      ->check(CLI::IsMember(family_names()))
+      ->delimiter(',');
+  app.add_option("--precision", large.precisions, "Of their numbers")
+      ->check(CLI::IsMember({"double", "float32"}))
+      ->delimiter(',');
+  app.add_option("--weights", large.weights, "How many weights they have at most")
+      ->check(CLI::Range(100, 20'000'000))
+      ->type_name("N");
+  app.add_option("--width", large.width, "Their width, in place of the number of weights")
+      ->check(CLI::Range(1, 10'000))
+      ->type_name("N");
+  app.add_option("--probes", large.probes, "How many random vectors they are multiplied with")
+      ->check(CLI::Range(1, 1000))
+      ->type_name("N");
 }
 
 Options parse_command_line(int argc, char** argv) {
-  CLI::App app("Shows that the Fisher and the Gauss-Newton matrix are one, by four routes.",
+  CLI::App app("Shows that the Fisher matrix and the generalized Gauss-Newton matrix are one.",
                "fisher_equals_ggn");
   app.option_defaults()->always_capture_default();
   Options options;
-  examples::add_seed(app, options.seed, "Of the weights and the data");
-  app.add_option("--examples", options.examples)->check(CLI::Range(1, 100))->type_name("N");
+  app.add_option("--only", options.only, "Which parts; all by default")
+      ->check(CLI::IsMember(kParts))
+      ->delimiter(',');
+  examples::add_seed(app, options.setting.seed, "Of the weights and the data");
+  app.add_option("--examples", options.setting.examples, "In each batch, but for the trajectory's")
+      ->check(CLI::Range(1, 100))
+      ->type_name("N");
+  app.add_option("--steps", options.steps, "Of the trajectory")
+      ->check(CLI::Range(1, 1000))
+      ->type_name("N");
+  add_options_of_models(app, options.large);
+  app.add_option("--tamper", options.setting.tamper,
+                 "What natgrad's GGN is multiplied by, to see the verdicts fail")
+      ->check(CLI::Range(-1e6, 1e6))
+      ->check(examples::not_nan)
+      ->type_name("X");
+  app.add_option("--data", options.data, "Digits as CSV")->type_name("FILE");
+  app.add_option("--threads", options.threads)->check(CLI::Range(1, 1024))->type_name("N");
+  app.add_flag("--no-picture", options.no_picture, "Numbers alone");
   examples::add_output(app, options.output);
   examples::parse_or_exit(app, argc, argv);
+  if (options.only.empty()) {
+    options.only = app.count("--model") > 0 ? std::vector<std::string>{"models"} : kParts;
+  }
   return options;
+}
+
+/// The digits, if a part asks for them: wrong ones are better refused before anything is computed.
+examples::Dataset digits_for(const Options& options) {
+  if (!options.has("trajectory")) return {};
+  return examples::read_digits(options.data, options.setting.seed);
+}
+
+/// The parts that were asked for, in order.
+Json run_parts(const Options& options, const examples::Dataset& digits,
+               examples::Findings& findings) {
+  Json json;
+  const auto part = [&](const std::string& name, const std::function<Json()>& body) {
+    if (!options.has(name)) return;
+    const auto start = std::chrono::steady_clock::now();
+    json[name] = body();
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+    fmt::print("({}: {:.1f} s)\n", name, taken.count());
+    json["seconds"][name] = taken.count();
+  };
+  const auto& setting = options.setting;
+  part("families", [&] { return compare_families(setting, findings); });
+  part("split", [&] { return compare_split_points(setting, findings); });
+  part("trajectory",
+       [&] { return examples::compare_trajectories(setting, options.steps, digits, findings); });
+  part("models", [&] { return compare_large_models(setting, options.large, findings); });
+  return json;
 }
 
 /// Throws unless everything came out as theory says.
 void run(const Options& options) {
+  torch::set_num_threads(options.threads);
   examples::check_output(options.output);
-  torch::manual_seed(options.seed);
-  const auto title = fmt::format("networks 3-5-K with tanh units, {} examples, seed {}",
-                                 options.examples, options.seed);
-  fmt::print("{}\n", title);
-
-  Findings findings;
-  const Problem softmax(examples::softmax_outputs(), options.examples);
-  const auto fisher = compare_natural(softmax, findings);
-  compare_softmax_in_the_network(softmax, fisher, findings);
-  for (const auto& model : {examples::bernoulli_outputs(), examples::gaussian_outputs(),
-                            examples::natural_gaussian_outputs()}) {
-    compare_natural(Problem(model, options.examples), findings);
-  }
-  const Problem log_std(examples::log_std_gaussian_outputs(), options.examples);
-  const double smallest = compare_log_std(log_std, findings);
-
-  print_comparisons(findings.comparisons);
-  fmt::print(
-      "\nWith (mean, log σ) Gauss-Newton is {}: its smallest eigenvalue is {:.2g} times its "
-      "largest.\n",
-      smallest < 0 ? "indefinite" : "not indefinite", smallest);
-  write_findings(options.output + ".json", title, findings.pictures, findings.comparisons);
-  examples::draw_picture("plot_matrices.py", options.output);
-  TORCH_CHECK(std::ranges::all_of(findings.comparisons, &examples::Comparison::confirmed),
-              "not all came out as theory says; see the table.");
+  const auto digits = digits_for(options);
+  examples::Findings findings;
+  auto json = run_parts(options, digits, findings);
+  findings.print();
+  json["title"] =
+      fmt::format("{} examples, seed {}", options.setting.examples, options.setting.seed);
+  json["comparisons"] = findings.to_json();
+  examples::write_json(options.output + ".json", json);
+  if (!options.no_picture) examples::draw_picture("plot_fisher_equals_ggn.py", options.output);
+  findings.check();
 }
 
 }  // namespace

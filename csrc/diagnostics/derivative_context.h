@@ -10,14 +10,14 @@ namespace natgrad::detail {
 
 /// What the checks of derivatives share.
 struct DerivativeContext {
-  DerivativeContext(const MovedLoss& loss, const DerivativeHealthOptions& options);
+  DerivativeContext(MovedLoss& loss, const DerivativeHealthOptions& options);
 
   const ParameterLayout& parameters() const { return graph.parameters(); }
   /// s∘(n + 3w) with s the parameters' sizes, n random, of a stream of its own, and w of length 1
   /// along ∇h: what is looked for along it is then not small by accident. Zero where `part` is.
   torch::Tensor direction(const torch::Tensor& part, uint64_t stream) const;
 
-  const MovedLoss& loss;
+  MovedLoss& loss;
   const DerivativeHealthOptions& options;
   LossGraph graph;  ///< at θ
   double h;         ///< h(θ)

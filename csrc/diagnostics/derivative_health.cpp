@@ -59,7 +59,7 @@ HealthCheck check_repeats(const DerivativeContext& context) {
 
 namespace detail {
 
-DerivativeContext::DerivativeContext(const MovedLoss& loss, const DerivativeHealthOptions& options)
+DerivativeContext::DerivativeContext(MovedLoss& loss, const DerivativeHealthOptions& options)
     : loss(loss),
       options(options),
       graph(loss.here(), loss.parameters().tensors(), make_generator(options.seed()),
@@ -88,7 +88,7 @@ Health derivative_health(const std::function<Tensor()>& loss, std::vector<Tensor
   TORCH_CHECK_VALUE(options.step() >= 0 && options.tolerance() >= 0,
                     "natgrad: derivative_health takes a step and a tolerance >= 0, but got ",
                     options.step(), " and ", options.tolerance(), ".");
-  const MovedLoss moved(loss, std::move(parameters));
+  MovedLoss moved(loss, std::move(parameters));
   DerivativeContext context(moved, options);
   Health health{"derivatives of the loss"};
   examine(health, "loss", [&] { return check_repeats(context); });

@@ -10,48 +10,39 @@ using torch::Tensor;
 
 namespace {
 
-/// While it lives, the parameters' data is `theta`.
-class Moved {
- public:
-  Moved(const ParameterLayout& parameters, const Tensor& theta) {
-    const auto stand_ins = parameters.views(theta);
-    for (size_t i = 0; i < stand_ins.size(); ++i) {
-      restores_.push_back(exchange_data(parameters.tensors()[i], stand_ins[i]));
-    }
-  }
-  ~Moved() {
-    for (auto restore = restores_.rbegin(); restore != restores_.rend(); ++restore) (*restore)();
-  }
-  Moved(const Moved&) = delete;
-  Moved& operator=(const Moved&) = delete;
-
- private:
-  std::vector<Restore> restores_;
-};
+/// While `preserved` lives, the parameters are at θ + d.
+void move_by(const Tensor& d, const ParameterLayout& layout, Preserved& preserved) {
+  TORCH_CHECK_VALUE(d.sizes() == torch::IntArrayRef({layout.size()}),
+                    "natgrad: a displacement is one vector of the ", layout.size(),
+                    " parameters, but got ", d.sizes(), ".");
+  const auto theta = layout.values() + d.detach().to(layout.options());
+  preserved.exchange_data(layout.tensors(), layout.views(theta));
+}
 
 }  // namespace
 
 MovedLoss::MovedLoss(std::function<Tensor()> loss, std::vector<Tensor> parameters)
-    : loss_(std::move(loss)),
-      parameters_(std::move(parameters)),
-      generators_(generator_states(parameters_.options().device())) {}
+    : parameters_(std::move(parameters)),
+      batch_(Batch(std::move(loss)), parameters_.tensors(), Model()) {}
 
-Tensor MovedLoss::here() const {
+Tensor MovedLoss::here() {
   const torch::AutoGradMode enable_grad(true);
-  generators_();
-  return loss_();
+  Preserved before;
+  before.generators(parameters_.options().device());
+  return batch_.evaluate(0);
 }
 
-void MovedLoss::at(const Tensor& d, const std::function<void(const Tensor&)>& look) const {
-  const Moved moved(parameters_, parameters_.values() + d);
-  look(here());
+void MovedLoss::at(const Tensor& d, const std::function<void(const Tensor&)>& look) {
+  const torch::AutoGradMode enable_grad(true);
+  Preserved before;
+  move_by(d, parameters_, before);
+  look(batch_.evaluate(0));
 }
 
-double MovedLoss::value_at(const Tensor& d) const {
-  const Moved moved(parameters_, parameters_.values() + d);
-  const torch::NoGradGuard no_grad;
-  generators_();
-  return loss_().item<double>();
+double MovedLoss::value_at(const Tensor& d) {
+  Preserved before;
+  move_by(d, parameters_, before);
+  return batch_.evaluate_trial(0, /*differentiable=*/false).item<double>();
 }
 
 }  // namespace natgrad::detail

@@ -1,33 +1,35 @@
 #pragma once
 
-#include <natgrad/graph/loss_graph.h>
+#include <natgrad/linalg/parameters.h>
 
 #include <functional>
 #include <vector>
 
 #include "detail.h"
-#include "linalg/restore.h"
+#include "optim/replayed_batch.h"
 
 namespace natgrad::detail {
 
-/// A loss by its closure, at its own parameters θ and at others. Default random generators are put
-/// back before each call to where they stood when this was made, so that dropout is the same.
+/// A user's loss as a function of θ, of which nothing is left changed: the parameters keep their
+/// memory, and hold others only while the loss is looked at; generators are put back, `.grad`s are
+/// not touched. The closure's first call may write to buffers, as any call of the user's does; the
+/// further ones see the same random numbers and leave no trace.
 class MovedLoss {
  public:
   MovedLoss(std::function<torch::Tensor()> loss, std::vector<torch::Tensor> parameters);
 
   const ParameterLayout& parameters() const { return parameters_; }
   /// h(θ) with its graph.
-  torch::Tensor here() const;
-  /// Calls `look` with h(θ + d) and its graph. The parameters' data is exchanged meanwhile.
-  void at(const torch::Tensor& d, const std::function<void(const torch::Tensor& h)>& look) const;
+  torch::Tensor here();
+  /// Calls `look` with h(θ + d) and its graph, for d of [P], while the parameters are there;
+  /// whatever is thrown, they are back at θ afterwards.
+  void at(const torch::Tensor& d, const std::function<void(const torch::Tensor& h)>& look);
   /// h(θ + d), without a graph.
-  double value_at(const torch::Tensor& d) const;
+  double value_at(const torch::Tensor& d);
 
  private:
-  std::function<torch::Tensor()> loss_;
   ParameterLayout parameters_;
-  Restore generators_;
+  ReplayedBatch batch_;
 };
 
 }  // namespace natgrad::detail

@@ -8,32 +8,22 @@ namespace natgrad::detail {
 using torch::Tensor;
 
 ProbedModel::ProbedModel(std::vector<Tensor> parameters, std::function<Tensor()> loss)
-    : batch_(Batch(std::move(loss)), parameters, Model()) {
-  check_parameters(parameters);
-  const torch::AutoGradMode enable_grad(true);
-  Preserved before;
-  before.generators(parameters.front().device());
-  graph_.emplace(batch_.evaluate(0), std::move(parameters));
+    : moved_(std::move(loss), parameters) {
+  graph_.emplace(moved_.here(), std::move(parameters));
   check_has_fisher(*graph_);
 }
 
 bool ProbedModel::at(const Tensor& d, const std::function<void(const LossGraph& graph)>& look) {
-  const auto& layout = parameters();
-  TORCH_CHECK_VALUE(d.sizes() == torch::IntArrayRef({layout.size()}),
-                    "natgrad: a displacement is one vector of the ", layout.size(),
-                    " parameters, but got ", d.sizes(), ".");
-  const torch::AutoGradMode enable_grad(true);
-  const auto theta = layout.values() + d.detach().to(layout.options());
-  Preserved before;
-  before.exchange_data(layout.tensors(), layout.views(theta));
-  std::optional<Tensor> loss;
+  bool is_shown = false;
   try {
-    loss = batch_.evaluate(0);
+    moved_.at(d, [&](const Tensor& h) {
+      is_shown = true;
+      look(LossGraph(h, parameters().tensors()));
+    });
   } catch (const OutsideDomain&) {
-    return false;
+    if (is_shown) throw;
   }
-  look(LossGraph(*loss, layout.tensors()));
-  return true;
+  return is_shown;
 }
 
 }  // namespace natgrad::detail

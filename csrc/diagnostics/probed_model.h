@@ -8,14 +8,11 @@
 #include <optional>
 #include <vector>
 
-#include "optim/replayed_batch.h"
+#include "diagnostics/moved_loss.h"
 
 namespace natgrad::detail {
 
-/// A user's loss as a function of θ, of which nothing is left changed: the parameters keep their
-/// memory, and hold others only while the loss is looked at; generators are put back, `.grad`s are
-/// not touched. The closure's first call may write to buffers, as any call of the user's does; the
-/// further ones see the same random numbers and leave no trace.
+/// A model as a function of θ (moved_loss.h), whose loss has a distribution in each term.
 class ProbedModel {
  public:
   /// Calls the closure at θ. Throws `c10::Error` for a loss that cannot be read, or has terms
@@ -29,7 +26,7 @@ class ProbedModel {
   bool at(const torch::Tensor& d, const std::function<void(const LossGraph& graph)>& look);
 
  private:
-  ReplayedBatch batch_;
+  MovedLoss moved_;
   std::optional<LossGraph> graph_;
 };
 

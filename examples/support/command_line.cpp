@@ -27,9 +27,9 @@ std::string names_a_file(const std::string& output) {
   return std::filesystem::path(output).has_filename() ? "" : "'" + output + "' names no file";
 }
 
-std::string without_ending(const std::string& output) {
+std::string without_ending(const std::string& output, const std::string& ending) {
   std::filesystem::path path(output);
-  if (path.extension() == ".png" || path.extension() == ".json") path.replace_extension();
+  if (path.extension() == ending || path.extension() == ".json") path.replace_extension();
   return path.string();
 }
 
@@ -42,9 +42,9 @@ void add_seed(CLI::App& app, uint64_t& seed, const std::string& description) {
       ->capture_default_str();
 }
 
-void add_output(CLI::App& app, std::string& output) {
-  app.add_option("--output", output, "Where to write: <output>.json and <output>.png")
-      ->transform(without_ending)
+void add_output(CLI::App& app, std::string& output, const std::string& ending) {
+  app.add_option("--output", output, "Where to write: <output>.json and <output>" + ending)
+      ->transform([ending](const std::string& path) { return without_ending(path, ending); })
       ->check(names_a_file)
       ->type_name("PATH")
       ->capture_default_str();

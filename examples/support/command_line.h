@@ -16,8 +16,8 @@ void add_seed(CLI::App& app, uint64_t& seed, const std::string& description);
 /// For `check`: not a number is in every range, as CLI11 sees it.
 std::string not_nan(const std::string& text);
 
-/// `--output PATH`, where <output>.json and <output>.png go; one of these endings is taken off.
-void add_output(CLI::App& app, std::string& output);
+/// `--output PATH`, where <output>.json and <output><ending> go; one of these endings is taken off.
+void add_output(CLI::App& app, std::string& output, const std::string& ending = ".png");
 
 /// Reads the command line. Asked for help, or given a wrong value, it says so and ends the program.
 void parse_or_exit(CLI::App& app, int argc, char** argv);

@@ -3,61 +3,100 @@
 #include <fmt/format.h>
 #include <torch/torch.h>
 
-#include "support/json.h"
+#include <algorithm>
+#include <limits>
 
 namespace examples {
 namespace {
 
-// Rounding: seen up to 1e-13.
-constexpr double kEqual = 1e-10;
-// Far above rounding: what differs does so by its nature.
-constexpr double kDifferent = 1e-3;
+/// A part's line of the table.
+struct Tally {
+  std::string part;
+  int64_t confirmed = 0, all = 0;
+  double least_difference = std::numeric_limits<double>::infinity();
+  double largest_equal = 0;
 
-void print_those(const std::vector<Comparison>& comparisons, bool equal) {
-  for (const auto& c : comparisons) {
-    if (c.equal != equal) continue;
-    const auto claim = fmt::format("{} {} {}", c.left, equal ? "=" : "≠", c.right);
-    fmt::print("  {:<30}{:<58}{:>8.1e}  {}\n", c.outputs, claim, c.difference, c.verdict());
+  void add(const Comparison& c) {
+    ++all;
+    confirmed += c.confirmed();
+    if (c.equal) {
+      largest_equal = c.difference > largest_equal || c.difference != c.difference ? c.difference
+                                                                                   : largest_equal;
+    } else {
+      least_difference = std::min(least_difference, c.difference);
+    }
   }
+};
+
+std::vector<Tally> tallies_of(const std::vector<Comparison>& comparisons) {
+  std::vector<Tally> tallies;
+  for (const auto& c : comparisons) {
+    auto place = std::ranges::find(tallies, c.part, &Tally::part);
+    if (place == tallies.end()) place = tallies.insert(tallies.end(), Tally{c.part});
+    place->add(c);
+  }
+  return tallies;
 }
 
 }  // namespace
 
-bool Comparison::confirmed() const {
-  return equal ? difference <= kEqual : difference >= kDifferent;
+std::string Comparison::mark() const {
+  return fmt::format("{:.1e} {}{}", difference, equal ? "=" : "≠", confirmed() ? "" : "!");
 }
 
-std::string Comparison::verdict() const {
-  if (confirmed()) return equal ? "OK" : "DIFFERS, as it must";
-  return equal ? "DIFFERS, but must be equal" : "EQUAL, but must differ";
+std::string Findings::must_be_equal(const std::string& part, const std::string& of,
+                                    const std::string& left, const std::string& right,
+                                    double difference, double bar) {
+  return add({part, of, left, right, true, difference, bar});
+}
+
+std::string Findings::must_differ(const std::string& part, const std::string& of,
+                                  const std::string& left, const std::string& right,
+                                  double difference) {
+  return add({part, of, left, right, false, difference, kDifferent});
+}
+
+std::string Findings::add(Comparison comparison) {
+  comparisons_.push_back(std::move(comparison));
+  return comparisons_.back().mark();
+}
+
+void Findings::print() const {
+  fmt::print("\n{:<12}{:>16}{:>18}{:>16}\n", "part", "as theory says", "unequal: at least",
+             "equal: at most");
+  for (const auto& tally : tallies_of(comparisons_)) {
+    fmt::print("{:<12}{:>8} / {:<5}{:>18.1e}{:>16.1e}\n", tally.part, tally.confirmed, tally.all,
+               tally.least_difference, tally.largest_equal);
+  }
+  for (const auto& c : comparisons_) {
+    if (c.confirmed()) continue;
+    fmt::print("NOT as theory says: {}, {}: {} {} {}, but the difference is {:.1e} (bar {:.0e})\n",
+               c.part, c.of, c.left, c.equal ? "=" : "≠", c.right, c.difference, c.bar);
+  }
+}
+
+Json Findings::to_json() const {
+  auto json = Json::array();
+  for (const auto& c : comparisons_) {
+    json.push_back({{"part", c.part},
+                    {"of", c.of},
+                    {"left", c.left},
+                    {"right", c.right},
+                    {"equal", c.equal},
+                    {"difference", c.difference},
+                    {"bar", c.bar},
+                    {"confirmed", c.confirmed()}});
+  }
+  return json;
+}
+
+void Findings::check() const {
+  TORCH_CHECK(std::ranges::all_of(comparisons_, &Comparison::confirmed),
+              "not all came out as theory says; see the table.");
 }
 
 double relative_difference(const torch::Tensor& a, const torch::Tensor& b) {
   return ((a - b).norm() / b.norm()).item<double>();
-}
-
-void print_comparisons(const std::vector<Comparison>& comparisons) {
-  fmt::print("\nEqual, as theory says: relative difference at most {:.0e}\n", kEqual);
-  print_those(comparisons, true);
-  fmt::print("\nNot equal, as theory says: relative difference at least {:.0e}\n", kDifferent);
-  print_those(comparisons, false);
-}
-
-void write_findings(const std::string& path, const std::string& title,
-                    const std::vector<Picture>& pictures,
-                    const std::vector<Comparison>& comparisons) {
-  Json json = {{"title", title}, {"equal", kEqual}};
-  for (const auto& picture : pictures) {
-    json["matrices"].push_back({{"title", picture.title}, {"values", to_json(picture.matrix)}});
-  }
-  for (const auto& c : comparisons) {
-    json["comparisons"].push_back({{"outputs", c.outputs},
-                                   {"left", c.left},
-                                   {"right", c.right},
-                                   {"equal", c.equal},
-                                   {"difference", c.difference}});
-  }
-  write_json(path, json);
 }
 
 }  // namespace examples

@@ -29,8 +29,8 @@ void check_place(const std::string& path) {
   fs::remove(partial_of(path), none);
 }
 
-void check_output(const std::string& output) {
-  for (const char* ending : {".json", ".png"}) check_place(output + ending);
+void check_output(const std::string& output, const std::string& ending) {
+  for (const auto& one : {std::string(".json"), ending}) check_place(output + one);
 }
 
 void write_whole(const std::string& path, const std::string& text) {

@@ -28,20 +28,22 @@ std::string failure_of(const std::string& command) {
 
 }  // namespace
 
-void draw_picture(const std::string& script, const std::string& output) {
-  const std::string json = output + ".json", png = output + ".png";
+void draw_picture(const std::string& script, const std::string& output,
+                  const std::string& ending) {
+  const std::string json = output + ".json", picture = output + ending;
   const auto draw_to = [&](const std::string& target) {
     return fmt::format("{} {} {} {}", quoted(NATGRAD_PYTHON), quoted(NATGRAD_PLOT_DIR "/" + script),
                        quoted(json), quoted(target));
   };
   // Beside its place, which it takes whole or not at all.
-  const std::string partial = output + ".partial.png", command = draw_to(png);
+  const std::string partial = output + ".partial" + ending, command = draw_to(picture);
   auto failure = failure_of(draw_to(partial));
   std::error_code failed;
-  if (failure.empty()) std::filesystem::rename(partial, png, failed);
+  if (failure.empty()) std::filesystem::rename(partial, picture, failed);
   if (failed) failure = failed.message();
   if (failure.empty()) {
-    fmt::print("\nThe picture is in {}, its numbers in {}.\n", png, json);
+    const auto kind = ending == ".html" ? "page" : "picture";
+    fmt::print("\nThe {} is in {}, its numbers in {}.\n", kind, picture, json);
   } else {
     std::filesystem::remove(partial, failed);
     fmt::print(

@@ -130,10 +130,25 @@ case $name in
     refused --examples 0
     broken_data --data
     unwritable_output ;;
+  discrete_variational)
+    for bad in "--spins 3" "--spins 15" "--spins x"; do refused $bad; done
+    unwritable_output --spins 4 ;;
+  theory_report)
+    for bad in "--only none" "--only divergence,none" "--only"; do refused $bad; done
+    "$program" --only none 2> err
+    grep -q 'networks.*gauss_newton.*note' err || fail "--only none: names no sections: $(cat err)"
+    rm -f err
+    broken_data --data
+    unwritable_output --only divergence
+    on_a_full_disk --only divergence ;;
   fisher_equals_ggn)
-    refused --examples 0
+    for bad in "--examples 0" "--only none" "--model rnn" "--family none" "--precision half" \
+               "--weights 10" "--tamper nan" "--threads 0" "--model attention --width 3"; do
+      refused $bad
+    done
+    broken_data --data
     unwritable_output
-    on_a_full_disk ;;
+    on_a_full_disk --only split --examples 1 --no-picture ;;
   deep_autoencoder)
     for bad in "--seconds nan" "--seconds 0" "--interval x" "--method sgd"; do refused $bad; done
     unwritable_output --seconds 0.01 --method adam_1e-3 ;;
