@@ -87,7 +87,7 @@ void check(const NaturalGradientVIOptions& options) {
 
 NaturalGradientVI::NaturalGradientVI(LogJoint log_joint, MeanFieldGaussian initial,
                                      NaturalGradientVIOptions options)
-    : log_joint_(std::move(log_joint)), q_(std::move(initial)), options_(std::move(options)) {
+    : log_joint_(std::move(log_joint)), q_(std::move(initial)), options_(options) {
   TORCH_CHECK(log_joint_ != nullptr,
               "natgrad: variational inference needs a log-joint, a function from points [S, d] to "
               "log p of [S].");

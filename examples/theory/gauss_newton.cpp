@@ -179,7 +179,7 @@ void quadratic_model(Findings& findings, const Material& material) {
       .by(by)
       .measured("(M(δ) − h) over that", model.change(delta) / gain)
       .near(1, 1e-9, "a minimum: errors of δ count squared");
-  findings.claim("minimiser-as-printed", "With the sign as printed in section 3.")
+  findings.claim("minimiser-as-printed", "The exact minimum of the model is G<sup>−1</sup>∇h.")
       .formula("δ = G<sup>−1</sup>∇h")
       .source("P §3")
       .rows({7})
