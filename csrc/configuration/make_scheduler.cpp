@@ -50,7 +50,6 @@ class FactorScheduler final : public Scheduler {
 /// takes a constant one for ever better ones under "min".
 class PlateauScheduler final : public Scheduler {
  public:
-<<<<<<< HEAD
   struct Rule {
     bool is_lowest = true;  ///< the best metric is
     double factor = 0.1, threshold = 1e-4;
@@ -59,9 +58,6 @@ class PlateauScheduler final : public Scheduler {
   PlateauScheduler(torch::optim::Optimizer& optimizer, Rule rule)
       : optimizer_(optimizer), rule_(rule) {}
 
-=======
-  explicit PlateauScheduler(const Plateau& scheduler) : scheduler_(scheduler) {}
->>>>>>> f15d7f44ba71996dbf6213b98d2aeaf0b2ef4d70
   void step(std::optional<double> metric) override {
     TORCH_CHECK_VALUE(metric, "natgrad: \"reduce_on_plateau\" goes by a metric: call step(loss).");
     const double cost = rule_.is_lowest ? *metric : -*metric;
