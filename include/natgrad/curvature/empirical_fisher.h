@@ -75,6 +75,7 @@ class NATGRAD_EXPORT EmpiricalFisher final : public Curvature {
   TORCH_ARG(Moment, moment) = Moment::Uncentred;
   /// What the examples weigh.
   TORCH_ARG(FisherWeights, weights) = FisherWeights::OfTheLoss;
+  /// What probabilities as targets mean.
   TORCH_ARG(SoftTargets, soft_targets) = SoftTargets::Mean;
 
  public:

@@ -33,6 +33,7 @@ struct NATGRAD_EXPORT SteepestDescentOptions {
   void check() const;
 };
 
+/// What `steepest_descent` found.
 struct NATGRAD_EXPORT SteepestDescentReport {
   /// The minimiser of h where the divergence is ε² at most.
   struct Step {

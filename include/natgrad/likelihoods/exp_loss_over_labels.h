@@ -33,6 +33,7 @@ namespace natgrad {
 /// gradient when F_R or B is first asked for; M N K and N K² numbers are kept.
 class NATGRAD_EXPORT ExpLossOverLabels final : public Likelihood {
  public:
+  /// L(y, z), a number a row.
   using Loss = std::function<torch::Tensor(const torch::Tensor& y, const torch::Tensor& z)>;
 
   /// Throws where Z is zero, not finite or not constant, saying which, with the figures; where L is
