@@ -23,7 +23,7 @@
 #include "support/picture.h"
 #include "theory/sections.h"
 
-using examples::Findings, examples::Json, examples::theory::Section;
+using examples::Json, examples::theory::Findings, examples::theory::Section;
 
 namespace {
 

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-namespace examples {
+namespace examples::theory {
 namespace {
 
 /// JSON knows no infinity.
@@ -155,4 +155,4 @@ std::vector<double> numbers(const torch::Tensor& tensor) {
   return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
 }
 
-}  // namespace examples
+}  // namespace examples::theory

@@ -7,7 +7,7 @@
 
 #include "support/json.h"
 
-namespace examples {
+namespace examples::theory {
 
 /// One claim of the theory with the number that was measured for it. Whether it holds follows from
 /// the number and a tolerance alone:
@@ -112,4 +112,4 @@ class Findings {
 /// Numbers as the tables and axes take them.
 std::vector<double> numbers(const torch::Tensor& tensor);
 
-}  // namespace examples
+}  // namespace examples::theory

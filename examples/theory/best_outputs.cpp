@@ -71,7 +71,7 @@ void least_squares(Findings& findings, const Classifier& problem) {
           "larger error of the library's and of pseudo-inverses, over |M − h|, three random δ",
           std::max(of_library, by_hand))
       .at_most(1e-10, "sums in double");
-  findings.claim("least-squares-as-printed", "Printed with a plus.")
+  findings.claim("least-squares-as-printed", "The same with a plus within the norm.")
       .formula(
           "‖J<sub>f</sub>δ + F<sub>R</sub><sup>−1</sup>∇<sub>z</sub>log "
           "r(y|z)‖<sup>2</sup><sub>F<sub>R</sub></sub>")

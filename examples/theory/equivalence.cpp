@@ -49,7 +49,8 @@ void families(Findings& findings, const Material& material) {
     if (family.is_natural) largest_natural = std::max(largest_natural, distance);
     rows.push_back({family.name, family.parameters,
                     std::isfinite(distance) ? Json(distance) : Json("∞, G = 0"),
-                    found.holds_for_every_target ? "F = G" : "F ≠ G", found.terms.front().reason});
+                    found.holds_for_every_target ? "F&nbsp;=&nbsp;G" : "F&nbsp;≠&nbsp;G",
+                    found.terms.front().reason});
   }
   findings.table("‖Fv − Gv‖/‖Gv‖ over random v, a network 16-4-K on 60 digits",
                  {"family", "z is", "distance", "", "why not"}, rows);

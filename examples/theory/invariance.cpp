@@ -27,20 +27,21 @@ namespace {
 
 using natgrad::LossGraph, torch::Tensor;
 
-/// Is a digit odd? A network 16-2-1, with fewer weights than examples.
+/// Is a digit odd? By the ink of its four quarters, standardised, and two tanh units: fewer weights
+/// than examples, and a loss that stays well above zero.
 struct Odd {
-  Digits digits;
+  Tensor x, y;
   Network network;
-  Tensor y;
 
-  explicit Odd(const Material& material)
-      : digits(some_digits(material, 200)),
-        network(16, 2, 1, material.seed + 100),
-        y(digits.labels.remainder(2).to(torch::kDouble).unsqueeze(1)) {}
-  Tensor loss_at(const Tensor& theta) const {
-    return natgrad::nll(natgrad::Bernoulli(network.at(theta, digits.coarse)), y);
+  explicit Odd(const Material& material) : network(4, 2, 1, material.seed + 100) {
+    const auto digits = some_digits(material, 300);
+    const auto ink = torch::avg_pool2d(digits.pixels.view({-1, 1, 8, 8}), 4).view({-1, 4});
+    x = (ink - ink.mean(0)) / ink.std(0);
+    y = digits.labels.remainder(2).to(torch::kDouble).unsqueeze(1);
   }
-  Tensor loss() const { return natgrad::nll(natgrad::Bernoulli(network(digits.coarse)), y); }
+  Tensor loss_of(const Tensor& z) const { return natgrad::nll(natgrad::Bernoulli(z), y); }
+  Tensor loss_at(const Tensor& theta) const { return loss_of(network.at(theta, x)); }
+  Tensor loss() const { return loss_of(network(x)); }
 };
 
 // ---- The matrices, at one θ. ----
@@ -95,7 +96,7 @@ void matrices(Findings& findings, const Odd& problem) {
     matrices = std::max(matrices, change);
     directions = std::max(directions, direction);
   }
-  findings.table("θ = ½ sinh 2γ, element by element; a network 16-2-1, 200 digits",
+  findings.table("θ = ½ sinh 2γ, element by element; a network 4-2-1, 300 digits",
                  {"C", "‖C<sub>γ</sub> − J<sub>g</sub><sup>⊤</sup>CJ<sub>g</sub>‖",
                   "‖J<sub>g</sub>d<sub>γ</sub> − d<sub>θ</sub>‖"},
                  rows);
@@ -124,7 +125,7 @@ void matrices(Findings& findings, const Odd& problem) {
       .rows({45})
       .by("the same")
       .measured("largest relative difference of the first four", directions)
-      .at_most(1e-6, "dense solves of a condition up to 10<sup>8</sup>");
+      .at_most(1e-9, "dense solves of a condition of 10<sup>4</sup>");
 
   const auto H = dense(natgrad::hessian(of_theta)), H_gamma = dense(natgrad::hessian(of_gamma));
   const auto rest = hessian_of(of_theta.gradient().dot(g.forward(at.gamma)), {at.gamma});
@@ -146,14 +147,14 @@ void matrices(Findings& findings, const Odd& problem) {
       .by("<code>hessian(graph)</code>")
       .measured("‖Σ [∇h]<sub>j</sub>H<sub>[g]<sub>j</sub></sub>‖/‖H<sub>γ</sub>‖",
                 relative_error(H_gamma - rest, H_gamma))
-      .at_least(1e-3, "far above rounding");
+      .at_least(0.01, "far above rounding");
 }
 
 // ---- Ways, in steps that get smaller. ----
 
 natgrad::InvarianceReport ways(const Odd& problem, const natgrad::Reparametrisation& g,
                                const natgrad::Curvature& C) {
-  const auto options = natgrad::InvarianceOptions().steps({10, 20, 40}).time(0.5).curvature(C);
+  const auto options = natgrad::InvarianceOptions().steps({10, 20, 40}).curvature(C);
   return natgrad::invariance_check(
       problem.network.parameters(), [&] { return problem.loss(); }, g, options);
 }
@@ -177,7 +178,7 @@ Odd trained(const Material& material) {
   Odd problem(material);
   natgrad::NaturalGradient optimizer(problem.network.parameters(),
                                      plain_natural_gradient(0.3, 0.03));
-  for (int k = 0; k < 15; ++k) optimizer.step(problem.loss());
+  for (int k = 0; k < 10; ++k) optimizer.step(problem.loss());
   return problem;
 }
 
@@ -282,7 +283,7 @@ void affine(Findings& findings, const Odd& problem) {
       .rows({48})
       .by("<code>invariance_check</code> with <code>Affine</code>")
       .measured("largest distance but the gradient's", exact)
-      .at_most(1e-6, "dense solves of a condition up to 10<sup>8</sup>");
+      .at_most(1e-9, "dense solves of a condition of 10<sup>4</sup>");
   findings.claim("affine-gradient", "Not those of the gradient.")
       .source("P §6, §10")
       .rows({48})
@@ -341,7 +342,7 @@ void practice(Findings& findings, const Odd& problem) {
       .by(by)
       .measured("largest of its three distances",
                 std::max({all[0].by_mixing, all[0].by_scales, all[0].by_rotation}))
-      .at_most(1e-5, "solves of a condition up to 10<sup>8</sup>");
+      .at_most(1e-9, "solves of a condition of 10<sup>4</sup>");
   findings.claim("tikhonov-breaks", "Tikhonov's damping breaks it.")
       .formula(
           "(J<sub>g</sub><sup>⊤</sup>FJ<sub>g</sub> + λI)<sup>−1</sup> ≠ "
@@ -393,9 +394,10 @@ void invertible(Findings& findings) {
 
 void run(Findings& findings, const Material& material) {
   const auto problem = trained(material);
-  findings.text(fmt::format(
-      "Is a digit odd? A network 16-2-1 with P = {} weights, 200 digits, after 15 damped steps.",
-      problem.network.size()));
+  findings.text(
+      fmt::format("Is a digit odd? By the ink of its four quarters; a network 4-2-1 with P = {} "
+                  "weights, 300 digits, after ten damped steps.",
+                  problem.network.size()));
   matrices(findings, problem);
   smooth_paths(findings, problem);
   one_step(findings, problem);

@@ -53,7 +53,7 @@ double height_after(const Lamp& lamp, double per_metre,
 }
 
 void rescaled(Findings& findings) {
-  constexpr double kRate = 1e-3, kCentimetres = 100;
+  constexpr double kRate = 0.02, kCentimetres = 100;
   const Lamp lamp;
   const double start = number(lamp.height.detach()[0]);
   const auto plain = [](double rate) {
@@ -146,7 +146,7 @@ void steepest(Findings& findings) {
       .by("<code>LossGraph::gradient</code>")
       .measured("slope of L along −∇L/‖∇L‖ over ‖∇L‖", fall(-g / g.norm()) / number(g.norm()))
       .near(-1, 1e-6, "a central difference");
-  findings.claim("blog-as-printed", "Printed without the minus.")
+  findings.claim("blog-as-printed", "The loss falls most along x = ∇L/‖∇L‖.")
       .formula("x = ∇L/‖∇L‖")
       .source("B")
       .rows({52})

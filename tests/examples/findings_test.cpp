@@ -11,7 +11,7 @@
 namespace natgrad::testing::findings_test {
 namespace {
 
-using examples::Findings;
+using examples::theory::Findings;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
@@ -55,7 +55,7 @@ TEST(FindingsTest, JsonHasThePartsInTheirOrderWithTheirVerdicts) {
   Findings found;
   found.text("first");
   auto& claim = found.claim("a", "words");
-  found.chart(examples::Chart("title", "x", "y").line("l", {1, 2}, {kNaN, 3}), "caption");
+  found.chart(examples::theory::Chart("title", "x", "y").line("l", {1, 2}, {kNaN, 3}), "caption");
   claim.measured("what", 5).at_most(1, "reason").formula("f");  // filled in after others were added
   const auto json = found.to_json();
   ASSERT_EQ(json.size(), 3);
