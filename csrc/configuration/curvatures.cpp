@@ -47,6 +47,9 @@ const Makers<PartPtr<Curvature>>& curvature_makers() {
       {"EmpiricalFisher", maker<EmpiricalFisher, Curvature>([](Settings& s, EmpiricalFisher& part) {
          read_moment(s, part);
          read_weights(s, part);
+         s.choose("soft_targets",
+                  {{"Mean", SoftTargets::Mean}, {"Distribution", SoftTargets::Distribution}},
+                  part.soft_targets());
        })},
       {"Fisher", maker<Fisher, Curvature>(read_weights<Fisher>)},
       {"FisherOrGaussNewton", maker<FisherOrGaussNewton, Curvature>()},

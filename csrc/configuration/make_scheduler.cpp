@@ -46,18 +46,51 @@ class FactorScheduler final : public Scheduler {
   FactorLR scheduler_;
 };
 
-using Plateau = torch::optim::ReduceLROnPlateauScheduler;
-
+/// PyTorch's rule. LibTorch's own, in 2.13, takes no metric below 0 for the best under "max", and
+/// takes a constant one for ever better ones under "min".
 class PlateauScheduler final : public Scheduler {
  public:
-  explicit PlateauScheduler(Plateau scheduler) : scheduler_(std::move(scheduler)) {}
+  struct Rule {
+    bool is_lowest = true;  ///< the best metric is
+    double factor = 0.1, threshold = 1e-4;
+    int64_t patience = 10, cooldown = 0;
+  };
+  PlateauScheduler(torch::optim::Optimizer& optimizer, Rule rule)
+      : optimizer_(optimizer), rule_(rule) {}
+
   void step(std::optional<double> metric) override {
     TORCH_CHECK_VALUE(metric, "natgrad: \"reduce_on_plateau\" goes by a metric: call step(loss).");
-    scheduler_.step(static_cast<float>(*metric));
+    const double cost = rule_.is_lowest ? *metric : -*metric;
+    if (cost < least_cost_ - margin()) {
+      least_cost_ = cost;
+      bad_periods_ = 0;
+    } else {
+      ++bad_periods_;
+    }
+    if (cooling_ > 0) {
+      --cooling_;
+      bad_periods_ = 0;
+    }
+    if (bad_periods_ > rule_.patience) reduce();
   }
 
  private:
-  Plateau scheduler_;
+  double margin() const {
+    return std::isfinite(least_cost_) ? rule_.threshold * std::abs(least_cost_) : 0;
+  }
+  void reduce() {
+    for (auto& group : optimizer_.param_groups()) {
+      auto& options = group.options();
+      options.set_lr(options.get_lr() * rule_.factor);
+    }
+    cooling_ = rule_.cooldown;
+    bad_periods_ = 0;
+  }
+
+  torch::optim::Optimizer& optimizer_;
+  Rule rule_;
+  double least_cost_ = std::numeric_limits<double>::infinity();
+  int64_t bad_periods_ = 0, cooling_ = 0;
 };
 
 double positive(Settings& s, const char* name) {
@@ -115,14 +148,14 @@ std::function<SchedulerOf(Settings&)> by_factor(Factor (*read)(Settings&)) {
 }
 
 SchedulerOf reduce_on_plateau(Settings& s) {
-  auto mode = Plateau::min;
-  s.choose("mode", {{"min", Plateau::min}, {"max", Plateau::max}}, mode);
-  const double factor = s.get("factor", 0.1), threshold = s.get("threshold", 1e-4);
-  const auto patience = s.get<int64_t>("patience", 10), cooldown = s.get<int64_t>("cooldown", 0);
+  PlateauScheduler::Rule rule;
+  s.choose("mode", {{"min", true}, {"max", false}}, rule.is_lowest);
+  s.read("factor", rule.factor);
+  s.read("threshold", rule.threshold);
+  s.read("patience", rule.patience);
+  s.read("cooldown", rule.cooldown);
   return [=](torch::optim::Optimizer& optimizer) {
-    return std::make_unique<PlateauScheduler>(Plateau(optimizer, mode, static_cast<float>(factor),
-                                                      static_cast<int>(patience), threshold,
-                                                      Plateau::rel, static_cast<int>(cooldown)));
+    return std::make_unique<PlateauScheduler>(optimizer, rule);
   };
 }
 

@@ -35,6 +35,7 @@ const Makers<PartPtr<Preconditioner>>& preconditioner_makers() {
       {"KroneckerFactored", maker<KroneckerFactored, Preconditioner>(read_kronecker_factored)},
       {"LowRank", maker<LowRank, Preconditioner>([](Settings& s, LowRank& part) {
          s.read("rank", part.rank());
+         s.read("decay", part.decay());
          read_moment(s, part);
          read_weights(s, part);
        })},

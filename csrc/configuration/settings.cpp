@@ -27,12 +27,14 @@ Settings::Settings(std::string where, const Json& json) : where_(std::move(where
 }
 
 Settings Settings::parse(std::string where, const std::string& text) {
-  const auto json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  TORCH_CHECK_VALUE(!json.is_discarded(), "natgrad: ", where,
-                    " is given as JSON, as in "
-                    "{\"type\": \"natgrad\"}, but this is none: ",
-                    shortened(text));
-  return {std::move(where), json};
+  try {
+    return {where, Json::parse(text)};
+  } catch (const Json::parse_error& error) {
+    C10_THROW_ERROR(ValueError,
+                    fmt::format("natgrad: {} is given as the text of a JSON object, not as a "
+                                "file's name, and this is none from character {} on: {}",
+                                where, error.byte, shortened(text)));
+  }
 }
 
 std::string Settings::type() {

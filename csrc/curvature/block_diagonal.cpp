@@ -15,13 +15,9 @@ namespace {
 
 /// For each of the [P] entries, whether it is in block k: [P, K].
 Tensor masks_of(const ParameterLayout& parameters, const std::vector<int64_t>& blocks) {
-  TORCH_CHECK(blocks.size() == parameters.tensors().size(),
-              "natgrad: ", parameters.tensors().size(),
-              " parameters need as many block numbers, but got ", blocks.size(), ".");
+  check_block_numbers(parameters, blocks);
   std::vector<Tensor> numbers;
   for (size_t i = 0; i < blocks.size(); ++i) {
-    TORCH_CHECK(blocks[i] >= 0, "natgrad: a block number is >= 0, but that of parameter ", i,
-                " is ", blocks[i], ".");
     numbers.push_back(torch::full({parameters.tensors()[i].numel()}, blocks[i], torch::kLong));
   }
   return torch::one_hot(torch::cat(numbers)).to(parameters.options());

@@ -14,15 +14,14 @@ namespace natgrad::detail {
 
 using torch::Tensor;
 
-namespace {
-
-/// A number per example, in a shape that broadcasts against `t`.
 Tensor along_examples(const Tensor& per_example, const Tensor& t, int64_t example_dim) {
   if (t.dim() <= example_dim) return per_example.squeeze(0);
   std::vector<int64_t> shape(t.dim(), 1);
   shape[example_dim] = per_example.numel();
   return per_example.view(shape);
 }
+
+namespace {
 
 void check_examples(const ExampleVectors& set, const std::vector<int64_t>& dims) {
   for (size_t k = 0; k < set.u.size(); ++k) {
@@ -117,17 +116,17 @@ Tensor noise_of_rows(const Tensor& rows) {
 }
 
 LinearOperator sum_of_outer_products(const LossGraph& graph, std::string name,
-                                     std::vector<ExampleVectors> sets) {
+                                     std::vector<ExampleVectors> sets, OutputMap more) {
   std::vector<int64_t> dims(graph.outputs(), 0);
   for (const auto& term : graph.terms()) {
     if (term.likelihood) dims[term.output] = term.likelihood->example_dim();
   }
   for (const auto& set : sets) check_examples(set, dims);
-  auto root = root_of(graph, sets, dims);
+  auto root = more ? std::nullopt : root_of(graph, sets, dims);
   const auto C = pulled_back(
       graph,
-      [sets = std::move(sets), dims](const auto& jv) {
-        std::vector<Tensor> sum(jv.size());
+      [sets = std::move(sets), dims, more](const auto& jv) {
+        auto sum = more ? more(jv) : std::vector<Tensor>(jv.size());
         for (const auto& set : sets) add_products(set, dims, jv, sum);
         return sum;
       },

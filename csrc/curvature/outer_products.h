@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <natgrad/curvature/pulled_back.h>
+
 namespace natgrad::detail {
 
 /// Vectors gᵢ = rᵢ Jᵢᵀ uᵢ of [P], one for each example i: the rows of the graph's outputs that
@@ -23,9 +25,14 @@ struct ExampleVectors {
 ///
 ///     v ↦ Jᵀ (mᵢ cᵢ rᵢ uᵢ)ᵢ,  cᵢ = rᵢ uᵢ·(J v)ᵢ, less their mean if centred.
 ///
-/// Throws `c10::Error` if the outputs of a set differ in their number of examples.
+/// and JᵀAJ for a map A of the outputs besides, `more`, if there is one. Throws `c10::Error` if the
+/// outputs of a set differ in their number of examples.
 LinearOperator sum_of_outer_products(const LossGraph& graph, std::string name,
-                                     std::vector<ExampleVectors> sets);
+                                     std::vector<ExampleVectors> sets, OutputMap more = nullptr);
+
+/// A number per example, [N], in a shape that broadcasts against `t`.
+torch::Tensor along_examples(const torch::Tensor& per_example, const torch::Tensor& t,
+                             int64_t example_dim);
 
 /// Each example's numbers in one row, [N, ...]; a tensor without the examples' dimension is one
 /// example.

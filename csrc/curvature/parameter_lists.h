@@ -29,4 +29,16 @@ inline void check_is_one_of(const ParameterLayout& parameters, const torch::Tens
               "gives them.");
 }
 
+/// Throws `c10::Error` unless there is a block number >= 0 for each parameter.
+inline void check_block_numbers(const ParameterLayout& parameters,
+                                const std::vector<int64_t>& blocks) {
+  TORCH_CHECK(blocks.size() == parameters.tensors().size(),
+              "natgrad: ", parameters.tensors().size(),
+              " parameters need as many block numbers, but got ", blocks.size(), ".");
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    TORCH_CHECK(blocks[i] >= 0, "natgrad: a block number is >= 0, but that of parameter ", i,
+                " is ", blocks[i], ".");
+  }
+}
+
 }  // namespace natgrad::detail

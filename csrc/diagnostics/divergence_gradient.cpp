@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include "curvature/divergence.h"
+#include "diagnostics/differentiable_outputs.h"
 
 namespace natgrad::detail {
 
@@ -11,26 +12,10 @@ using torch::Tensor;
 
 namespace {
 
-/// Has gradients taken in a tensor that may have no graph, while this lives.
-class Differentiable {
- public:
-  explicit Differentiable(Tensor z) : z_(std::move(z)), had_graph_(z_.requires_grad()) {
-    if (!had_graph_) z_.requires_grad_(true);
-  }
-  ~Differentiable() {
-    if (!had_graph_) z_.requires_grad_(false);
-  }
-  Differentiable(const Differentiable&) = delete;
-  Differentiable& operator=(const Differentiable&) = delete;
-
-  Tensor slope_of(const Tensor& value) const {
-    return torch::autograd::grad({value}, {z_}, {}, /*retain_graph=*/true)[0].detach();
-  }
-
- private:
-  Tensor z_;
-  bool had_graph_;
-};
+/// ∂value/∂z.
+Tensor slope_of(const Tensor& value, const DifferentiableOutputs& z) {
+  return torch::autograd::grad({value}, {z.tensor()}, {}, /*retain_graph=*/true)[0].detach();
+}
 
 void check_weights_are_fixed(const LossGraph& graph) {
   for (const auto& term : graph.terms()) {
@@ -54,17 +39,16 @@ DivergenceGradient divergence_gradient(const LossGraph& graph, const LossGraph& 
   for (size_t k = 0; k < moved.terms().size(); ++k) {
     const auto &here = graph.terms()[k], &there = moved.terms()[k];
     const auto s = divergence_weights(moved, there, weights);
-    const auto z = there.likelihood->outputs();
-    const Differentiable in_z(z);
+    const DifferentiableOutputs z(there.likelihood->outputs());
     const auto kl =
         reverse ? divergence_of_term(here, there, s) : divergence_of_term(there, here, s);
     result.value += kl.item<double>();
     // A location family may hold z with the other sign, for which its F_R is the same: J d tells.
     // In the metric F_R, to which the constant in logits does not matter.
-    const auto change = (z - here.likelihood->outputs()).detach();
+    const auto change = (z.tensor() - here.likelihood->outputs()).detach();
     const auto pushed = there.likelihood->fisher_multiply(change);
     const bool is_mirrored = (jd[there.output] * pushed).sum().item<double>() < 0;
-    const auto slope = is_mirrored ? -in_z.slope_of(kl) : in_z.slope_of(kl);
+    const auto slope = is_mirrored ? -slope_of(kl, z) : slope_of(kl, z);
     auto& sum = slopes[there.output];
     sum = sum.defined() ? sum + slope : slope;
   }

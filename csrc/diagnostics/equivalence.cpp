@@ -141,7 +141,7 @@ std::string Equivalence::message() const {
     if (holds) text += holds_for_every_target ? ", for every target" : ", at these targets";
   }
   for (size_t k = 0; k < terms.size(); ++k) {
-    text += fmt::format("\n  term {}: {}", k, detail::line_of(terms[k]));
+    text += fmt::format("\n  term {}: {}", k, line_of(terms[k]));
   }
   if (!remarks.empty()) text += "\n  " + remarks;
   return text;

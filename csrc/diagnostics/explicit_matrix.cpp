@@ -38,7 +38,9 @@ Spectrum::Spectrum(const Tensor& C, double cutoff) {
 }
 
 Tensor Spectrum::solve(const Tensor& b, double shift) const {
-  return vectors_.mv(vectors_.t().mv(b.to(vectors_)) / (values_ + shift));
+  const auto wide = b.to(vectors_), along = vectors_.t().mv(wide);
+  const auto in_range = vectors_.mv(along / (values_ + shift));
+  return shift == 0 ? in_range : in_range + (wide - vectors_.mv(along)) / shift;
 }
 
 }  // namespace natgrad::detail

@@ -20,13 +20,13 @@ torch::Tensor explicit_matrix(const LinearOperator& A);
 /// The largest of these sizes over the smallest; infinite if that is zero.
 double ratio_of(const torch::Tensor& sizes);
 
-/// C = V diag(λ) Vᵀ, for solves on its range.
+/// C = V diag(λ) Vᵀ, for solves.
 class Spectrum {
  public:
   /// `cutoff`: eigenvalues of no more than this share of the largest in size count as zero.
   Spectrum(const torch::Tensor& C, double cutoff);
 
-  /// (C + σI)⁻¹ b on the range of C: the least x of those with C x = b where σ = 0 and b lies in
+  /// (C + σI)⁻¹ b; for σ = 0 on the range of C, the least x of those with C x = b where b lies in
   /// it.
   torch::Tensor solve(const torch::Tensor& b, double shift = 0) const;
   /// How many eigenvalues count.

@@ -50,7 +50,7 @@ void blame(Health& health, const std::function<std::string()>& find_op) {
 
 namespace {
 
-std::string line_of(const HealthCheck& check) {
+std::string line_of_check(const HealthCheck& check) {
   const auto verdict = !check.is_conclusive ? "no verdict" : (check.holds ? "ok" : "FAILS");
   auto line = fmt::format("  {:<10} {}", verdict, check.name);
   if (check.is_conclusive && check.value == check.value) {
@@ -83,7 +83,7 @@ std::string Health::message() const {
                                     [](const HealthCheck& check) { return !check.holds; });
   auto text = holds ? fmt::format("{}: healthy", of)
                     : fmt::format("{}: {} of {} checks fail", of, failed, checks.size());
-  for (const auto& check : checks) text += "\n" + line_of(check);
+  for (const auto& check : checks) text += "\n" + line_of_check(check);
   return text;
 }
 

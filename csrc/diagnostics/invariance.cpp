@@ -66,7 +66,7 @@ void compare_at_start(InvarianceReport& report, const Reparametrisation& g, cons
     const auto Jv = g.multiply_jacobian(gamma, v).detach();
     const auto CJv = theta.C().mv(Jv.to(theta.C())).to(Jv);
     const auto changed = g.multiply_jacobian_transposed(gamma, CJv).detach();
-    report.matrix_change = std::max(
+    report.matrix_change = worst(
         report.matrix_change, relative_change(in_gamma.C().mv(v.to(in_gamma.C())).to(v), changed));
   }
 }

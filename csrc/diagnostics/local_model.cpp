@@ -10,9 +10,9 @@
 #include <cmath>
 
 #include "curvature/scored_examples.h"
+#include "diagnostics/moved_loss.h"
 #include "graph/loss_graph_state.h"
 #include "linalg/norm.h"
-#include "optim/preserved.h"
 
 namespace natgrad {
 
@@ -100,12 +100,12 @@ QuadraticModelReport check_quadratic_model(const LossGraph& graph, const Curvatu
     const auto off = [&](double sign) {
       return std::abs(change - distance_to_best(graph, moves, sign)) / size;
     };
-    report.difference = std::max(report.difference, off(+1));
-    report.as_printed = std::max(report.as_printed, off(-1));
+    report.difference = worst(report.difference, off(+1));
+    report.as_printed = worst(report.as_printed, off(-1));
   }
   const auto solver = ConjugateGradient().max_iterations(iterations).tolerance(kResidual);
   report.gain = M.change(solver.solve(M.matrix(), -graph.gradient()).x);
-  report.share = report.gain / report.bound;
+  report.share = report.bound < 0 ? report.gain / report.bound : 0;  // 0: a perfect fit
   const double tolerance =
       layout.options().dtype() == torch::kDouble ? kSameModel : kSameModelInFloat;
   report.holds = report.difference <= tolerance && report.share <= 1 + tolerance;
@@ -114,17 +114,9 @@ QuadraticModelReport check_quadratic_model(const LossGraph& graph, const Curvatu
 
 double reduction_ratio(const LocalModel& model, const std::function<Tensor()>& loss,
                        const Tensor& delta) {
-  const torch::NoGradGuard no_grad;
-  const auto& layout = model.graph().parameters();
-  const double promise = model.change(delta);
-  Preserved before;
-  before.generators(layout.options().device());
-  const auto generators = generator_states(layout.options().device());
-  const double start = loss().item<double>();
-  const auto moved = layout.values() + delta;
-  before.exchange_data(layout.tensors(), layout.views(moved));
-  generators();
-  return (loss().item<double>() - start) / promise;
+  MovedLoss h(loss, model.graph().parameters().tensors());
+  const double start = h.here().item<double>();
+  return (h.value_at(delta) - start) / model.change(delta);
 }
 
 std::string QuadraticModelReport::message() const {

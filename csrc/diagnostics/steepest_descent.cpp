@@ -127,9 +127,9 @@ void SteepestDescentOptions::check() const {
   TORCH_CHECK_VALUE(largest_ > 0 && std::isfinite(largest_),
                     "natgrad: steepest_descent's largest ε is a finite number > 0, but is ",
                     largest_, ".");
-  TORCH_CHECK_VALUE(halvings_ >= 1 && halvings_ <= 40,
-                    "natgrad: steepest_descent halves ε 1 to 40 times, but was asked for ",
-                    halvings_, ".");
+  TORCH_CHECK_VALUE(halvings_ >= 1 && halvings_ < kMostSteps,
+                    "natgrad: steepest_descent halves ε 1 to ", kMostSteps - 1,
+                    " times, but was asked for ", halvings_, ".");
   TORCH_CHECK_VALUE(!lambda_ || (*lambda_ >= 0 && std::isfinite(*lambda_)),
                     "natgrad: steepest_descent's lambda is a finite number >= 0, but is ",
                     lambda_.value_or(0), ".");

@@ -51,8 +51,6 @@ double gap_of(const Tensor& a, const Tensor& b, double size) {
 }
 
 /// The larger, and NaN if one is.
-double worst(double a, double b) { return std::isnan(a) || a > b ? a : b; }
-
 /// A generator where the outputs are.
 at::Generator generator_beside(const Tensor& z, uint64_t seed, uint64_t stream) {
   if (z.is_cpu()) return make_generator(seed, stream);

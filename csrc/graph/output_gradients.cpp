@@ -34,17 +34,19 @@ void check_outputs(const LossGraph& graph) {
 }  // namespace
 
 OutputGradients output_gradients(const LossGraph& graph) {
+  return output_gradients(graph, sum_by_output(graph, [](const LossTerm& term) {
+                            return term.gradient.defined() ? term.gradient.detach() : Tensor();
+                          }));
+}
+
+OutputGradients output_gradients(const LossGraph& graph, const std::vector<Tensor>& u) {
   check_outputs(graph);
-  OutputGradients u{output_edges(graph), {}};
-  for (const auto& output : u.edges) {
-    u.values.push_back(zeros_at(output));
+  OutputGradients result{output_edges(graph), {}};
+  for (size_t k = 0; k < result.edges.size(); ++k) {
+    const auto zeros = zeros_at(result.edges[k]);
+    result.values.push_back(u[k].defined() ? u[k].to(zeros.dtype()).expand_as(zeros) : zeros);
   }
-  for (const auto& term : graph.terms()) {
-    if (!term.gradient.defined()) continue;
-    auto& sum = u.values[term.output];
-    sum = sum + term.gradient.detach().to(sum.dtype());
-  }
-  return u;
+  return result;
 }
 
 std::vector<Tensor> pull_back(const OutputGradients& u, const torch::autograd::edge_list& inputs) {

@@ -18,6 +18,8 @@ using GradientSlots = std::vector<OutputGradients>;
 /// ∂h/∂z of a loss that can be read, for every output. Throws `c10::Error` if an output's dimension
 /// 0 does not hold the examples.
 OutputGradients output_gradients(const LossGraph& graph);
+/// The same of any u of the outputs' shapes; an undefined one counts as zero.
+OutputGradients output_gradients(const LossGraph& graph, const std::vector<torch::Tensor>& u);
 
 /// What arrives at `inputs`; undefined where nothing does.
 std::vector<torch::Tensor> pull_back(const OutputGradients& u,

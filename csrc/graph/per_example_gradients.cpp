@@ -68,11 +68,7 @@ void add_uncaptured(const OutputGradients& u, Columns passes, const Capture& cap
   for (size_t i = 0; i < pieces.size(); ++i) places[i].copy_(pieces[i]);
 }
 
-}  // namespace
-
-Tensor per_example_gradients(const LossGraph& graph) {
-  const torch::NoGradGuard no_grad;
-  const auto read = read_examples(graph);
+Tensor gamma_of(const LossGraph& graph, const ReadExamples& read) {
   const auto& parameters = graph.parameters();
   const auto gamma =
       torch::zeros({read.captured.examples, parameters.size()}, parameters.options());
@@ -83,6 +79,21 @@ Tensor per_example_gradients(const LossGraph& graph) {
                    columns);
   }
   return gamma;
+}
+
+}  // namespace
+
+Tensor detail::pull_back_each_example(const LossGraph& graph, const std::vector<Tensor>& u) {
+  const torch::NoGradGuard no_grad;
+  check_examples_are_independent(network_census(graph));
+  auto seed = output_gradients(graph, u);
+  auto captured = capture_below(seed, graph);
+  return gamma_of(graph, ReadExamples{std::move(seed), std::move(captured)});
+}
+
+Tensor per_example_gradients(const LossGraph& graph) {
+  const torch::NoGradGuard no_grad;
+  return gamma_of(graph, read_examples(graph));
 }
 
 std::vector<bool> captured_parameters(const LossGraph& graph) {

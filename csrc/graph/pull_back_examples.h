@@ -12,4 +12,9 @@ namespace natgrad::detail {
 torch::Tensor pull_back_examples(const OutputGradients& u, Columns columns, int64_t examples,
                                  const std::vector<torch::Tensor>& parameters);
 
+/// The same for all parameters, [N, P], and any u of the outputs' shapes, by the layers where these
+/// tell it; an undefined u counts as zero. `per_example_gradients` is that of u = ∂h/∂z, and costs
+/// and throws alike.
+torch::Tensor pull_back_each_example(const LossGraph& graph, const std::vector<torch::Tensor>& u);
+
 }  // namespace natgrad::detail

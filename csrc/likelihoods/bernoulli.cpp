@@ -48,6 +48,12 @@ std::optional<Likelihood::OutputChange> Bernoulli::output_change(const Tensor& s
   return OutputChange{bent - score * d, d.abs()};
 }
 
+std::optional<Tensor> Bernoulli::target_covariance_multiply(const Tensor& mean_score,
+                                                            const Tensor& v) const {
+  const auto q = (mean_score + torch::sigmoid(outputs().detach())).clamp(0, 1);
+  return q * (1 - q) * v;
+}
+
 Tensor Bernoulli::sample(std::optional<at::Generator> generator) const {
   torch::NoGradGuard no_grad;
   return torch::bernoulli(torch::sigmoid(outputs()), std::move(generator));

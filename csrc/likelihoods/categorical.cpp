@@ -111,6 +111,14 @@ std::optional<Likelihood::OutputChange> Categorical::output_change(const Tensor&
                       d.amax(dim_, /*keepdim=*/true) - d.amin(dim_, /*keepdim=*/true)};
 }
 
+std::optional<Tensor> Categorical::target_covariance_multiply(const Tensor& mean_score,
+                                                              const Tensor& v) const {
+  const auto mass = (mean_score + probabilities().p).clamp_min(0);
+  const auto q = mass / mass.sum(dim_, /*keepdim=*/true);
+  const auto w = v - v.gather(dim_, q.argmax(dim_, /*keepdim=*/true));
+  return q * (w - (q * w).sum(dim_, /*keepdim=*/true));
+}
+
 Tensor Categorical::sample(std::optional<at::Generator> generator) const {
   torch::NoGradGuard no_grad;
   const auto exponential = torch::empty_like(outputs()).exponential_(1, std::move(generator));

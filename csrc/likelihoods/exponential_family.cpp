@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "likelihoods/quadrature.h"
+#include "likelihoods/semidefinite.h"
 
 namespace natgrad {
 
@@ -24,8 +25,6 @@ std::string first_row(const Tensor& z, const Tensor& bad) {
   const auto* numbers = row.const_data_ptr<double>();
   return fmt::format("z[{}] = ({:g})", i, fmt::join(numbers, numbers + row.numel(), ", "));
 }
-
-Tensor finite_rows(const Tensor& t) { return t.isfinite().flatten(1).all(1); }
 
 double root_of_rounding(const Tensor& t) {
   return std::sqrt(t.scalar_type() == torch::kDouble ? std::numeric_limits<double>::epsilon()
@@ -46,21 +45,7 @@ Tensor semidefinite_factor(const Tensor& f) {
   if (singular.numel() > 0) {
     factor.index_copy_(0, singular, spectral_factor(f.index_select(0, singular)));
   }
-  const auto finite = finite_rows(f).view({-1, 1, 1});
-  return factor.masked_fill(finite.logical_not(), std::numeric_limits<double>::quiet_NaN());
-}
-
-/// F⁻ of symmetric matrices: eigenvalues that are rounding count as zero, in units of F's diagonal,
-/// since statistics may be of different sizes (y and y²). S (S F S)⁺ S is a generalised inverse.
-Tensor generalised_inverse(const Tensor& f) {
-  const auto known = f.nan_to_num();
-  const auto diagonal = known.diagonal(0, -2, -1);
-  const auto scale = torch::where(diagonal > 0, diagonal.rsqrt(), 0);
-  const auto scales = scale.unsqueeze(-1) * scale.unsqueeze(-2);
-  const auto inverse = scales * torch::linalg_pinv(known * scales, std::optional<double>(),
-                                                   std::nullopt, /*hermitian=*/true);
-  const auto finite = finite_rows(f).view({-1, 1, 1});
-  return inverse.masked_fill(finite.logical_not(), std::numeric_limits<double>::quiet_NaN());
+  return where_finite(f, factor);
 }
 
 }  // namespace

@@ -93,6 +93,10 @@ std::optional<Likelihood::OutputChange> Likelihood::output_change(const Tensor&,
   return std::nullopt;
 }
 
+std::optional<Tensor> Likelihood::target_covariance_multiply(const Tensor&, const Tensor&) const {
+  return std::nullopt;
+}
+
 void Likelihood::check_same_device(const Tensor& y) const {
   TORCH_CHECK(y.defined(), "natgrad: ", describe(), " needs targets, but got an undefined tensor.");
   TORCH_CHECK(y.device() == outputs_.device(), "natgrad: the targets are on ", y.device(),

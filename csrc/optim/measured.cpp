@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "curvature/divergence.h"
+#include "optim/promised_share.h"
 
 namespace natgrad::detail {
 
@@ -36,8 +37,6 @@ std::string reason_for_none(const LossGraph& graph) {
   return has_fisher(graph) ? "" : "the outputs have no known distribution";
 }
 
-}  // namespace
-
 void measure_divergence(const StepData& data, const Tensor& displacement, StepSummary& report) {
   const auto& h = data.h();
   report.nats_basis = reason_for_none(h.graph());
@@ -56,6 +55,14 @@ void measure_divergence(const StepData& data, const Tensor& displacement, StepSu
   } catch (const c10::NotImplementedError&) {
     report.nats_basis = "some op cannot be differentiated twice; step(closure) can tell";
   }
+}
+
+}  // namespace
+
+void measure(const StepData& data, const LinearOperator& C, const Tensor& displacement,
+             StepSummary& report) {
+  report.bound_share = promised_share(data, C, displacement);
+  measure_divergence(data, displacement, report);
 }
 
 }  // namespace natgrad::detail

@@ -11,7 +11,6 @@
 #include "optim/measured.h"
 #include "optim/model.h"
 #include "optim/preserved.h"
-#include "optim/promised_share.h"
 
 #include <algorithm>
 #include <cmath>
@@ -211,10 +210,7 @@ StepSummary NaturalGradient::Impl::advance(StepData& data) {
       closure_is_checked_ = closure_is_checked_ || (trials && trials->is_checked());
       if (report.trial_loss) report.decrease = trials->start() - *report.trial_loss;
       const double gain = report.decrease.value_or(kNaN);
-      if (system_.measure()) {
-        report.bound_share = promised_share(data, C, step.displacement);
-        measure_divergence(data, step.displacement, report);
-      }
+      if (system_.measure()) measure(data, C, step.displacement, report);
       accept(step, h.parameters(), std::move(tried), gain);
       return ended(state_.last_step.is_below_rounding() ? StepOutcome::BelowRounding : outcome);
     }

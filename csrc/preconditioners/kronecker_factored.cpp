@@ -8,6 +8,7 @@
 #include "linalg/shapes.h"
 #include "preconditioners/kronecker_options.h"
 #include "preconditioners/kronecker_state.h"
+#include "preconditioners/observed_parameters.h"
 
 namespace natgrad {
 
@@ -75,10 +76,7 @@ void KroneckerFactored::average_in(const KroneckerFactors& batch) {
 }
 
 bool KroneckerFactored::is_of(const ParameterLayout& parameters) const {
-  const auto& tensors = parameters.tensors();
-  if (parameters_.empty()) return !shapes_.defined() || torch::equal(shapes_, shapes_of(tensors));
-  return std::equal(parameters_.begin(), parameters_.end(), tensors.begin(), tensors.end(),
-                    [](const auto& a, const auto& b) { return a.is_same(b); });
+  return are_the_observed(parameters_, shapes_, parameters.tensors());
 }
 
 void KroneckerFactored::forget() {

@@ -15,6 +15,7 @@ namespace {
 /// What a step arrives at; `precision` decides whether it may.
 struct Arrival {
   Tensor mean, precision;
+  double share = 1;  // of μ's way
 };
 
 Arrival natural_step(const MeanFieldGaussian& q, const Expectations& f, double rate) {
@@ -23,11 +24,38 @@ Arrival natural_step(const MeanFieldGaussian& q, const Expectations& f, double r
   return {q.mean() + rate * f.gradient / precision, precision};
 }
 
+/// `rate` is that of μ, `precision_rate` that of σ⁻².
+Arrival retracted_step(const MeanFieldGaussian& q, const Expectations& f, double rate,
+                       double precision_rate) {
+  const auto x = -precision_rate * (q.variance() * f.hessian_diagonal + 1);
+  // In this form it cannot round to zero: ½ (1 + (1 + x)²).
+  const auto precision = (0.5 + 0.5 * (1 + x).square()) / q.variance();
+  const auto move = rate * f.gradient / precision;
+  // In standard deviations, root mean square over the coordinates. Where the log-joint saturates
+  // its curvature says nothing, and far moves lead on to where it says less.
+  const double length = (move.square() * precision).mean().sqrt().item<double>();
+  const double share = length > 1 ? 1 / length : 1;
+  return {q.mean() + share * move, precision, share};
+}
+
 Arrival mean_log_std_step(const MeanFieldGaussian& q, const Expectations& f, double rate) {
   const auto variance = q.variance();
   const auto log_std =
       q.standard_deviation().log() + 0.5 * rate * (1 + variance * f.hessian_diagonal);
   return {q.mean() + rate * variance * f.gradient, (-2 * log_std).exp()};
+}
+
+Arrival arrival_of(VariationalForm form, const MeanFieldGaussian& q, const Expectations& f,
+                   double rate, double precision_rate) {
+  switch (form) {
+    case VariationalForm::Natural:
+      return natural_step(q, f, rate);
+    case VariationalForm::Retracted:
+      return retracted_step(q, f, rate, precision_rate);
+    case VariationalForm::MeanLogStd:
+      break;
+  }
+  return mean_log_std_step(q, f, rate);
 }
 
 bool all_finite(const Tensor& t) { return t.isfinite().all().item<bool>(); }
@@ -40,7 +68,11 @@ double largest_rate(const MeanFieldGaussian& q, const Expectations& f) {
 }
 
 void check(const NaturalGradientVIOptions& options) {
-  const bool natural = options.form() == VariationalForm::Natural;
+  const bool natural = options.form() != VariationalForm::MeanLogStd;
+  TORCH_CHECK(options.memory_doubling() > 0,
+              "natgrad: the memory of the precisions doubles after T/rate steps, T > 0 (infinity: "
+              "never), but T is ",
+              options.memory_doubling(), ".");
   TORCH_CHECK(
       options.rate() > 0 && std::isfinite(options.rate()) && (!natural || options.rate() <= 1),
       "natgrad: the rate of natural-gradient variational inference lies in (0, 1] in "
@@ -55,7 +87,7 @@ void check(const NaturalGradientVIOptions& options) {
 
 NaturalGradientVI::NaturalGradientVI(LogJoint log_joint, MeanFieldGaussian initial,
                                      NaturalGradientVIOptions options)
-    : log_joint_(std::move(log_joint)), q_(std::move(initial)), options_(std::move(options)) {
+    : log_joint_(std::move(log_joint)), q_(std::move(initial)), options_(options) {
   TORCH_CHECK(log_joint_ != nullptr,
               "natgrad: variational inference needs a log-joint, a function from points [S, d] to "
               "log p of [S].");
@@ -74,15 +106,21 @@ Expectations NaturalGradientVI::expectations() const {
                                   make_generator(options_.seed(), static_cast<uint64_t>(steps_)));
 }
 
+double NaturalGradientVI::precision_rate() const {
+  const double rate = options_.rate();
+  if (options_.pairs() == 0) return rate;
+  return rate / (1 + rate * static_cast<double>(steps_) / options_.memory_doubling());
+}
+
 const VariationalSummary& NaturalGradientVI::step() {
   const torch::NoGradGuard no_grad;
   const auto f = expectations();
   const bool natural = options_.form() == VariationalForm::Natural;
-  const auto to =
-      natural ? natural_step(q_, f, options_.rate()) : mean_log_std_step(q_, f, options_.rate());
+  const auto to = arrival_of(options_.form(), q_, f, options_.rate(), precision_rate());
   VariationalSummary report;
   report.expected_log_joint = f.value.item<double>();
   report.elbo = report.expected_log_joint + q_.entropy().item<double>();
+  report.shortening = to.share;
   if (natural) report.largest_rate = largest_rate(q_, f);
   const auto valid = to.precision.gt(0);
   const auto sigma = to.precision.rsqrt();
@@ -107,8 +145,8 @@ std::string VariationalSummary::message() const {
     case VariationalOutcome::InvalidPrecision:
       return fmt::format(
           "refused: the precision of coordinate {} would not be positive, as the log-joint is "
-          "convex there; take a rate below {:g} with set_rate, or "
-          "VariationalForm::MeanLogStd, which keeps precisions positive",
+          "convex there, or the samples are few; take a rate below {:g} with set_rate, or "
+          "VariationalForm::Retracted, which keeps precisions positive",
           coordinate, largest_rate);
     case VariationalOutcome::NonFinite:
       return "refused: the log-joint, its gradient or the new q is not finite; start from a "

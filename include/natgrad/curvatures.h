@@ -5,6 +5,7 @@
 
 #include <natgrad/curvature/best_outputs.h>
 #include <natgrad/curvature/block_diagonal.h>
+#include <natgrad/curvature/blocks.h>
 #include <natgrad/curvature/centred_rows.h>
 #include <natgrad/curvature/classical_gauss_newton.h>
 #include <natgrad/curvature/curvature.h>

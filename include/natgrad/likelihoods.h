@@ -9,6 +9,7 @@
 #include <natgrad/likelihoods/diagonal_gaussian.h>
 #include <natgrad/likelihoods/domain.h>
 #include <natgrad/likelihoods/exp_loss.h>
+#include <natgrad/likelihoods/exp_loss_over_labels.h>
 #include <natgrad/likelihoods/exponential.h>
 #include <natgrad/likelihoods/exponential_family.h>
 #include <natgrad/likelihoods/full_gaussian.h>

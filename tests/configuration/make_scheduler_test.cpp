@@ -103,6 +103,22 @@ TEST(MakeScheduler, ReducesOnAPlateauAsLibTorchDoes) {
   EXPECT_THROW(scheduler->step(), c10::Error);
 }
 
+// A log-likelihood's metrics: below 0, where LibTorch's own rule errs.
+TEST(MakeScheduler, KnowsAPlateauBelowZero) {
+  for (const char* mode : {"min", "max"}) {
+    const auto driven = optimizer();
+    const auto scheduler = make_scheduler(
+        *driven, std::string(R"({"type": "reduce_on_plateau", "factor": 0.5, "patience": 1,
+                                 "mode": ")") +
+                     mode + "\"}");
+    const double better = std::string(mode) == "min" ? -1 : 1;
+    for (const double metric : {-10., -10 + better, -10 + 2 * better}) scheduler->step(metric);
+    EXPECT_EQ(rate_of(*driven), kInitial) << mode;
+    for (int k = 0; k < 2; ++k) scheduler->step(-10 + 2 * better);  // the same twice
+    EXPECT_EQ(rate_of(*driven), kInitial / 2) << mode;
+  }
+}
+
 TEST(MakeScheduler, RefusesWhatItDoesNotKnow) {
   const auto driven = optimizer();
   for (const char* json :

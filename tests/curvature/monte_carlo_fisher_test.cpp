@@ -94,16 +94,19 @@ TEST(MonteCarloFisherTest, ExpectationOverAllClassesIsTheFisherMatrix) {
   EXPECT_LT(relative_error(sum, dense(fisher(problem.graph))), kRounding);
 }
 
-TEST(MonteCarloFisherTest, HasAtMostAsManyDirectionsAsSamples) {
-  const auto problem = make_problem(loss_named("CrossEntropyMean"));
-  for (const int64_t samples : {1, 2}) {
-    const auto eigenvalues =
-        torch::linalg_eigvalsh(dense(monte_carlo_fisher(problem.graph, samples, seeded(1))));
-    const auto largest = eigenvalues.max().item<double>();
-    EXPECT_GE(eigenvalues.min().item<double>(), -kZeroEigenvalue * largest);
-    const auto rank = eigenvalues.gt(kZeroEigenvalue * largest).sum().item<int64_t>();
-    EXPECT_LE(rank, samples * kExamples);  // a class may be drawn twice
-    EXPECT_GE(rank, kExamples);
+TEST(MonteCarloFisherTest, HasAtMostAsManyDirectionsAsSamplesOfAllHeads) {
+  for (const auto& [loss, heads] :
+       {std::pair{"CrossEntropyMean", 1}, std::pair{"HeadsOfTwoFamilies", 2}}) {
+    const auto problem = make_problem(loss_named(loss));
+    for (const int64_t samples : {1, 2}) {
+      const auto eigenvalues =
+          torch::linalg_eigvalsh(dense(monte_carlo_fisher(problem.graph, samples, seeded(1))));
+      const auto largest = eigenvalues.max().item<double>();
+      EXPECT_GE(eigenvalues.min().item<double>(), -kZeroEigenvalue * largest);
+      const auto rank = eigenvalues.gt(kZeroEigenvalue * largest).sum().item<int64_t>();
+      EXPECT_LE(rank, heads * samples * kExamples) << loss;  // a class may be drawn twice
+      EXPECT_GE(rank, heads * kExamples) << loss;
+    }
   }
 }
 

@@ -51,6 +51,23 @@ TEST_F(MixedBatches, AreThoseOfDenseSolves) {
   }
 }
 
+// F of [2, 2] and rank 1: with λ > 0 what a gradient has outside its range is divided by λ.
+TEST_F(MixedBatches, AreDampedOutsideTheRangeToo) {
+  const double lambda = 0.1;
+  const auto w = torch::tensor({0.3, -0.2}, torch::kDouble).requires_grad_();
+  const auto along = [&](int64_t k) {
+    return nll(Gaussian(w.narrow(0, k, 1).unsqueeze(0)), torch::ones({1, 1}, torch::kDouble));
+  };
+  const auto report = mixed_batches({w}, along, 2, lambda);
+  for (const auto& pair : report.pairs) {
+    const double g = w[pair.gradient].item<double>() - 1;
+    EXPECT_NEAR(pair.same / (-g * g / (1 + lambda) + 0.5 * g * g / std::pow(1 + lambda, 2)), 1,
+                kSolve);
+    EXPECT_NEAR(pair.mixed / (-g * g / lambda), 1, kSolve);
+    EXPECT_NEAR(pair.growth, (1 + lambda) / lambda, kSolve * pair.growth);
+  }
+}
+
 TEST_F(MixedBatches, BreakTheBoundAndMakeLongSteps) {
   const auto report = mixed_batches(network.parameters, loss, kBatches);
   EXPECT_TRUE(report.holds) << report.message();

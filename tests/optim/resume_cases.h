@@ -38,6 +38,10 @@ inline std::vector<ResumeCase> resume_cases() {
                       .damping(Tikhonov(0.1))
                       .preconditioner(KroneckerFactored().factor_interval(2).inverse_interval(3))},
       {"diagonal", second_order().damping(Tikhonov(0.1)).preconditioner(PropagatedDiagonal())},
+      {"tonga", with(0.3)
+                    .damping(Tikhonov(0.1))
+                    .solver(ApproximateInverse())
+                    .preconditioner(LowRank().rank(4).decay(0.9))},
       {"adaptive", second_order().damping(Tikhonov(0.1)).step_rule(AdaptiveRate())},
       {"inverse_time", second_order().damping(Tikhonov(0.1)).step_rule(InverseTime(1))},
       {"kl", second_order().damping(Tikhonov(0.1)).step_rule(KLConstrained(1e-3))},

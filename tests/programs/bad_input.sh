@@ -130,6 +130,9 @@ case $name in
     refused --examples 0
     broken_data --data
     unwritable_output ;;
+  discrete_variational)
+    for bad in "--spins 3" "--spins 15" "--spins x"; do refused $bad; done
+    unwritable_output --spins 4 ;;
   theory_report)
     for bad in "--only none" "--only divergence,none" "--only"; do refused $bad; done
     "$program" --only none 2> err

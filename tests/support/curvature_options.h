@@ -52,6 +52,8 @@ inline std::vector<CurvatureOption> curvature_options() {
       {"EmpiricalFisher", of(EmpiricalFisher())},
       {"EmpiricalFisherCentred", of(EmpiricalFisher().moment(Moment::Centred))},
       {"EmpiricalFisherUniform", of(EmpiricalFisher().weights(FisherWeights::Uniform))},
+      {"EmpiricalFisherOfSoftTargets",
+       of(EmpiricalFisher().soft_targets(SoftTargets::Distribution))},
       {"ScoreRows", of(ScoreRows())},
       {"ScoreRowsOrFisher", of(ScoreRowsOrFisher())},
       {"GradientRows", of(GradientRows())},

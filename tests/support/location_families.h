@@ -5,6 +5,7 @@
 #include <natgrad/likelihoods/bernoulli.h>
 #include <natgrad/likelihoods/categorical.h>
 #include <natgrad/likelihoods/exp_loss.h>
+#include <natgrad/likelihoods/exp_loss_over_labels.h>
 #include <natgrad/likelihoods/gaussian.h>
 #include <natgrad/likelihoods/independent_product.h>
 #include <natgrad/likelihoods/laplace.h>
@@ -45,6 +46,13 @@ inline std::vector<LikelihoodFamily> loss_families() {
       {"ExpLossPower", of<ExpLoss>(power), line_of_roots, {{3}}},
       {"ExpLossOrdinal", of<ExpLoss>(ordinal_loss, label_domain), labels, {{5}, {3, 2}, {}}},
       {"ExpLossCircular", of<ExpLoss>(circular_loss, turn), circle, {{4}}},
+      {"ExpLossOverClasses", of<ExpLossOverLabels>(softmax_loss, 3), classes(1), {{4, 3}}},
+      {"ExpLossOverLabels",
+       of<ExpLossOverLabels>(mixed_loss, 4),
+       [](const Tensor& z) {
+         return enumerate_classes(z.narrow(1, 0, 1).expand({-1, 4}), 1);
+       },
+       {{3, 2}}},
   };
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
-// Losses and logarithms of densities as a user writes them, for `Location` and `ExpLoss`.
+// Losses and logarithms of densities as a user writes them, for `Location`,
+// `ExpLoss` and `ExpLossOverLabels`.
 
 #include <limits>
 #include <vector>
@@ -54,6 +55,17 @@ inline Tensor ordinal_loss(const Tensor& y, const Tensor& z) {
   return torch::where(label < last, minus_log_sigmoid(above - z), 0.0) +
          torch::where(label > 0, minus_log_sigmoid(z - below), 0.0) -
          torch::where(inner, torch::log(-torch::expm1(gap)), 0.0);
+}
+
+/// -log softmax(z)_y for a row of outputs and a label each.
+inline Tensor softmax_loss(const Tensor& y, const Tensor& z) {
+  return -z.log_softmax(1).gather(1, y.unsqueeze(1)).squeeze(1);
+}
+
+/// The same of four logits that are curved functions of two outputs.
+inline Tensor mixed_loss(const Tensor& y, const Tensor& z) {
+  const auto a = z.select(1, 0), b = z.select(1, 1);
+  return softmax_loss(y, torch::stack({a, b, a * b, (a - b).sin()}, 1));
 }
 
 }  // namespace natgrad::testing

@@ -2,6 +2,8 @@
 // without it no example can cancel another's curvature (Martens, "New perspectives on the natural
 // gradient method", section 3, the formula for H and the paragraphs on cancellation).
 
+#include <natgrad/curvature/hessian.h>
+
 #include "theory/small_network.h"
 
 namespace natgrad::testing::hessian_splitting_test {
@@ -42,7 +44,8 @@ struct HessianSplitting : ::testing::TestWithParam<ConvexLoss> {
     return gauss_newton_of(loss(forward(rows), rows), network.parameters);
   }
   Tensor hessian_matrix(const Tensor& rows) const {
-    return hessian(loss(forward(rows), rows), network.parameters);
+    const LossGraph graph(loss(forward(rows), rows), network.parameters);
+    return dense(natgrad::hessian(graph));
   }
   /// The mean of Σⱼ [∇_z L]ⱼ H_{[f]ⱼ}.
   Tensor remainder(const Tensor& rows) const {

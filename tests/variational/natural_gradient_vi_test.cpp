@@ -213,6 +213,68 @@ TEST(NaturalGradientVITest, APrecisionThatIsNotPositiveIsRefused) {
   }
 }
 
+TEST(NaturalGradientVITest, RetractedNoPrecisionIsInvalid) {
+  const MeanFieldGaussian q(randn({2}, 922), torch::full({2}, 0.5, torch::kDouble));
+  for (const double rate : {0.1, 0.5, 1.}) {
+    NaturalGradientVI vi(saddle, q, with_rate(rate).form(VariationalForm::Retracted));
+    EXPECT_EQ(vi.step().outcome, VariationalOutcome::Accepted);
+    // ∂² = -1 and 4.
+    const auto x = rate * torch::tensor({0.25 - 1, -1. - 1}, torch::kDouble);
+    EXPECT_LT(relative_error(vi.q().variance(), 0.25 / (1 + x + 0.5 * x.square())), kRounding);
+  }
+}
+
+TEST(NaturalGradientVITest, RetractedIsTheNaturalStepToFirstOrderAndHasItsFixedPoint) {
+  const auto target = a_target();
+  const auto apart = [&](double rate) {
+    NaturalGradientVI natural(target.log_joint(), a_start(), with_rate(rate)),
+        retracted(target.log_joint(), a_start(), with_rate(rate).form(VariationalForm::Retracted));
+    natural.step();
+    EXPECT_EQ(retracted.step().shortening, 1);
+    return torch::cat({natural.q().mean() - retracted.q().mean(),
+                       natural.q().variance() - retracted.q().variance()})
+        .norm()
+        .item<double>();
+  };
+  EXPECT_NEAR(std::log2(apart(0.01) / apart(0.005)), 2, 0.05);
+  NaturalGradientVI vi(target.log_joint(), a_start(),
+                       with_rate(0.4).form(VariationalForm::Retracted));
+  for (int k = 0; k < 500; ++k) vi.step();
+  EXPECT_LT(relative_error(vi.q().mean(), target.m), 20 * kRounding);  // Λ's condition
+  EXPECT_LT(relative_error(vi.q().variance(), 1 / target.precision.diagonal()), kRounding);
+}
+
+TEST(NaturalGradientVITest, RetractedGoesOneDeviationACoordinateAtMost) {
+  // From 1000 of the target's deviations away.
+  const GaussianTarget target{torch::full({4}, 1000., torch::kDouble),
+                              torch::eye(4, torch::kDouble)};
+  const MeanFieldGaussian q(torch::zeros({4}, torch::kDouble), torch::ones({4}, torch::kDouble));
+  NaturalGradientVI vi(target.log_joint(), q, with_rate(0.1).form(VariationalForm::Retracted));
+  EXPECT_NEAR(vi.step().shortening, 0.01, kRounding);  // of 0.1 · 1000
+  EXPECT_LT(relative_error(vi.q().mean(), torch::ones({4}, torch::kDouble)), kRounding);
+}
+
+TEST(NaturalGradientVITest, RetractedPrecisionsRememberLongerTheMoreSamplesWereSeen) {
+  // log p = -θ²/2 + 3θ: pairs tell the slope exactly, and E_q[∂²] ε² on average; the second step's
+  // precision moves by x at the rate ε/(1 + ε/T).
+  const LogJoint quadratic = [](const Tensor& theta) {
+    return (3 * theta - 0.5 * theta.square()).sum(1);
+  };
+  const auto one = torch::ones({1}, torch::kDouble);
+  const auto second = [&](double T) {
+    NaturalGradientVI vi(
+        quadratic, {3 * one, 2 * one},
+        with_rate(0.5).pairs(1).memory_doubling(T).form(VariationalForm::Retracted));
+    vi.step();
+    const double before = vi.q().variance().item<double>();
+    vi.step();
+    return before / vi.q().variance().item<double>();  // 1 + x + ½x²
+  };
+  const auto x = [&](double T) { return -1 + std::sqrt(2 * second(T) - 1); };
+  EXPECT_NEAR(x(0.5) / x(INFINITY), 0.5, kRounding);
+  EXPECT_NEAR(x(2) / x(INFINITY), 0.8, kRounding);
+}
+
 TEST(NaturalGradientVITest, InMeanAndLogStdNoPrecisionIsInvalid) {
   const MeanFieldGaussian q(randn({2}, 922), torch::full({2}, 0.5, torch::kDouble));
   NaturalGradientVI vi(saddle, q, with_rate(1).form(VariationalForm::MeanLogStd));
@@ -293,6 +355,8 @@ TEST(NaturalGradientVITest, OptionsOutOfRangeThrow) {
     expect_error(make(with_rate(rate)), "(0, 1]");
   }
   expect_error(make(with_rate(INFINITY).form(VariationalForm::MeanLogStd)), "finite");
+  expect_error(make(with_rate(1.5).form(VariationalForm::Retracted)), "(0, 1]");
+  expect_error(make(NaturalGradientVIOptions().memory_doubling(0)), "memory");
   expect_error(make(NaturalGradientVIOptions().pairs(-1)), "pairs");
   expect_error([] { NaturalGradientVI(nullptr, a_start()); }, "log-joint");
   NaturalGradientVI vi(coin, a_start());

@@ -29,12 +29,12 @@ class NATGRAD_EXPORT Scheduler {
 ///     {"type": "polynomial", "periods": 100, "power": 1}      (1 - t/100)^power, 0 from then on
 ///     {"type": "cosine", "periods": 100, "least": 0.01}       least + (1 - least)(1 + cos
 ///     πt/100)/2
-///     {"type": "reduce_on_plateau", "factor": 0.1, "patience": 10}    as LibTorch's, by a metric
+///     {"type": "reduce_on_plateau", "factor": 0.1, "patience": 10}    as PyTorch's, by a metric
 ///
 /// γ is 0.1 where it is left out, the power 1, the least share 0. With "warmup": n, of all but the
 /// last, the rate of the first n periods is (t + 1)/(n + 1) of that. The factors are of LibTorch's
 /// `StepLR` and of PyTorch's schedulers of these names; "reduce_on_plateau" also takes "mode"
-/// ("min", "max"), "threshold" and "cooldown".
+/// ("min", "max"), "threshold" (1e-4 of the best) and "cooldown".
 ///
 /// Under natgrad's default rule the rate counts in units of 0.1 (`NaturalGradientOptions::lr`).
 ///

@@ -19,8 +19,10 @@ enum class FisherWeights {
 ///
 ///     F = Σ sᵢ Jᵢᵀ F_R Jᵢ,
 ///
-/// F_R the Fisher matrix of r(y|z) in closed form and s the terms' weights. It knows no loss: F_R
-/// comes from the likelihood alone. An objective of the user's own whose outputs' distribution is
+/// F_R the Fisher matrix of r(y|z) in closed form and s the terms' weights. As a stand-in for the
+/// Hessian it was proposed by Heskes (2000); with softmax, Bernoulli and Gaussian outputs it is the
+/// GGN (Pascanu & Bengio 2014; gauss_newton.h). It knows no loss: F_R comes from the likelihood
+/// alone. An objective of the user's own whose outputs' distribution is
 /// named, natgrad::outputs(natgrad::Categorical(z)), has no s: it takes 1/N. Uniform weights are
 /// positive also where the loss's are not, as under a policy gradient's advantages.
 ///

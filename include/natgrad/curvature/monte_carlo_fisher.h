@@ -10,8 +10,9 @@ namespace natgrad {
 ///
 ///     F̂ = (1/k) Σⱼ Σᵢ γᵢⱼ γᵢⱼᵀ,  γᵢⱼ = √sᵢ Jᵢᵀ ∇_z log r(yᵢⱼ|zᵢ),  yᵢⱼ ~ r(·|zᵢ),
 ///
-/// positive semi-definite, of rank at most k N, with a relative error that falls as 1/√(k N). The
-/// targets are drawn here and stay: F̂ is one matrix.
+/// positive semi-definite, of rank at most k N times the number of heads, each of which draws for
+/// itself, with a relative error that falls as 1/√(k N). The targets are drawn here and stay: F̂ is
+/// one matrix.
 ///
 /// A product costs one J v and one Jᵀu whatever k is. Throws `c10::Error` as `fisher` does, for
 /// `samples` < 1, and for negative weights.

@@ -14,6 +14,9 @@ namespace natgrad {
 /// settings do not matter then. λ > 0 is needed: `Tikhonov(λ)` or the default. With weight decay or
 /// penalties the sum's inverse is not known, and the solver is asked.
 ///
+/// Of this batch alone; with the discounted covariance of the batches before, as TONGA is for
+/// on-line learning, it is a preconditioner that keeps it: `LowRank` with a `decay` (low_rank.h).
+///
 /// Costs the gradients of all examples, [N, P], and N² P multiply-adds once, then N³/6 + 2 N P a
 /// solve. Throws as `empirical_fisher_rows` does.
 class NATGRAD_EXPORT Tonga final : public Curvature {

@@ -28,9 +28,11 @@ class NATGRAD_EXPORT DerivativeHealthOptions {
   TORCH_ARG(double, tolerance) = 0;
   /// Whether each parameter has a direction of its own, which names those at fault.
   TORCH_ARG(bool, by_parameter) = true;
+  /// Of the random directions.
   TORCH_ARG(uint64_t, seed) = 0;
-  /// What is held to the definition of the GGN, and to that of the Hessian.
+  /// What is held to the definition of the GGN.
   TORCH_ARG(Matrix, gauss_newton);
+  /// What is held to that of the Hessian.
   TORCH_ARG(Matrix, hessian);
 };
 

@@ -32,9 +32,10 @@ struct NATGRAD_EXPORT TermCondition {
   size_t output = 0;           ///< which of the graph's outputs is its z
   std::string family;          ///< of its distribution, with fixed parameters; empty for none
   std::vector<int64_t> shape;  ///< of z
-  /// The split: z is the result of the op `below`, the last of the network, and goes into `above`,
-  /// the first of the loss.
-  std::string below, above;
+  /// The split: z is the result of this op, the last of the network, ...
+  std::string below;
+  /// ... and goes into this one, the first of the loss.
+  std::string above;
   /// Likelihood::hessian_is_fisher(): what the family says of itself.
   std::optional<bool> told;
   /// ‖H_L v - s F_R v‖ at the loss's own targets, H_L by double backward on the loss's own nodes.
@@ -46,6 +47,7 @@ struct NATGRAD_EXPORT TermCondition {
   std::optional<double> share;
   bool equal = false;  ///< H_L = s F_R at the loss's own targets
   bool holds = false;  ///< and, as far as could be seen, at all others
+  /// What breaks it.
   Breach breach = Breach::NoDistribution;
   std::string reason;  ///< in words, where it breaks the equality
 };
@@ -58,10 +60,10 @@ struct NATGRAD_EXPORT Equivalence {
   /// The largest ‖Fv - Gv‖/‖Gv‖ over the probes; infinite where Gv alone is zero, none where F is
   /// not defined.
   std::optional<double> distance;
-  std::vector<double> distances;  ///< by probe
-  double tolerance = 0;
-  std::vector<TermCondition> terms;
-  std::string remarks;  ///< outputs that nobody marked, penalties, negative weights
+  std::vector<double> distances;     ///< by probe
+  double tolerance = 0;              ///< on `distance`
+  std::vector<TermCondition> terms;  ///< in the graph's order
+  std::string remarks;               ///< outputs that nobody marked, penalties, negative weights
 
   /// The verdict, and a line a term.
   std::string message() const;
@@ -70,6 +72,7 @@ struct NATGRAD_EXPORT Equivalence {
 /// Options of `equivalence`.
 class NATGRAD_EXPORT EquivalenceOptions {
  public:
+  /// A closure that gives a loss.
   using Loss = std::function<torch::Tensor()>;
 
   /// Random v of [P].
@@ -78,6 +81,7 @@ class NATGRAD_EXPORT EquivalenceOptions {
   TORCH_ARG(int64_t, draws) = 4;
   /// Relative; 0: the rounding of a pass through a network, 1e-9 in double and 1e-3 in float32.
   TORCH_ARG(double, tolerance) = 0;
+  /// Of the random directions.
   TORCH_ARG(uint64_t, seed) = 0;
   /// The same loss of the same outputs at other targets: how a loss of the user's own is asked, of
   /// which no targets can be drawn. Called `draws` times; `y.flip(0)` for y makes others, say.

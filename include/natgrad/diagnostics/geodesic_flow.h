@@ -20,6 +20,7 @@ struct NATGRAD_EXPORT GeodesicFlowOptions {
   void check() const;
 };
 
+/// What `geodesic_flow` found.
 struct NATGRAD_EXPORT GeodesicFlowReport {
   /// Of a run's points, the largest.
   struct Deviations {

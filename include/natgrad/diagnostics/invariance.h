@@ -54,19 +54,21 @@ struct NATGRAD_EXPORT InvarianceReport {
     /// ‖g(γ_T) - θ_T‖/‖θ_T - θ_0‖.
     double parameters = 0;
   };
-  std::string curvature, reparametrisation;  ///< as they describe themselves
-  std::vector<Row> rows;                     ///< one for each ε, the largest first
+  std::string curvature;          ///< as it describes itself
+  std::string reparametrisation;  ///< as it describes itself
+  std::vector<Row> rows;          ///< one for each ε, the largest first
   /// Of difference ∝ ε^order, fitted; NaN where it is no more than rounding.
   double order = 0;
   /// ‖∇_γh - J_gᵀ∇_θh‖/‖∇_γh‖, which vanishes for any h: the gradient is covariant.
   double gradient_change = 0;
   /// ‖(C_γ - J_gᵀC_θJ_g) v‖/‖J_gᵀC_θJ_g v‖, the largest of three random v: eq. 9.
   double matrix_change = 0;
-  int64_t rank = 0, size = 0;  ///< of C_θ at the start
-  double condition = 0;        ///< of C_θ there, on its range
-  double time = 0;             ///< T
-  bool is_affine = false;      ///< whether g is
-  bool by_outputs = false;     ///< whether differences are those of distributions
+  int64_t rank = 0;         ///< of C_θ at the start
+  int64_t size = 0;         ///< P
+  double condition = 0;     ///< of C_θ there, on its range
+  double time = 0;          ///< T
+  bool is_affine = false;   ///< whether g is
+  bool by_outputs = false;  ///< whether differences are those of distributions
   /// Whether all differences are no more than rounding: 1e-6 in double, 1e-3 in float32.
   bool exact = false;
   /// The claim: differences of O(ε) (an order of at least 0.7, and falling), or exact; for affine g
@@ -114,8 +116,9 @@ NATGRAD_EXPORT InvarianceReport invariance_check(const std::vector<torch::Tensor
 struct NATGRAD_EXPORT StepInvariance {
   /// ‖g(γ_k) - θ_k‖/‖θ_k - θ_0‖ after k steps; infinite where one of the two did not move.
   double difference = 0;
-  StepSummary in_theta, in_gamma;  ///< of the last steps
-  std::string reparametrisation;   ///< as it describes itself
+  StepSummary in_theta;           ///< of the last step in θ
+  StepSummary in_gamma;           ///< of the last step in γ
+  std::string reparametrisation;  ///< as it describes itself
 
   /// The difference, and what the optimizer said in both.
   std::string message() const;

@@ -40,6 +40,7 @@ struct NATGRAD_EXPORT KLDirection {
   bool holds = false;  ///< exact; or a slope of 2.95 or more, and a `second` of 1 within 1e-3
 };
 
+/// What `kl_expansion` found.
 struct NATGRAD_EXPORT KLExpansionReport {
   std::string metric;            ///< as F describes itself
   std::vector<double> epsilons;  ///< the largest first

@@ -91,8 +91,8 @@ NATGRAD_EXPORT QuadraticModelReport check_quadratic_model(const LossGraph& graph
 
 /// ρ = (h(θ + δ) - h(θ))/(M(δ) - h), which is 1 where h is quadratic: the reduction ratio, by which
 /// Levenberg and Marquardt's damping judges a step (section 9). `loss` is the closure that gave the
-/// model's graph; it is called twice, without a graph, and the parameters are back at θ afterwards,
-/// in the same memory.
+/// model's graph; it is called twice, and the parameters are back at θ afterwards, in the same
+/// memory.
 NATGRAD_EXPORT double reduction_ratio(const LocalModel& model,
                                       const std::function<torch::Tensor()>& loss,
                                       const torch::Tensor& delta);

@@ -15,16 +15,19 @@ namespace natgrad {
 struct NATGRAD_EXPORT MixedBatchesReport {
   /// Two of the batches.
   struct Pair {
-    int64_t gradient = 0, curvature = 0;  ///< which batches
-    double bound = 0;                     ///< on M - h, of the gradient's batch
-    double same = 0,
-           mixed = 0;   ///< M(δ) - h as each model promises it, C of the same and the other
-    double growth = 0;  ///< ‖δ‖ of the mixed step over that of the same batch's
+    int64_t gradient = 0;   ///< which batch ∇h is of
+    int64_t curvature = 0;  ///< which batch C is of
+    double bound = 0;       ///< on M - h, of the gradient's batch
+    double same = 0;        ///< M(δ) - h as the model promises it, C of the same batch
+    double mixed = 0;       ///< the same, C of the other
+    double growth = 0;      ///< ‖δ‖ of the mixed step over that of the same batch's
   };
-  std::string curvature;  ///< as it describes itself
-  std::vector<Pair> pairs;
-  int64_t same_below = 0, mixed_below = 0;       ///< how many promise more than the bound
-  double median_growth = 0, largest_growth = 0;  ///< of `Pair::growth`
+  std::string curvature;      ///< as it describes itself
+  std::vector<Pair> pairs;    ///< all ordered pairs of batches
+  int64_t same_below = 0;     ///< how many promise more than the bound, by one batch
+  int64_t mixed_below = 0;    ///< how many do, by two
+  double median_growth = 0;   ///< of `Pair::growth`
+  double largest_growth = 0;  ///< of `Pair::growth`
   /// The claim: the bound holds wherever both come from one batch.
   bool holds = false;
 

@@ -15,7 +15,7 @@ class LossGraph;
 
 /// One thing that was looked at.
 struct NATGRAD_EXPORT HealthCheck {
-  std::string name;
+  std::string name;      ///< "symmetric", say
   double value = 0;      ///< a relative error; 0 is perfect
   double tolerance = 0;  ///< what it may be
   bool holds = true;     ///< also where nothing could be concluded
@@ -27,12 +27,13 @@ struct NATGRAD_EXPORT HealthCheck {
 
 /// What `operator_health` or `derivative_health` found.
 struct NATGRAD_EXPORT Health {
-  std::string of;  ///< what was looked at
-  std::vector<HealthCheck> checks = {};
-  bool holds = true;  ///< all of them
+  std::string of;                        ///< what was looked at
+  std::vector<HealthCheck> checks = {};  ///< in order
+  bool holds = true;                     ///< all of them
 
   /// By name; throws `c10::ValueError`, with the names there are.
   const HealthCheck& check(const std::string& name) const;
+  /// Whether there is a check of this name.
   bool has(const std::string& name) const;
   /// The verdict, and a line a check.
   std::string message() const;
@@ -50,6 +51,7 @@ class NATGRAD_EXPORT OperatorHealthOptions {
   TORCH_ARG(bool, semidefinite) = true;
   /// Relative; 0: the rounding of a pass through a network, 1e-9 in double and 1e-3 in float32.
   TORCH_ARG(double, tolerance) = 0;
+  /// Of the random directions.
   TORCH_ARG(uint64_t, seed) = 0;
 };
 

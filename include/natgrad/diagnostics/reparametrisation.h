@@ -84,6 +84,7 @@ class NATGRAD_EXPORT Affine final : public Reparametrisation {
 /// Each parameter by itself, θᵢ = g(γᵢ).
 class NATGRAD_EXPORT Elementwise final : public Reparametrisation {
  public:
+  /// An elementwise function.
   using Map = std::function<torch::Tensor(const torch::Tensor&)>;
   /// `forward` and `inverse` elementwise; the slope by autograd, unless it is given.
   Elementwise(std::string name, Map forward, Map inverse, Map slope = nullptr);

@@ -15,9 +15,9 @@ namespace natgrad {
 struct NATGRAD_EXPORT SteepestDescentOptions {
   /// The largest ε, the root of a number of nats.
   TORCH_ARG(double, largest) = 0.04;
-  /// How many further ε there are at least, each half of the one before, ≥ 1. There are more, 20 in
-  /// all, until the argmin is found for so many, and near the limit: an ill-conditioned F takes
-  /// small ε.
+  /// How many further ε there are at least, each half of the one before, 1 to 19. There are more,
+  /// 20 in all, until the argmin is found for so many, and near the limit: an ill-conditioned F
+  /// takes small ε.
   TORCH_ARG(int64_t, halvings) = 4;
   /// Whether the divergence is KL(p(θ) ‖ p(θ + d)) instead of KL(p(θ + d) ‖ p(θ)).
   TORCH_ARG(bool, reverse) = false;
@@ -33,6 +33,7 @@ struct NATGRAD_EXPORT SteepestDescentOptions {
   void check() const;
 };
 
+/// What `steepest_descent` found.
 struct NATGRAD_EXPORT SteepestDescentReport {
   /// The minimiser of h where the divergence is ε² at most.
   struct Step {

@@ -20,10 +20,13 @@ struct NATGRAD_EXPORT UnitsReport {
     /// The natural gradient -F⁻¹∇h likewise: contravariant components, as those of θ itself,
     /// factor.
     double natural = 0;
-    /// A step in new units, written back in old ones, over the step in old ones: of the plain
-    /// gradient 1/factor², for its components are not those of a displacement; with the metric of
-    /// scales that are converted too, and with F, 1.
-    double plain_step = 0, scaled_step = 0, natural_step = 0;
+    /// A step of the plain gradient in new units, written back in old ones, over the step in old
+    /// ones: 1/factor², for its components are not those of a displacement.
+    double plain_step = 0;
+    /// The same with the metric of scales that are converted too: 1.
+    double scaled_step = 0;
+    /// The same with F: 1.
+    double natural_step = 0;
   };
   std::vector<Row> rows;  ///< one for each parameter tensor
   /// How far the measured vectors are from these multiples, and the multiples from what they should

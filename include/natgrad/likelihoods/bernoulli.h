@@ -28,6 +28,9 @@ class NATGRAD_EXPORT Bernoulli final : public Likelihood {
                                             const torch::Tensor& d) const override;
   torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const override;
   bool hessian_is_fisher() const override { return true; }
+  /// q (1 - q), with q = E_q[score] + σ(z).
+  std::optional<torch::Tensor> target_covariance_multiply(const torch::Tensor& mean_score,
+                                                          const torch::Tensor& v) const override;
   void check_targets(const torch::Tensor& y) const override;
 
  private:

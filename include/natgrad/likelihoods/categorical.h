@@ -34,6 +34,9 @@ class NATGRAD_EXPORT Categorical final : public Likelihood {
   /// sᵀF_R⁻s = Σ s_k²/p_k; for a class index (1 - p_y)/p_y, so that Q is the odds of y times s sᵀ
   /// (Korbit & Zanon 2026, "Fast Gauss-Newton"). 1 - p_y is taken as the sum of the others' p.
   ScoreFactor score_factor(const torch::Tensor& score) const override;
+  /// diag q - q qᵀ, with q = E_q[score] + p.
+  std::optional<torch::Tensor> target_covariance_multiply(const torch::Tensor& mean_score,
+                                                          const torch::Tensor& v) const override;
   void check_targets(const torch::Tensor& y) const override;
   int64_t example_dim() const override { return dim_ == 0 ? 1 : 0; }
   torch::Tensor align(const torch::Tensor& per_observation) const override;

@@ -81,6 +81,10 @@ class NATGRAD_EXPORT Likelihood {
   /// Nothing for a family whose F_R does not depend on z, and for those that do not say.
   virtual std::optional<OutputChange> output_change(const torch::Tensor& score,
                                                     const torch::Tensor& d) const;
+  /// Cov_q[score] v, shaped like z, under the q(y) whose mean score E_q[score] is given, where that
+  /// tells q: of soft targets for classes and coins. Nothing for a family whose targets are points.
+  virtual std::optional<torch::Tensor> target_covariance_multiply(const torch::Tensor& mean_score,
+                                                                  const torch::Tensor& v) const;
   /// y ~ r(·|z), shaped as `log_prob` takes it, drawn from `generator`.
   virtual torch::Tensor sample(std::optional<at::Generator> generator = std::nullopt) const = 0;
   /// Whether -∇²_z log r(y|z) = F_R for every y; then Fisher and Gauss-Newton matrix are one

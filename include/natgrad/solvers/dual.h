@@ -16,8 +16,8 @@ namespace natgrad {
 /// example, and the Fisher matrices of samples and of the data's own targets, with one row for each
 /// gradient.
 ///
-/// Costs the Gram matrix of [r, r] for r rows, which is kept with the curvature; r³/3 operations in
-/// double; and two products with A, one of them for the residual. Where float32 leaves more than
+/// Costs the Gram matrix of [r, r] for r rows, which is kept with the curvature; r³/6 multiply-adds
+/// in double; and two products with A, one of them for the residual. Where float32 leaves more than
 /// `tolerance` of ‖b‖ as residual (which is about ‖A‖/λ roundings), x is refined by the same
 /// factor, x += A⁻¹(b - A x), at two products each time. `initial` and `preconditioner` do not
 /// matter.

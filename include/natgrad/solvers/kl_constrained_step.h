@@ -9,9 +9,10 @@ namespace natgrad {
 ///
 ///     δ = -√(2c / gᵀF⁻¹g) F⁻¹g = argmin gᵀδ subject to ½ δᵀFδ = c,
 ///
-/// given natural_direction = F⁻¹g and the gradient g, both [P]; c is KL(p(θ + δ) ‖ p(θ)) in nats to
-/// O(c^{3/2}), an example of the loss's average if F is. (Note on natural gradients, where the
-/// update is printed without the ∇ of h; Martens, section 6.)
+/// the limit c → 0 of the steps that lower h most within a divergence of c (Arnold, Auger, Hansen &
+/// Ollivier 2011), given natural_direction = F⁻¹g and the gradient g, both [P]; c is KL(p(θ + δ) ‖
+/// p(θ)) in nats to O(c^{3/2}), an example of the loss's average if F is. (Note on natural
+/// gradients, where the update is printed without the ∇ of h; Martens, section 6.)
 ///
 /// g = 0, F⁻¹g = 0 or c = 0 give δ = 0. No over- or underflow whatever the sizes of g and F⁻¹g. A
 /// truncated solve n ≈ F⁻¹g keeps ½ δᵀFδ = c only as far as nᵀFn = gᵀn, as conjugate gradients do
