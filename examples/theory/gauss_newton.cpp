@@ -146,17 +146,18 @@ void products(Findings& findings, const Classifier& problem) {
 void quadratic_model(Findings& findings, const Material& material) {
   const Completion digits(some_digits(material, 60));
   const Network network(8, 4, 8, material.seed + 35);
-  const auto loss = natgrad::nll(natgrad::Gaussian(network(digits.x)), digits.y);
-  const LossGraph graph(loss, network.parameters());
-  const auto model = natgrad::quadratic_model(graph, natgrad::GaussNewton());
-  const auto G = dense(natgrad::gauss_newton(graph));
-  const auto& g = graph.gradient();
+  const auto loss = [&] { return natgrad::nll(natgrad::Gaussian(network(digits.x)), digits.y); };
   const auto before = network.theta();
   natgrad::NaturalGradient optimizer(network.parameters(),
                                      plain_natural_gradient(1).curvature(natgrad::GaussNewton()));
-  optimizer.step(loss);
+  optimizer.step(loss());
   const auto delta = network.theta() - before;
   network.assign(before);
+
+  const LossGraph graph(loss(), network.parameters());
+  const auto model = natgrad::quadratic_model(graph, natgrad::GaussNewton());
+  const auto G = dense(natgrad::gauss_newton(graph));
+  const auto& g = graph.gradient();
   const double gain = -0.5 * number(g.dot(torch::linalg_solve(G, g)));
   const char* const by =
       "<code>NaturalGradient</code> with <code>GaussNewton()</code>, "

@@ -129,7 +129,7 @@ void matrices(Findings& findings, const Odd& problem) {
       .rows({45})
       .by("the same")
       .measured("largest relative difference of the first four", directions)
-      .at_most(1e-6, "dense solves of a condition up to 10<sup>8</sup>");
+      .at_most(1e-9, "dense solves of a condition of 10<sup>4</sup>");
 
   const auto H = dense(natgrad::hessian(of_theta)), H_gamma = dense(natgrad::hessian(of_gamma));
   const auto rest = hessian_of(of_theta.gradient().dot(g.forward(at.gamma)), {at.gamma});
@@ -151,7 +151,7 @@ void matrices(Findings& findings, const Odd& problem) {
       .by("<code>hessian(graph)</code>")
       .measured("‖Σ [∇h]<sub>j</sub>H<sub>[g]<sub>j</sub></sub>‖/‖H<sub>γ</sub>‖",
                 relative_error(H_gamma - rest, H_gamma))
-      .at_least(1e-3, "far above rounding");
+      .at_least(0.01, "far above rounding");
 }
 
 // ---- Ways, in steps that get smaller. ----
@@ -290,7 +290,7 @@ void affine(Findings& findings, const Odd& problem) {
       .rows({48})
       .by("<code>invariance_check</code> with <code>Affine</code>")
       .measured("largest distance but the gradient's", exact)
-      .at_most(1e-6, "dense solves of a condition up to 10<sup>8</sup>");
+      .at_most(1e-9, "dense solves of a condition of 10<sup>4</sup>");
   findings.claim("affine-gradient", "Not those of the gradient.")
       .source("P §6, §10")
       .rows({48})
@@ -349,7 +349,7 @@ void practice(Findings& findings, const Odd& problem) {
       .by(by)
       .measured("largest of its three distances",
                 larger({all[0].by_mixing, all[0].by_scales, all[0].by_rotation}))
-      .at_most(1e-5, "solves of a condition up to 10<sup>8</sup>");
+      .at_most(1e-9, "solves of a condition of 10<sup>4</sup>");
   findings.claim("tikhonov-breaks", "Tikhonov's damping breaks it.")
       .formula(
           "(J<sub>g</sub><sup>⊤</sup>FJ<sub>g</sub> + λI)<sup>−1</sup> ≠ "

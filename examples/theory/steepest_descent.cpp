@@ -213,13 +213,13 @@ void given_divergence(Findings& findings, const Material& material) {
   natgrad::NaturalGradient optimizer(network.network.parameters(), rule);
   std::vector<double> steps, nats, quadratic;
   for (int k = 0; k < 25; ++k) {
-    const auto F = natgrad::fisher(network.graph());
+    const auto F = dense(natgrad::fisher(network.graph()));
     const auto start = network.network.theta();
     optimizer.step([&] { return network.loss(); });
     const auto delta = network.network.theta() - start;
     steps.push_back(k);
     nats.push_back(optimizer.summary().nats.value_or(NAN));
-    quadratic.push_back(0.5 * number(delta.dot(F.multiply(delta))));
+    quadratic.push_back(0.5 * number(delta.dot(F.mv(delta))));
   }
   findings.chart(Chart("KL divergence of a network's steps of c = 0.01 nats", "steps", "nats moved")
                      .line("KL(before ‖ after)", steps, nats)
