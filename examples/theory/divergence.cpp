@@ -5,6 +5,7 @@
 #include <natgrad/graph/marks.h>
 #include <natgrad/likelihoods/bernoulli.h>
 #include <natgrad/likelihoods/exp_loss.h>
+#include <natgrad/likelihoods/exp_loss_over_labels.h>
 #include <natgrad/likelihoods/noise_density.h>
 #include <torch/torch.h>
 
@@ -206,6 +207,33 @@ void normalisers(Findings& findings) {
       .at_most(1e-6, "quadrature");
 }
 
+/// A loss of three labels and two outputs: the cross-entropy of logits that are functions of z.
+void over_labels(Findings& findings) {
+  const auto logits = [](const Tensor& z) { return torch::cat({z.tanh(), z.sum(1, true)}, 1); };
+  const auto loss = [&](const Tensor& y, const Tensor& z) {
+    return -logits(z).log_softmax(1).gather(1, y.unsqueeze(1)).squeeze(1);
+  };
+  const auto z = normal({4, 2}, 43).requires_grad_();
+  const natgrad::ExpLossOverLabels r(z, loss, 3);
+  const auto v = normal({4, 2}, 44);
+  auto expected = torch::zeros({4, 2}, torch::kDouble);
+  for (int64_t y = 0; y < 3; ++y) {
+    const auto each = loss(torch::full({4}, y, torch::kLong), z);
+    const auto s = gradient_of(-each.sum(), {z}).view({4, 2});  // each row is of its own z
+    expected += (-each.detach()).exp().unsqueeze(1) * s * (s * v).sum(1, true);
+  }
+  findings
+      .claim("exp-loss-over-labels",
+             "And of several outputs and finitely many labels F<sub>R</sub> is a "
+             "sum over these.")
+      .formula("F<sub>R</sub> = Σ<sub>y</sub> r(y|z) ∇<sub>z</sub>L ∇<sub>z</sub>L<sup>⊤</sup>")
+      .source("P §4, §8")
+      .rows({13})
+      .by("<code>ExpLossOverLabels(z, L, 3)</code>")
+      .measured("relative error of F<sub>R</sub> v", relative_error(r.fisher_multiply(v), expected))
+      .at_most(1e-12, "sums of three");
+}
+
 void refused(Findings& findings) {
   const auto z = torch::tensor({-1., 0., 2.}, torch::kDouble);
   const auto hinge = [](const Tensor& y, const Tensor& z) { return (1 - y * z).clamp_min(0); };
@@ -262,6 +290,7 @@ void run(Findings& findings, const Material&) {
   sample(findings);
   unnormalised(findings);
   normalisers(findings);
+  over_labels(findings);
   refused(findings);
 }
 
