@@ -86,7 +86,9 @@ void divergences(Findings& findings) {
       .measured("spread of the difference over three θ", high - low)
       .at_most(kRounding, kRoundingWords);
   const LossGraph graph(beetles.loss(theta), {theta});
-  findings.claim("divergence-gradient", "So its gradient is that of the divergence.")
+  findings
+      .claim("divergence-gradient",
+             "The gradient of the negative log-likelihood under q is that of the divergence.")
       .formula("∇ E<sub>Q</sub>[−log p] = ∇ KL(Q ‖ P)")
       .source("P §4")
       .rows({12})
@@ -198,7 +200,8 @@ void normalisers(Findings& findings) {
       .care("Z must not depend on z either: else −log r = L + log Z(z) is another objective.")
       .measured("largest relative error of Z", of_Z)
       .at_most(1e-9, "quadrature; eleven digits but at a kink");
-  findings.claim("exp-loss-fisher", "Its F<sub>R</sub> is the covariance of ∂L/∂z under r.")
+  findings
+      .claim("exp-loss-fisher", "F<sub>R</sub> of r ∝ exp(−L) is the covariance of ∂L/∂z under r.")
       .formula("F<sub>R</sub> = Cov<sub>r</sub>[∂L/∂z]")
       .source("P §4, §8")
       .rows({13})
@@ -224,8 +227,8 @@ void over_labels(Findings& findings) {
   }
   findings
       .claim("exp-loss-over-labels",
-             "And of several outputs and finitely many labels F<sub>R</sub> is a "
-             "sum over these.")
+             "Of several outputs and finitely many labels F<sub>R</sub> of r ∝ exp(−L) is a sum "
+             "over these.")
       .formula("F<sub>R</sub> = Σ<sub>y</sub> r(y|z) ∇<sub>z</sub>L ∇<sub>z</sub>L<sup>⊤</sup>")
       .source("P §4, §8")
       .rows({13})
@@ -252,7 +255,7 @@ void refused(Findings& findings) {
   const auto ratio = [](const Tensor& Z) { return number(Z.max() / Z.min()); };
   findings
       .claim("z-depends-on-z",
-             "Of other losses Z depends on z, and they stand for no distribution.")
+             "Of other losses ∫exp(−L) depends on z, and they stand for no distribution.")
       .formula("Z(z) = ∫ exp(−L(y, z)) dy ≠ const")
       .source("P §4")
       .rows({13})
@@ -273,7 +276,7 @@ void refused(Findings& findings) {
   count += refuses(of_square, natgrad::Domain::real_line());
   count += refuses([](const Tensor& y, const Tensor& z) { return (y - z).abs().log1p(); },
                    natgrad::Domain::real_line());
-  findings.claim("no-density-refused", "The library refuses these, and a loss whose Z is infinite.")
+  findings.claim("no-density-refused", "The library refuses losses that stand for no distribution.")
       .source("P §4")
       .rows({13})
       .by("<code>ExpLoss(z, L)</code>")

@@ -63,7 +63,7 @@ void definition(Findings& findings, const Classifier& problem) {
           "mean.")
       .measured("‖F̄ − mean of outer products‖/‖·‖", relative_error(dense(F), expected))
       .at_most(kRounding, kRoundingWords);
-  findings.claim("empirical-psd", "It remains positive semi-definite.")
+  findings.claim("empirical-psd", "The empirical Fisher matrix remains positive semi-definite.")
       .source("P §7")
       .rows({23})
       .by("<code>empirical_fisher(graph)</code>")
@@ -73,8 +73,8 @@ void definition(Findings& findings, const Classifier& problem) {
   const auto v = normal({problem.network.size()}, 71);
   findings
       .claim("empirical-product",
-             "It is cheap: a product needs one number an example, g<sub>i</sub>·v, "
-             "and no matrix.")
+             "The empirical Fisher matrix is cheap: a product needs one number an example, "
+             "g<sub>i</sub>·v, and no matrix.")
       .formula("F̄ v = <sup>1</sup>⁄<sub>|S|</sub> Σ g<sub>i</sub> (g<sub>i</sub>·v)")
       .source("P §7")
       .rows({24})
@@ -113,7 +113,10 @@ void known_targets(Findings& findings) {
                                                 natgrad::FisherWeights::OfTheLoss,
                                                 natgrad::SoftTargets::Distribution);
   const char* const by = "<code>empirical_fisher(graph, …, SoftTargets::Distribution)</code>";
-  findings.claim("empirical-over-q", "The inner expectation can be over a known Q<sub>y|x</sub>.")
+  findings
+      .claim("empirical-over-q",
+             "The inner expectation of the empirical Fisher matrix can be over a known "
+             "Q<sub>y|x</sub>.")
       .formula("E<sub>Q̂<sub>x</sub></sub>[E<sub>Q<sub>y|x</sub></sub>[∇log p ∇log p<sup>⊤</sup>]]")
       .source("P §7")
       .rows({23})
@@ -122,8 +125,8 @@ void known_targets(Findings& findings) {
       .at_most(kRounding, kRoundingWords);
   findings
       .claim("mean-target-is-another",
-             "Which is another matrix than that of the mean gradient under "
-             "q(y|x), the one that soft targets give by default.")
+             "That is another matrix than the one of the mean gradient under q(y|x), which soft "
+             "targets give by default.")
       .formula("E<sub>q</sub>[s s<sup>⊤</sup>] ≠ E<sub>q</sub>[s] E<sub>q</sub>[s]<sup>⊤</sup>")
       .source("P §7")
       .rows({23})
@@ -146,7 +149,7 @@ void ranks(Findings& findings, const Material& material) {
     fisher = std::max(fisher, double(of_fisher) / double(9 * n));
   }
   findings.table("Ranks", {"|S|", "rank of F̄", "rank of F", "rank(F<sub>R</sub>)·|S|"}, rows);
-  findings.claim("empirical-rank", "The bound on its rank is |S|.")
+  findings.claim("empirical-rank", "The bound on the rank of the empirical Fisher matrix is |S|.")
       .formula("rank F̄ ≤ |S|")
       .source("P §7")
       .rows({23})
@@ -155,8 +158,8 @@ void ranks(Findings& findings, const Material& material) {
       .at_most(1, "eigenvalues below 10<sup>−10</sup> of the largest count as zero");
   findings
       .claim("fisher-rank",
-             "That of the Fisher matrix is rank(F<sub>R</sub>)·|S|, nine times as much "
-             "for ten classes.")
+             "The bound on the rank of the Fisher matrix is rank(F<sub>R</sub>)·|S|, nine times as "
+             "much for ten classes.")
       .formula("rank F ≤ rank(F<sub>R</sub>) |S| = (K − 1)|S|")
       .source("P §7")
       .rows({23})
@@ -181,8 +184,8 @@ void without_a_model(Findings& findings, const Material& material) {
   }
   findings
       .claim("empirical-without-model",
-             "It can be applied to objectives that involve no probabilistic "
-             "model.")
+             "The empirical Fisher matrix can be applied to objectives that involve no "
+             "probabilistic model.")
       .formula(
           "L(y, z) = <sup>1</sup>⁄<sub>K</sub> Σ<sub>k≠y</sub> max(0, 1 − z<sub>y</sub> + "
           "z<sub>k</sub>)")
@@ -264,7 +267,7 @@ void blocks(Findings& findings, const Classifier& problem) {
   const auto by_layer = natgrad::blocks_by_layer(graph);
   const auto g = gradients_one_by_one(problem);
   const auto empirical = layers_of(g.t().mm(g) / g.size(0), problem);
-  findings.claim("empirical-blocks", "So are its blocks.")
+  findings.claim("empirical-blocks", "The blocks of the empirical Fisher matrix are exact too.")
       .source("P §7")
       .rows({43})
       .by("<code>empirical_fisher_blocks(graph, blocks_by_layer(graph))</code>")
@@ -322,7 +325,7 @@ void preconditioner(Findings& findings, const Classifier& problem) {
   const auto v = normal({problem.network.size()}, 73);
   findings
       .claim("hessian-free-preconditioner",
-             "Its diagonal is the preconditioner of Hessian-free "
+             "The diagonal of the empirical Fisher matrix is the preconditioner of Hessian-free "
              "optimization.")
       .formula("M = (diag F̄ + λ)<sup>−¾</sup>")
       .source("P §7, Martens (2010)")
@@ -390,8 +393,8 @@ void follow(Findings& findings, const Material& material) {
       .at_least(0.1, "far above rounding");
   findings
       .claim("empirical-steps-grow",
-             "Its step leaves that of the Fisher matrix the more the better the "
-             "fit.")
+             "The step of the empirical Fisher matrix leaves that of the Fisher matrix the more "
+             "the better the fit.")
       .source("P §7")
       .by("<code>empirical_fisher(graph)</code>, <code>fisher(graph)</code>")
       .measured("length of its step over that of F's, at the end over at the start",

@@ -86,7 +86,7 @@ void generalised(Findings& findings, const Classifier& problem) {
       .measured("‖G + rest − H‖/‖H‖", relative_error(G + remainder, H))
       .at_most(kRounding, kRoundingWords);
   findings
-      .claim("rest-is-no-trifle", "That rest is what G leaves out, and no trifle before training.")
+      .claim("rest-is-no-trifle", "That rest, which G leaves out, is no trifle before training.")
       .formula("‖H − G‖ / ‖H‖")
       .source("P §3")
       .rows({4})
@@ -173,7 +173,8 @@ void quadratic_model(Findings& findings, const Material& material) {
       .measured("‖δ − δ*‖/‖δ*‖ against a dense solve",
                 relative_error(delta, -torch::linalg_solve(G, g)))
       .at_most(1e-7, "conjugate gradients on a condition up to 10<sup>6</sup>");
-  findings.claim("model-gain", "What it promises is half of ∇h<sup>⊤</sup>G<sup>−1</sup>∇h.")
+  findings
+      .claim("model-gain", "What the minimiser promises is half of ∇h<sup>⊤</sup>G<sup>−1</sup>∇h.")
       .formula("M(δ*) − h(θ) = −½∇h<sup>⊤</sup>G<sup>−1</sup>∇h")
       .source("P §3")
       .rows({7})
@@ -321,8 +322,8 @@ void few_examples(Findings& findings, const EachExample& each) {
       .at_least(1.05, "above the noise of 30 draws");
   findings
       .claim("scale-of-a-mean",
-             "It is as with the mean of a number that takes both signs: along a "
-             "direction, the examples' curvatures scatter more about their mean.")
+             "As with the mean of a number that takes both signs: along a direction, the examples' "
+             "curvatures scatter more about their mean in the Hessian.")
       .formula("std(v<sup>⊤</sup>C<sub>i</sub>v) / |mean(v<sup>⊤</sup>C<sub>i</sub>v)|")
       .source("P §3")
       .by("<code>gauss_newton(graph)</code>, <code>hessian(graph)</code>")
@@ -384,7 +385,9 @@ void conservative(Findings& findings, const Material& material) {
       .care("“Tends to”: a claim about most networks, counted over 24.")
       .measured("networks of 24 where most directions have it", higher)
       .at_least(17, "a fair coin gives 17 of 24 once in 31 times");
-  findings.claim("smaller-steps", "It will often produce smaller, more “conservative” updates.")
+  findings
+      .claim("smaller-steps",
+             "G will often produce smaller, more “conservative” updates than the Hessian.")
       .formula("|δ<sub>G</sub>| &lt; |δ<sub>H</sub>|")
       .source("P §9")
       .by("<code>gauss_newton(graph)</code>, <code>hessian(graph)</code>, "

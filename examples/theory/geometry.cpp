@@ -60,7 +60,7 @@ void expansion(Findings& findings, const Material& material) {
       .by(by)
       .measured("order of the remainder", report.forward.slope)
       .near(3, 0.05, "steps from 0.1 down");
-  findings.claim("kl-second-order", "With ½ as the factor.")
+  findings.claim("kl-second-order", "The factor of the quadratic form is ½.")
       .formula("KL = c ε<sup>2</sup>d<sup>⊤</sup>Fd, &nbsp; c = ½")
       .source("P §6")
       .rows({18})
@@ -77,7 +77,8 @@ void expansion(Findings& findings, const Material& material) {
       .measured("D over Σ g<sub>ij</sub>Δθ<sub>i</sub>Δθ<sub>j</sub>, as measured",
                 0.5 * report.reverse.second)
       .near(1, 1e-3, "extrapolated to ε = 0");
-  findings.claim("kl-reverse", "The other direction has the same second-order term.")
+  findings
+      .claim("kl-reverse", "The divergence in the other direction has the same second-order term.")
       .formula("KL(P(θ) ‖ P(θ + d)) = ½d<sup>⊤</sup>Fd + O(d<sup>3</sup>)")
       .source("P §6")
       .rows({18, 21})
@@ -106,8 +107,8 @@ void coefficients(Findings& findings) {
   const double third_cumulant = std::exp(kLogRate) / std::pow(std::exp(kLogRate), 1.5);
   findings
       .claim("kl-third-order",
-             "Of a natural parameter the third-order terms are k₃d<sup>3</sup>/3 and "
-             "k₃d<sup>3</sup>/6, k₃ the third cumulant.")
+             "Of a natural parameter the third-order terms are k<sub>3</sub>d<sup>3</sup>/3 and "
+             "k<sub>3</sub>d<sup>3</sup>/6, k<sub>3</sub> the third cumulant.")
       .formula(
           "KL(θ + d ‖ θ) = ½Fd<sup>2</sup> + <sup>k<sub>3</sub></sup>⁄<sub>3</sub>d<sup>3</sup> + "
           "…, "
@@ -135,7 +136,9 @@ void exact(Findings& findings, const Material& material) {
     const double quadratic = 0.5 * report.epsilons[k] * report.epsilons[k] * report.square;
     worst = std::max(worst, std::abs(report.forward.divergence[k] / quadratic - 1));
   }
-  findings.claim("kl-exact", "Of Gaussian means that are linear in θ there is no remainder.")
+  findings
+      .claim("kl-exact",
+             "Of Gaussian means that are linear in θ the divergence is the quadratic form exactly.")
       .formula("KL(P(θ + d) ‖ P(θ)) = ½d<sup>⊤</sup>Fd")
       .source("P §6")
       .rows({18})
@@ -266,13 +269,17 @@ void among_distributions(Findings& findings) {
       .by(by)
       .measured("order in ε of the distance", forward.order)
       .near(1, 0.1, "the smallest two ε");
-  findings.claim("steepest-either-way", "With the divergence the other way round too.")
+  findings
+      .claim("steepest-either-way",
+             "Steepest descent is the same with the divergence the other way round.")
       .source("P §6")
       .rows({19, 21})
       .by(by)
       .measured("order in ε of the distance", reverse.order)
       .near(1, 0.1, "the smallest two ε");
-  findings.claim("steepest-distance", "And there it arrives.")
+  findings
+      .claim("steepest-distance",
+             "At small ε steepest descent and natural gradient are one direction.")
       .source("P §6")
       .rows({19})
       .by(by)
@@ -325,7 +332,7 @@ void given_divergence(Findings& findings, const Material& material) {
   const Classifier network(material, 100, 6);
   const auto rule = natgrad::NaturalGradientOptions(1)
                         .curvature(natgrad::Fisher())
-                        .damping(natgrad::Tikhonov(1e-3))
+                        .damping(natgrad::Tikhonov(1e-2))
                         .solver(tight_solver())
                         .step_rule(natgrad::KLConstrained(0.01))
                         .measure(true);
@@ -345,7 +352,7 @@ void given_divergence(Findings& findings, const Material& material) {
                      .line("½δᵀFδ", steps, quadratic)
                      .level("c", 0.01)
                      .range(0, 1.2 * *std::ranges::max_element(nats)),
-                 "100 digits, 16-6-10, λ = 10<sup>−3</sup>.");
+                 "100 digits, 16-6-10, λ = 10<sup>−2</sup>.");
   const auto [least, most] = std::ranges::minmax(nats);
   findings
       .claim("kl-constrained-network",
@@ -358,7 +365,8 @@ void given_divergence(Findings& findings, const Material& material) {
       .measured("largest ½δ<sup>⊤</sup>Fδ/c of 25 steps",
                 *std::ranges::max_element(quadratic) / 0.01)
       .at_most(1 + 1e-9, "rounding");
-  findings.claim("kl-of-a-network", "The divergence itself is c to second order only.")
+  findings
+      .claim("kl-of-a-network", "The divergence of a network's steps is c to second order only.")
       .formula("KL(P(θ) ‖ P(θ + δ)) = ½δ<sup>⊤</sup>Fδ + O(δ<sup>3</sup>)")
       .source("N, P §6")
       .rows({20})
@@ -366,7 +374,7 @@ void given_divergence(Findings& findings, const Material& material) {
       .care("It may be larger than c.")
       .measured(fmt::format("largest KL/c of 25 steps; the least is {:.2g}", least / 0.01),
                 most / 0.01)
-      .near(1.5, 1, "c = 0.01 is no small step");
+      .near(1, 1, "c = 0.01 is no small step");
 }
 
 // ---- The smooth path. ----
@@ -411,8 +419,8 @@ void geodesics(Findings& findings) {
       .near(1, 0.1, "Euler's error, and no more");
   findings
       .claim("not-the-great-circle",
-             "It is not the geodesic of the Riemannian manifold, the great circle of "
-             "√p, for three classes or more.")
+             "That path is not the geodesic of the Riemannian manifold, the great circle of √p, "
+             "for three classes or more.")
       .source("P §6")
       .rows({22})
       .by(by)

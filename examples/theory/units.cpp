@@ -170,7 +170,9 @@ void steepest(Findings& findings) {
   optimizer.step(lamp.loss());
   const auto x = torch::cat({lamp.height.detach(), lamp.power.detach()}) - before;
   const double largest = -number(g.dot(x) / x.dot(F.mv(x)).sqrt());
-  findings.claim("metric-step", "In any metric G it is the natural gradient's direction.")
+  findings
+      .claim("metric-step",
+             "In any metric G the step of steepest descent is along −G<sup>−1</sup>∇L.")
       .formula("x = −G<sup>−1</sup>∇L/‖∇L‖<sub>G<sup>−1</sup></sub>")
       .source("B")
       .rows({52})
@@ -182,8 +184,8 @@ void steepest(Findings& findings) {
       .at_least(1, "none is better");
   findings
       .claim("metric-norm",
-             "Whose length is √Σ g<sub>ij</sub>x<sub>i</sub>x<sub>j</sub>, and the rate of the "
-             "fall ‖∇L‖<sub>G<sup>−1</sup></sub>.")
+             "The length of a step is √Σ g<sub>ij</sub>x<sub>i</sub>x<sub>j</sub>, and the rate of "
+             "the fall ‖∇L‖<sub>G<sup>−1</sup></sub>.")
       .source("B")
       .rows({52})
       .by("<code>Metric(G)</code>")
@@ -292,7 +294,7 @@ void variational(Findings& findings) {
     error = factor.mv(error);
     worst = std::max(worst, std::abs(jacobi[k] - number(error.norm() / weak.mean.norm())));
   }
-  findings.claim("vi-is-jacobi", "And μ makes a step of Jacobi's iteration for Λμ = Λm.")
+  findings.claim("vi-is-jacobi", "There μ makes a step of Jacobi's iteration for Λμ = Λm.")
       .formula("μ ← μ + D<sup>−1</sup>Λ(m − μ), &nbsp; D = diag Λ")
       .source("B, Khan &amp; Lin (2017)")
       .rows({53})
@@ -300,16 +302,16 @@ void variational(Findings& findings) {
       .measured("largest difference of the errors over 25 steps", worst)
       .at_most(1e-12, "rounding");
   findings
-      .claim("vi-diverges",
-             "Which diverges where the spectral radius of I − D<sup>−1</sup>Λ exceeds one, 1.6 "
-             "here.")
+      .claim(
+          "vi-diverges",
+          "That diverges where the spectral radius of I − D<sup>−1</sup>Λ exceeds one, 1.6 here.")
       .source("B, Khan &amp; Lin (2017)")
       .rows({53})
       .by("<code>NaturalGradientVI</code>")
       .measured("growth of the error in the last step, correlation 0.8",
                 wild[kSteps] / wild[kSteps - 1])
       .near(1.6, 0.01, "the radius");
-  findings.claim("vi-smaller-rate", "And a smaller ε converges.")
+  findings.claim("vi-smaller-rate", "With a smaller ε it converges.")
       .source("B, Khan &amp; Lin (2017)")
       .rows({53})
       .by("<code>NaturalGradientVIOptions().rate(ε)</code>")
@@ -337,9 +339,7 @@ void discrete(Findings& findings) {
     const auto s = gradient_of(log[k], {leaf});
     expected += log[k].detach().exp() * s.outer(s);
   }
-  findings
-      .claim("discrete-fisher",
-             "The same for a q over discrete x: the metric is a sum over the states.")
+  findings.claim("discrete-fisher", "For a q over discrete x the metric is a sum over the states.")
       .formula(
           "g<sub>ij</sub> = Σ<sub>x</sub> q<sub>θ</sub>(x) ∂<sub>i</sub>log q<sub>θ</sub>(x) "
           "∂<sub>j</sub>log q<sub>θ</sub>(x)")
