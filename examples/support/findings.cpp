@@ -150,6 +150,17 @@ Json Findings::to_json() const {
   return parts;
 }
 
+double larger(std::initializer_list<double> numbers) {
+  double most = -std::numeric_limits<double>::infinity();
+  for (const double number : numbers) {
+    if (std::isnan(number)) return number;
+    most = std::max(most, number);
+  }
+  return most;
+}
+
+double smaller(double a, double b) { return -larger(-a, -b); }
+
 std::vector<double> numbers(const torch::Tensor& tensor) {
   const auto flat = tensor.detach().to(torch::kCPU, torch::kDouble).contiguous().view(-1);
   return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -108,6 +109,11 @@ class Findings {
   std::deque<Claim> claims_;
   std::vector<Json> parts_;  ///< a claim's is its place in `claims_`
 };
+
+/// The larger, and the smaller, of numbers; NaN if one is, which std::max and std::min may lose.
+double larger(std::initializer_list<double> numbers);
+inline double larger(double a, double b) { return larger({a, b}); }
+double smaller(double a, double b);
 
 /// Numbers as the tables and axes take them.
 std::vector<double> numbers(const torch::Tensor& tensor);

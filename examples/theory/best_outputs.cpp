@@ -46,9 +46,9 @@ void least_squares(Findings& findings, const Classifier& problem) {
     const auto delta = 0.3 * normal({problem.network.size()}, 111 + k);
     const double M = model(delta), scale = std::abs(M - model.loss());
     of_library =
-        std::max(of_library, std::abs(natgrad::least_squares_form(graph, delta) - M) / scale);
-    by_hand = std::max(by_hand, std::abs(distance(problem, delta, +1) - M) / scale);
-    printed = std::min(printed, std::abs(distance(problem, delta, -1) - M) / scale);
+        larger(of_library, std::abs(natgrad::least_squares_form(graph, delta) - M) / scale);
+    by_hand = larger(by_hand, std::abs(distance(problem, delta, +1) - M) / scale);
+    printed = smaller(printed, std::abs(distance(problem, delta, -1) - M) / scale);
   }
   const char* const by =
       "<code>quadratic_model(graph)</code>, <code>least_squares_form(graph, δ)</code>, "
@@ -69,7 +69,7 @@ void least_squares(Findings& findings, const Classifier& problem) {
           "range, where the score lies.")
       .measured(
           "larger error of the library's and of pseudo-inverses, over |M − h|, three random δ",
-          std::max(of_library, by_hand))
+          larger(of_library, by_hand))
       .at_most(1e-10, "sums in double");
   findings.claim("least-squares-as-printed", "M is that sum with a plus within the norm.")
       .formula(
@@ -123,8 +123,8 @@ void bounds(Findings& findings, const Material& material) {
       .by("<code>bound(graph)</code>")
       .care("Printed “M(θ) − h(θ)”.")
       .measured("larger relative error of the two",
-                std::max(std::abs(natgrad::bound(problem.graph()) / of_softmax - 1),
-                         std::abs(natgrad::bound(gaussian) / of_gaussian - 1)))
+                larger(std::abs(natgrad::bound(problem.graph()) / of_softmax - 1),
+                       std::abs(natgrad::bound(gaussian) / of_gaussian - 1)))
       .at_most(1e-10, "sums in double");
 
   // Along training: what the exact minimiser promises, what the step promised, what h gained.

@@ -43,7 +43,7 @@ void chain_rule(Findings& findings, const Classifier& problem) {
   double worst = 0;
   for (int64_t i = 0; i < n; ++i) {
     const auto gradient = -gradient_of(problem.loss_of(i), problem.network.parameters());
-    worst = std::max(worst, relative_error(J[i].t().mv(scores[i]), gradient));
+    worst = larger(worst, relative_error(J[i].t().mv(scores[i]), gradient));
   }
   findings
       .claim("chain-rule",
@@ -229,7 +229,7 @@ void location(Findings& findings, const Material& material) {
     const double error = relative_error(
         fisher_of(graph), noise.kappa * dense(natgrad::classical_gauss_newton(graph)));
     rows.push_back({noise.name, noise.kappa, error});
-    worst = std::max(worst, error);
+    worst = larger(worst, error);
   }
   findings.table("Noise around the outputs", {"c", "κ = ∫c′²/c", "‖F − κG‖/‖κG‖"}, rows);
   findings

@@ -346,7 +346,7 @@ void hessian_free(Findings& findings, const Material& material) {
   const auto course = follow(trained, natgrad::presets::hessian_free(), 25);
   double rise = 0;
   for (size_t k = 1; k < course.loss.size(); ++k)
-    rise = std::max(rise, course.loss[k] - course.loss[k - 1]);
+    rise = larger(rise, course.loss[k] - course.loss[k - 1]);
   const Classifier other(material, 150, 6);
   const auto krylov = follow(other, natgrad::presets::krylov_subspace_descent(), 14);
   findings.chart(Chart("Two practical methods on the digits", "steps", "h")
@@ -403,7 +403,7 @@ void krylov(Findings& findings, const Material& material) {
   double least = 2;
   for (int k = 0; k < 20; ++k) {
     natgrad::LinearSystem system{G, b, normal({b.numel()}, 960 + k)};
-    least = std::min(least, solver.solve(system).summary.quadratic / alone.summary.quadratic);
+    least = smaller(least, solver.solve(system).summary.quadratic / alone.summary.quadratic);
   }
   findings
       .claim("krylov-with-previous", "With the step before in Krylov's subspace M is never higher.")

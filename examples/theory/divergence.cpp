@@ -40,13 +40,10 @@ Tensor joint_divergence(const Beetles& beetles, const Tensor& theta) {
   return sum;
 }
 
-/// Σ q(x) KL(q(y|x) ‖ p(y|x)) by LibTorch.
+/// Σ q(x) KL(q(y|x) ‖ p(y|x)), both as the library's Bernoulli distributions.
 Tensor expected_divergence(const Beetles& beetles, const Tensor& theta) {
-  const auto z = beetles.logits(theta);
-  const auto log_p = torch::stack({torch::log_sigmoid(-z), torch::log_sigmoid(z)}, 1);
-  const auto q = torch::stack({1 - beetles.share(), beetles.share()}, 1);
-  const auto options = torch::nn::functional::KLDivFuncOptions(torch::kNone);
-  return (beetles.weights() * torch::nn::functional::kl_div(log_p, q, options).sum(1)).sum();
+  const natgrad::Bernoulli q(torch::logit(beetles.share())), p(beetles.logits(theta));
+  return (beetles.weights() * q.kl(p)).sum();
 }
 
 void divergences(Findings& findings) {
@@ -61,7 +58,7 @@ void divergences(Findings& findings) {
           "‖ P<sub>y|x</sub>(θ))]")
       .source("P §4, eq. 3")
       .rows({11})
-      .by("<code>kl_div</code>, which natgrad reads")
+      .by("<code>Bernoulli(z).kl(other)</code>")
       .measured("relative difference", relative_error(expected_divergence(beetles, theta),
                                                       joint_divergence(beetles, theta)))
       .at_most(kRounding, kRoundingWords);
@@ -121,9 +118,9 @@ void sample(Findings& findings) {
       .rows({12})
       .by("<code>nll(Bernoulli(z), y)</code>")
       .measured("larger relative difference of gradient and G",
-                std::max(relative_error(each.gradient(), shares.gradient()),
-                         relative_error(dense(natgrad::gauss_newton(each)),
-                                        dense(natgrad::gauss_newton(shares)))))
+                larger(relative_error(each.gradient(), shares.gradient()),
+                       relative_error(dense(natgrad::gauss_newton(each)),
+                                      dense(natgrad::gauss_newton(shares)))))
       .at_most(1e-11, "481 terms");
 }
 
@@ -148,8 +145,8 @@ void unnormalised(Findings& findings) {
       .by("<code>cross_entropy(z, t)</code>; <code>nll(Categorical(z), t)</code> refuses them")
       .care("Section 8's “the softmax loss” needs Σy = 1.")
       .measured("larger relative error of the two",
-                std::max(relative_error(graph.gradient(), ((s * p - t) / 4).view(-1)),
-                         relative_error(dense(natgrad::gauss_newton(graph)), metric)))
+                larger(relative_error(graph.gradient(), ((s * p - t) / 4).view(-1)),
+                       relative_error(dense(natgrad::gauss_newton(graph)), metric)))
       .at_most(kRounding, "a few products in double");
 }
 
@@ -184,8 +181,8 @@ void normalisers(Findings& findings) {
         z, [&](const Tensor& y, const Tensor& z) { return loss.of_difference(y - z); });
     const auto fisher = r.fisher_multiply(torch::ones_like(z));
     rows.push_back({loss.name, Z, loss.Z, number(fisher[1]), loss.fisher});
-    of_Z = std::max(of_Z, std::abs(Z / loss.Z - 1));
-    of_fisher = std::max(of_fisher, relative_error(fisher, torch::full_like(z, loss.fisher)));
+    of_Z = larger(of_Z, std::abs(Z / loss.Z - 1));
+    of_fisher = larger(of_fisher, relative_error(fisher, torch::full_like(z, loss.fisher)));
   }
   findings.table("Losses as densities r ∝ exp(−L)",
                  {"L(y, z)", "Z", "in closed form", "F<sub>R</sub>", "in closed form"}, rows);
@@ -261,7 +258,7 @@ void refused(Findings& findings) {
       .rows({13})
       .by("sums and a Riemann sum here")
       .measured("smaller of the ratios max Z/min Z above",
-                std::min(ratio(of_hinge), ratio(of_the_square)))
+                smaller(ratio(of_hinge), ratio(of_the_square)))
       .at_least(1.2, "far above quadrature");
   int count = 0;
   const auto refuses = [&](auto loss, const natgrad::Domain& domain) {

@@ -46,7 +46,7 @@ void families(Findings& findings, const Material& material) {
     const auto found = natgrad::equivalence(LossGraph(loss, network.parameters()));
     otherwise += found.holds_for_every_target != family.is_natural;
     const double distance = found.distance.value_or(NAN);
-    if (family.is_natural) largest_natural = std::max(largest_natural, distance);
+    if (family.is_natural) largest_natural = larger(largest_natural, distance);
     rows.push_back({family.name, family.parameters,
                     std::isfinite(distance) ? Json(distance) : Json("∞, G = 0"),
                     found.holds_for_every_target ? "F&nbsp;=&nbsp;G" : "F&nbsp;≠&nbsp;G",
@@ -92,7 +92,7 @@ void networks_of_all_kinds(Findings& findings, const Material& material) {
     const auto loss = Classifier::loss(model.forward(digits.pixels), digits.labels);
     const auto found = natgrad::equivalence(LossGraph(loss, model.parameters));
     rows.push_back({model.name, found.distance.value_or(NAN)});
-    worst = std::max(worst, found.distance.value_or(NAN));
+    worst = larger(worst, found.distance.value_or(NAN));
   }
   findings.table("Softmax outputs of other networks", {"network", "‖Fv − Gv‖/‖Gv‖"}, rows);
   findings.claim("any-network", "F = G with softmax outputs whatever the network.")
@@ -223,8 +223,8 @@ void split_point(Findings& findings, const Material& material) {
       .by(by)
       .care("“The empirical Fisher matrix” is so for one-hot targets only.")
       .measured("smaller relative distance to F and to the outer products of the gradients",
-                std::min(relative_error(split.inside(smoothed), F),
-                         relative_error(split.inside(smoothed), g.t().mm(g) / 60)))
+                smaller(relative_error(split.inside(smoothed), F),
+                        relative_error(split.inside(smoothed), g.t().mm(g) / 60)))
       .at_least(0.01, "far above rounding");
   findings
       .claim("fisher-for-own-targets",

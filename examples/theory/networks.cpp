@@ -61,7 +61,7 @@ void any_function(Findings& findings, const Digits& digits) {
   for (const auto& model : models_of_digits()) {
     const double error = error_of_products(model, digits);
     rows.push_back({model.name, flat(model.parameters).numel(), error});
-    worst = std::max(worst, error);
+    worst = larger(worst, error);
   }
   findings.table("Networks f(x, θ) of the digits", {"network", "P", "error of J v"}, rows);
   findings

@@ -58,9 +58,9 @@ void generalised_linear_model(Findings& findings) {
     const auto before = theta.detach().clone();
     optimizer.step(reference.beetles.loss(theta));
     if (k > 5) continue;  // later steps are no more than their rounding
-    to_newton = std::max(to_newton, relative_error(theta.detach(), reference.newton(before)));
+    to_newton = larger(to_newton, relative_error(theta.detach(), reference.newton(before)));
     to_reweighted =
-        std::max(to_reweighted, relative_error(theta.detach(), reference.reweighted(before)));
+        larger(to_reweighted, relative_error(theta.detach(), reference.reweighted(before)));
   }
   findings.chart(
       Chart("Logistic regression on Bliss's beetles, ε = 1", "steps", "relative error of θ")
@@ -225,7 +225,7 @@ void linear_model_where_F_is_H(Findings& findings, const Material& material) {
       .measured(fmt::format("smaller of the counts against the gradient and against a random "
                             "direction, of {} pairs of digits",
                             pairs),
-                std::min(gradients, random))
+                smaller(gradients, random))
       .at_least(0.9 * pairs, "nine of ten");
 }
 

@@ -89,9 +89,9 @@ void unconditional(Findings& findings, const Material& material) {
     for (int k = 0; k < 12; ++k) optimizer.step(d.loss(d.theta));
     const double fit = relative_error(d.moments(d.theta.detach()), d.observed);
     rows.push_back({d.name, fisher, hessian, fit});
-    of_fisher = std::max(of_fisher, fisher);
-    of_hessian = std::max(of_hessian, hessian);
-    of_fit = std::max(of_fit, fit);
+    of_fisher = larger(of_fisher, fisher);
+    of_hessian = larger(of_hessian, hessian);
+    of_fit = larger(of_fit, fit);
   }
   findings.table("Distributions p(x|θ) of 300 digits",
                  {"of", "F against closed form", "F against −E[H]", "fit of moments"}, rows);
@@ -103,7 +103,7 @@ void unconditional(Findings& findings, const Material& material) {
       .source("N")
       .rows({54, 16})
       .by("<code>nll(family(θ), x)</code>, <code>fisher(graph)</code>")
-      .measured("largest relative error above", std::max(of_fisher, of_hessian))
+      .measured("largest relative error above", larger(of_fisher, of_hessian))
       .at_most(1e-10, "sums over 300 digits");
   findings.claim("maximum-likelihood", "Natural-gradient steps end at maximum likelihood.")
       .formula("E<sub>p(x|θ)</sub>[T(x)] = mean of T(x)")
@@ -164,11 +164,9 @@ void convergence_speed(Findings& findings) {
     };
     NaturalGradient natural({problem.w}, plain_natural_gradient(kRate));
     const auto follow = [&] { natural.step(problem.loss()); };
-    gradient_law =
-        std::max(gradient_law, relative_error(problem.left(descend), 1 - problem.values));
-    natural_law =
-        std::max(natural_law,
-                 relative_error(problem.left(follow), torch::full_like(problem.values, 1 - kRate)));
+    gradient_law = larger(gradient_law, relative_error(problem.left(descend), 1 - problem.values));
+    natural_law = larger(natural_law, relative_error(problem.left(follow),
+                                                     torch::full_like(problem.values, 1 - kRate)));
     conditions.push_back(condition);
     of_gradient.push_back(problem.steps(descend));
     of_natural.push_back(problem.steps(follow));
@@ -242,7 +240,7 @@ void costs(Findings& findings) {
     Counted::passes = 0;
     F.multiply(v);
     rows.push_back({size, Counted::passes});
-    most = std::max(most, Counted::passes);
+    most = larger(most, Counted::passes);
   }
   findings.table("A product with F", {"P", "passes"}, rows);
   findings.claim("passes", "A product with F takes two passes, however many parameters there are.")
@@ -255,7 +253,7 @@ void costs(Findings& findings) {
           "F<sup>−1</sup>∇h, "
           "are those of inverting a dense F.")
       .measured("most passes of a product, P from 10 to 10,000", most)
-      .at_most(2, "J v and J<sup>⊤</sup>u");
+      .near(2, 0, "J v and J<sup>⊤</sup>u");
 }
 
 void run(Findings& findings, const Material& material) {

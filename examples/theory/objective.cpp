@@ -74,7 +74,7 @@ void one_normalisation(Findings& findings, const LinearCompletion& problem) {
     const auto expected = problem.least_squares(reduction.weights);
     const double error = relative_error(problem.after_a_step(reduction.loss), expected);
     rows.push_back({reduction.name, error});
-    worst = std::max(worst, error);
+    worst = larger(worst, error);
   }
   findings.table("One step of rate 1 against the normal equations", {"objective", "error"}, rows);
   findings
@@ -118,7 +118,7 @@ void ignored_examples(Findings& findings, const Material& material) {
       .source("P §2")
       .rows({2})
       .by("<code>cross_entropy</code> with <code>ignore_index</code>")
-      .measured("largest relative difference to 35 digits alone", std::max({gradient, G, fisher}))
+      .measured("largest relative difference to 35 digits alone", larger({gradient, G, fisher}))
       .at_most(1e-12, "sums in another order");
 }
 
@@ -139,8 +139,8 @@ void penalties(Findings& findings, const LinearCompletion& problem) {
       .rows({2})
       .by("<code>weight_decay(w)</code>, <code>penalty(R)</code>")
       .measured("larger of the two errors",
-                std::max(relative_error(problem.after_a_step(plain, kRidge), expected),
-                         relative_error(problem.after_a_step(written), expected)))
+                larger(relative_error(problem.after_a_step(plain, kRidge), expected),
+                       relative_error(problem.after_a_step(written), expected)))
       .at_most(kSolve, kSolveWords);
 }
 

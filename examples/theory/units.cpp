@@ -161,7 +161,7 @@ void steepest(Findings& findings) {
   for (int k = 0; k < 100; ++k) {
     auto x = normal({2}, 160 + k);
     x = x / x.dot(F.mv(x)).sqrt();
-    worst = std::max(worst, -number(g.dot(x)));
+    worst = larger(worst, -number(g.dot(x)));
   }
   const auto before = torch::cat({lamp.height.detach(), lamp.power.detach()}).clone();
   natgrad::NaturalGradient optimizer(
@@ -292,7 +292,7 @@ void variational(Findings& findings) {
   double worst = 0;
   for (int k = 1; k <= kSteps; ++k) {
     error = factor.mv(error);
-    worst = std::max(worst, std::abs(jacobi[k] - number(error.norm() / weak.mean.norm())));
+    worst = larger(worst, std::abs(jacobi[k] - number(error.norm() / weak.mean.norm())));
   }
   findings.claim("vi-is-jacobi", "There μ makes a step of Jacobi's iteration for Λμ = Λm.")
       .formula("μ ← μ + D<sup>−1</sup>Λ(m − μ), &nbsp; D = diag Λ")

@@ -62,7 +62,7 @@ class NATGRAD_EXPORT DerivativeHealthOptions {
 /// ```cpp
 /// const auto health = natgrad::derivative_health(
 ///     [&] { return F::cross_entropy(model->forward(x), y); }, model->parameters());
-/// std::cout << health.message() << "\n";
+/// const auto verdict = health.message();
 /// ```
 ///
 /// Cost: six calls of the closure without a graph and five with one, of two backward passes each;

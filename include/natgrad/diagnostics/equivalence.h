@@ -96,7 +96,7 @@ class NATGRAD_EXPORT EquivalenceOptions {
 ///
 /// ```cpp
 /// const auto found = natgrad::equivalence(natgrad::LossGraph(loss, model->parameters()));
-/// std::cout << found.message() << "\n";
+/// const auto verdict = found.message();
 /// ```
 ///
 /// Condition (5) is asked of each term twice: of the family, and of numbers, at targets drawn from

@@ -86,7 +86,7 @@ struct NATGRAD_EXPORT InvarianceReport {
 /// ```cpp
 /// const auto report = natgrad::invariance_check(
 ///     model->parameters(), [&] { return loss_of(x, y); }, natgrad::Elementwise::sinh());
-/// std::cout << report.message();
+/// const auto verdict = report.message();
 /// ```
 ///
 /// For the generalized Gauss-Newton, Fisher, empirical Fisher and any pulled-back matrix the ways

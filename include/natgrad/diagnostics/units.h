@@ -47,7 +47,7 @@ struct NATGRAD_EXPORT UnitsReport {
 /// ```cpp
 /// const auto report = natgrad::change_of_units(
 ///     model->parameters(), [&] { return loss_of(x, y); }, {100, 1, 1, 0.1});
-/// std::cout << report.message();
+/// const auto verdict = report.message();
 /// ```
 ///
 /// `scales`: s in the old units; 1 for each if empty. Where ∇h of a tensor is zero its row is of
