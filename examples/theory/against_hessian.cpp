@@ -269,6 +269,9 @@ void split_point(Findings& findings, const Material& material) {
 }
 
 void run(Findings& findings, const Material& material) {
+  findings.text(
+      "Classifiers of 4 x 4 digits before training, in which much of the Hessian is what G leaves "
+      "out; G and H of each digit by itself, of subsets and of all.");
   const EachExample each(Classifier(material, 60, 4));
   semi_definite(findings, each);
   no_cancellation(findings, each);

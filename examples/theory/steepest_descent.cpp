@@ -256,6 +256,10 @@ void given_divergence(Findings& findings, const Material& material) {
 }
 
 void run(Findings& findings, const Material& material) {
+  findings.text(
+      "Argmins of h itself within a given length, or a given divergence, against the direction "
+      "that "
+      "F and ∇h tell.");
   in_a_metric(findings);
   among_distributions(findings);
   given_divergence(findings, material);
