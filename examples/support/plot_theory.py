@@ -31,7 +31,7 @@ table { border-collapse: collapse; font-size: .82em; margin: 1em 0; }
 th, td { border-bottom: 1px solid #bbb; padding: .25em .8em .25em 0; text-align: left; vertical-align: top; }
 th { border-bottom: 2px solid #111; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-caption { text-align: left; font-weight: bold; padding-bottom: .3em; }
+caption { text-align: left; font-weight: bold; padding-bottom: .3em; white-space: nowrap; }
 .claim { margin: 1.3em 0; padding: .1em 0 .1em 1em; border-left: 4px solid #888; break-inside: avoid; }
 .claim.fails { border-left-style: double; border-left-width: 7px; border-left-color: #111; }
 .claim p { margin: .35em 0; }
@@ -61,6 +61,8 @@ def shown(value):
         return value
     if float(value).is_integer() and abs(value) < 1e6:
         return str(int(value))
+    if 1000 <= abs(value) < 1e6:
+        return f"{value:,.0f}".replace("-", "−")
     text = f"{value:.3g}"
     if "e" in text:
         mantissa, exponent = text.split("e")
@@ -98,7 +100,7 @@ def plain_ticks(axis):
 
 
 def draw_chart(chart):
-    figure, ax = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
+    figure, ax = plt.subplots(figsize=(7.2, 4.7), layout="constrained")
     for number, series in enumerate(chart["series"]):
         draw_series(ax, number, series)
     for number, level in enumerate(chart["levels"]):
@@ -115,8 +117,9 @@ def draw_chart(chart):
         if scale == "log":
             plain_ticks(axis)
     ax.grid(alpha=0.3)
-    if len(chart["series"]) + len(chart["levels"]) > 1:
-        ax.legend(fontsize=9)
+    lines = len(chart["series"]) + len(chart["levels"])
+    if lines > 1:
+        figure.legend(fontsize=9, loc="outside lower center", ncols=min(lines, 3), frameon=False)
     caption = f'<figcaption>{chart["caption"]}</figcaption>'
     return f'<figure>{picture(figure, chart["title"])}{caption}</figure>'
 
@@ -147,7 +150,8 @@ def draw_table(content):
 
 def bound(claim):
     if claim["relation"] == "=":
-        return f'= {shown(claim["limit"])} ± {shown(claim["tolerance"])}'
+        tolerance = f' ± {shown(claim["tolerance"])}' if claim["tolerance"] else ""
+        return f'= {shown(claim["limit"])}{tolerance}'
     return f'{claim["relation"]} {shown(claim["limit"])}'
 
 

@@ -152,8 +152,8 @@ void few_examples(Findings& findings, const EachExample& each) {
       .at_least(1.05, "above the noise of 30 draws");
   findings
       .claim("scale-of-a-mean",
-             "It is as with the mean of a number that takes both signs: along a "
-             "direction, the examples' curvatures scatter more about their mean.")
+             "As with the mean of a number that takes both signs: along a direction, the examples' "
+             "curvatures scatter more about their mean in the Hessian.")
       .formula("std(v<sup>⊤</sup>C<sub>i</sub>v) / |mean(v<sup>⊤</sup>C<sub>i</sub>v)|")
       .source("P §3")
       .by("<code>gauss_newton(graph)</code>, <code>hessian(graph)</code>")
@@ -215,7 +215,9 @@ void conservative(Findings& findings, const Material& material) {
       .care("“Tends to”: a claim about most networks, counted over 24.")
       .measured("networks of 24 where most directions have it", higher)
       .at_least(17, "a fair coin gives 17 of 24 once in 31 times");
-  findings.claim("smaller-steps", "It will often produce smaller, more “conservative” updates.")
+  findings
+      .claim("smaller-steps",
+             "G will often produce smaller, more “conservative” updates than the Hessian.")
       .formula("|δ<sub>G</sub>| &lt; |δ<sub>H</sub>|")
       .source("P §9")
       .by("<code>gauss_newton(graph)</code>, <code>hessian(graph)</code>, "
@@ -267,6 +269,9 @@ void split_point(Findings& findings, const Material& material) {
 }
 
 void run(Findings& findings, const Material& material) {
+  findings.text(
+      "Classifiers of 4 x 4 digits before training, in which much of the Hessian is what G leaves "
+      "out; G and H of each digit by itself, of subsets and of all.");
   const EachExample each(Classifier(material, 60, 4));
   semi_definite(findings, each);
   no_cancellation(findings, each);

@@ -71,7 +71,7 @@ void least_squares(Findings& findings, const Classifier& problem) {
           "larger error of the library's and of pseudo-inverses, over |M − h|, three random δ",
           larger(of_library, by_hand))
       .at_most(1e-10, "sums in double");
-  findings.claim("least-squares-as-printed", "The same with a plus within the norm.")
+  findings.claim("least-squares-as-printed", "M is that sum with a plus within the norm.")
       .formula(
           "‖J<sub>f</sub>δ + F<sub>R</sub><sup>−1</sup>∇<sub>z</sub>log "
           "r(y|z)‖<sup>2</sup><sub>F<sub>R</sub></sub>")
@@ -161,8 +161,8 @@ void bounds(Findings& findings, const Material& material) {
   const auto solution = tight_solver().solve(natgrad::fisher(alone), -alone.gradient());
   findings
       .claim("bound-is-reached",
-             "It is what could be gained if the outputs of each example could be "
-             "changed independently.")
+             "The bound is what could be gained if the outputs of each example could be changed "
+             "independently.")
       .formula("θ = (z<sub>1</sub>, …, z<sub>|S|</sub>)")
       .source("P §11")
       .rows({50})
@@ -204,7 +204,7 @@ void mixed(Findings& findings, const Material& material) {
       .by("<code>mixed_batches(parameters, loss, 12)</code>")
       .measured("pairs that promise more, F of the gradient's batch", double(report.same_below))
       .at_most(0, "none");
-  findings.claim("mixed-batches", "With F of other data it fails.")
+  findings.claim("mixed-batches", "With F of other data than ∇h the bound fails.")
       .source("P §11")
       .rows({50})
       .by("<code>mixed_batches(parameters, loss, 12)</code>")
@@ -213,8 +213,8 @@ void mixed(Findings& findings, const Material& material) {
       .at_least(0.5, "most");
   findings
       .claim("exploding-steps",
-             "And steps explode: computing F and ∇h on the same data makes the natural "
-             "gradient more stable.")
+             "With F of other data steps explode: computing F and ∇h on the same data makes the "
+             "natural gradient more stable.")
       .formula(
           "‖F<sub>l</sub><sup>−1</sup>∇h<sub>k</sub>‖ / ‖F<sub>k</sub><sup>−1</sup>∇h<sub>k</sub>‖")
       .source("P §11, Martens &amp; Sutskever (2012)")

@@ -65,7 +65,7 @@ void chain_rule(Findings& findings, const Classifier& problem) {
   const auto expected = torch::einsum("nkp,nkl,nlq->pq", {J, F_R, J}) / n;
   findings
       .claim("park",
-             "So F is the mean of J<sub>f</sub><sup>⊤</sup>F<sub>R</sub>J<sub>f</sub>, with the "
+             "F is the mean of J<sub>f</sub><sup>⊤</sup>F<sub>R</sub>J<sub>f</sub>, with the "
              "Fisher matrix F<sub>R</sub> of the outputs' distribution.")
       .formula(
           "F = <sup>1</sup>⁄<sub>|S|</sub> Σ J<sub>f</sub><sup>⊤</sup> F<sub>R</sub> "
@@ -150,7 +150,7 @@ void tanh_unit(Findings& findings) {
       .measured("relative error against a quadrature in three dimensions",
                 relative_error(F, unit_by_quadrature(w, kNoise)))
       .at_most(1e-9, "a trapezoidal rule with steps of 0.2");
-  findings.claim("tanh-unit-inverse", "And so can its inverse.")
+  findings.claim("tanh-unit-inverse", "The inverse of that F can be computed too.")
       .formula(
           "F<sup>−1</sup> = σ<sup>2</sup>[(I − uu<sup>⊤</sup>)/c<sub>1</sub> + "
           "uu<sup>⊤</sup>/c<sub>2</sub>]")

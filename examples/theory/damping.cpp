@@ -113,7 +113,7 @@ void limits(Findings& findings) {
                 slope({lambdas[0], lambdas[1]}, {to_natural[0], to_natural[1]}))
       .near(1, 0.05, "λ = 10<sup>−9</sup>, 10<sup>−8</sup>");
   const auto n = lambdas.size();
-  findings.claim("tikhonov-large", "As λ → ∞ it becomes a gradient step.")
+  findings.claim("tikhonov-large", "As λ → ∞ the damped step becomes a gradient step.")
       .formula("λ(F + λI)<sup>−1</sup>∇h = ∇h + O(1/λ)")
       .source("P §9")
       .rows({38})
@@ -251,8 +251,8 @@ void levenberg_marquardt(Findings& findings, const Material& material) {
       .at_most(0, "none");
   findings
       .claim("rho-in-training",
-             "On real training this keeps the model trustworthy: it foretells most of "
-             "what a step gains.")
+             "On real training that keeps the model trustworthy: it foretells most of what a step "
+             "gains.")
       .formula("ρ near 1")
       .source("P §9")
       .rows({40})
@@ -363,7 +363,7 @@ void hessian_free(Findings& findings, const Material& material) {
       .by("<code>presets::hessian_free()</code>")
       .measured("largest rise of h in 25 steps", rise)
       .at_most(0, "on the same examples at each step");
-  findings.claim("hessian-free-learns", "And it fits the digits.")
+  findings.claim("hessian-free-learns", "Hessian-free optimization fits the digits.")
       .source("P §3, Martens (2010)")
       .rows({41})
       .by("<code>presets::hessian_free()</code>")
@@ -371,8 +371,8 @@ void hessian_free(Findings& findings, const Material& material) {
       .at_most(0.05, "a twentieth");
   findings
       .claim("krylov-learns",
-             "So does Krylov subspace descent, whose damping is the subspace and the "
-             "floor of its eigenvalues, and which minimises h itself over it.")
+             "Krylov subspace descent, whose damping is the subspace and the floor of its "
+             "eigenvalues, and which minimises h itself over it, fits them too.")
       .source("P §3, §9, Vinyals &amp; Povey (2012)")
       .rows({42})
       .by("<code>presets::krylov_subspace_descent()</code>")
@@ -405,7 +405,8 @@ void krylov(Findings& findings, const Material& material) {
     natgrad::LinearSystem system{G, b, normal({b.numel()}, 960 + k)};
     least = smaller(least, solver.solve(system).summary.quadratic / alone.summary.quadratic);
   }
-  findings.claim("krylov-with-previous", "With the step before in the subspace M is never higher.")
+  findings
+      .claim("krylov-with-previous", "With the step before in Krylov's subspace M is never higher.")
       .formula("min M over span{∇h, …, G<sup>K−1</sup>∇h, δ<sub>prev</sub>}")
       .source("P §9, Vinyals &amp; Povey (2012)")
       .rows({42})
@@ -416,7 +417,8 @@ void krylov(Findings& findings, const Material& material) {
   const auto free = natgrad::KrylovSubspace().dimension(40).floor(1e-15).solve(G, b).x;
   findings
       .claim("krylov-damps",
-             "It has damping of its own: a floor for the eigenvalues in the subspace.")
+             "Krylov subspace descent has damping of its own: a floor for the eigenvalues in the "
+             "subspace.")
       .source("P §9, Vinyals &amp; Povey (2012)")
       .rows({42})
       .by("<code>KrylovSubspace().floor(ε)</code>")

@@ -5,6 +5,7 @@
 #include <natgrad/graph/marks.h>
 #include <natgrad/likelihoods/bernoulli.h>
 #include <natgrad/likelihoods/exp_loss.h>
+#include <natgrad/likelihoods/exp_loss_over_labels.h>
 #include <natgrad/likelihoods/noise_density.h>
 #include <torch/torch.h>
 
@@ -82,7 +83,9 @@ void divergences(Findings& findings) {
       .measured("spread of the difference over three θ", high - low)
       .at_most(kRounding, kRoundingWords);
   const LossGraph graph(beetles.loss(theta), {theta});
-  findings.claim("divergence-gradient", "So its gradient is that of the divergence.")
+  findings
+      .claim("divergence-gradient",
+             "The gradient of the negative log-likelihood under q is that of the divergence.")
       .formula("∇ E<sub>Q</sub>[−log p] = ∇ KL(Q ‖ P)")
       .source("P §4")
       .rows({12})
@@ -194,13 +197,41 @@ void normalisers(Findings& findings) {
       .care("Z must not depend on z either: else −log r = L + log Z(z) is another objective.")
       .measured("largest relative error of Z", of_Z)
       .at_most(1e-9, "quadrature; eleven digits but at a kink");
-  findings.claim("exp-loss-fisher", "Its F<sub>R</sub> is the covariance of ∂L/∂z under r.")
+  findings
+      .claim("exp-loss-fisher", "F<sub>R</sub> of r ∝ exp(−L) is the covariance of ∂L/∂z under r.")
       .formula("F<sub>R</sub> = Cov<sub>r</sub>[∂L/∂z]")
       .source("P §4, §8")
       .rows({13})
       .by("<code>ExpLoss::fisher_multiply</code>")
       .measured("largest relative error of F<sub>R</sub>", of_fisher)
       .at_most(1e-6, "quadrature");
+}
+
+/// A loss of three labels and two outputs: the cross-entropy of logits that are functions of z.
+void over_labels(Findings& findings) {
+  const auto logits = [](const Tensor& z) { return torch::cat({z.tanh(), z.sum(1, true)}, 1); };
+  const auto loss = [&](const Tensor& y, const Tensor& z) {
+    return -logits(z).log_softmax(1).gather(1, y.unsqueeze(1)).squeeze(1);
+  };
+  const auto z = normal({4, 2}, 43).requires_grad_();
+  const natgrad::ExpLossOverLabels r(z, loss, 3);
+  const auto v = normal({4, 2}, 44);
+  auto expected = torch::zeros({4, 2}, torch::kDouble);
+  for (int64_t y = 0; y < 3; ++y) {
+    const auto each = loss(torch::full({4}, y, torch::kLong), z);
+    const auto s = gradient_of(-each.sum(), {z}).view({4, 2});  // each row is of its own z
+    expected += (-each.detach()).exp().unsqueeze(1) * s * (s * v).sum(1, true);
+  }
+  findings
+      .claim("exp-loss-over-labels",
+             "Of several outputs and finitely many labels F<sub>R</sub> of r ∝ exp(−L) is a sum "
+             "over these.")
+      .formula("F<sub>R</sub> = Σ<sub>y</sub> r(y|z) ∇<sub>z</sub>L ∇<sub>z</sub>L<sup>⊤</sup>")
+      .source("P §4, §8")
+      .rows({13})
+      .by("<code>ExpLossOverLabels(z, L, 3)</code>")
+      .measured("relative error of F<sub>R</sub> v", relative_error(r.fisher_multiply(v), expected))
+      .at_most(1e-12, "sums of three");
 }
 
 void refused(Findings& findings) {
@@ -221,7 +252,7 @@ void refused(Findings& findings) {
   const auto ratio = [](const Tensor& Z) { return number(Z.max() / Z.min()); };
   findings
       .claim("z-depends-on-z",
-             "Of other losses Z depends on z, and they stand for no distribution.")
+             "Of other losses ∫exp(−L) depends on z, and they stand for no distribution.")
       .formula("Z(z) = ∫ exp(−L(y, z)) dy ≠ const")
       .source("P §4")
       .rows({13})
@@ -242,7 +273,7 @@ void refused(Findings& findings) {
   count += refuses(of_square, natgrad::Domain::real_line());
   count += refuses([](const Tensor& y, const Tensor& z) { return (y - z).abs().log1p(); },
                    natgrad::Domain::real_line());
-  findings.claim("no-density-refused", "The library refuses these, and a loss whose Z is infinite.")
+  findings.claim("no-density-refused", "The library refuses losses that stand for no distribution.")
       .source("P §4")
       .rows({13})
       .by("<code>ExpLoss(z, L)</code>")
@@ -259,6 +290,7 @@ void run(Findings& findings, const Material&) {
   sample(findings);
   unnormalised(findings);
   normalisers(findings);
+  over_labels(findings);
   refused(findings);
 }
 

@@ -3,6 +3,7 @@
 // what that does to learning, with damping and rate of both tuned alike.
 
 #include <fmt/format.h>
+#include <natgrad/curvature/blocks.h>
 #include <natgrad/curvature/diagonals.h>
 #include <natgrad/curvature/empirical_fisher.h>
 #include <natgrad/curvature/fisher.h>
@@ -62,7 +63,7 @@ void definition(Findings& findings, const Classifier& problem) {
           "mean.")
       .measured("‖F̄ − mean of outer products‖/‖·‖", relative_error(dense(F), expected))
       .at_most(kRounding, kRoundingWords);
-  findings.claim("empirical-psd", "It remains positive semi-definite.")
+  findings.claim("empirical-psd", "The empirical Fisher matrix remains positive semi-definite.")
       .source("P §7")
       .rows({23})
       .by("<code>empirical_fisher(graph)</code>")
@@ -72,8 +73,8 @@ void definition(Findings& findings, const Classifier& problem) {
   const auto v = normal({problem.network.size()}, 71);
   findings
       .claim("empirical-product",
-             "It is cheap: a product needs one number an example, g<sub>i</sub>·v, "
-             "and no matrix.")
+             "The empirical Fisher matrix is cheap: a product needs one number an example, "
+             "g<sub>i</sub>·v, and no matrix.")
       .formula("F̄ v = <sup>1</sup>⁄<sub>|S|</sub> Σ g<sub>i</sub> (g<sub>i</sub>·v)")
       .source("P §7")
       .rows({24})
@@ -96,6 +97,45 @@ void definition(Findings& findings, const Classifier& problem) {
       .at_most(kRounding, kRoundingWords);
 }
 
+/// q(y|x) of the beetles, the share of each dose's that were killed.
+void known_targets(Findings& findings) {
+  const Beetles beetles;
+  const auto theta = Beetles::start();
+  const LossGraph graph(beetles.loss(theta), {theta});
+  const auto p = beetles.logits(theta).detach().sigmoid(), q = beetles.share();
+  const auto X = torch::stack({torch::ones({8}, torch::kDouble), beetles.dose}, 1);
+  // E_q[(y - p)²] and (E_q[y - p])² between the Jacobians.
+  const auto expected = [&](const Tensor& squared) {
+    return X.t().mm((beetles.weights() * squared).unsqueeze(1) * X);
+  };
+  const auto of_q = expected(q * (1 - p).square() + (1 - q) * p.square());
+  const auto over_q = natgrad::empirical_fisher(graph, natgrad::Moment::Uncentred,
+                                                natgrad::FisherWeights::OfTheLoss,
+                                                natgrad::SoftTargets::Distribution);
+  const char* const by = "<code>empirical_fisher(graph, …, SoftTargets::Distribution)</code>";
+  findings
+      .claim("empirical-over-q",
+             "The inner expectation of the empirical Fisher matrix can be over a known "
+             "Q<sub>y|x</sub>.")
+      .formula("E<sub>Q̂<sub>x</sub></sub>[E<sub>Q<sub>y|x</sub></sub>[∇log p ∇log p<sup>⊤</sup>]]")
+      .source("P §7")
+      .rows({23})
+      .by(by)
+      .measured("‖F̄ − sum over 8 doses and 2 outcomes‖/‖·‖", relative_error(dense(over_q), of_q))
+      .at_most(kRounding, kRoundingWords);
+  findings
+      .claim("mean-target-is-another",
+             "That is another matrix than the one of the mean gradient under q(y|x), which soft "
+             "targets give by default.")
+      .formula("E<sub>q</sub>[s s<sup>⊤</sup>] ≠ E<sub>q</sub>[s] E<sub>q</sub>[s]<sup>⊤</sup>")
+      .source("P §7")
+      .rows({23})
+      .by("<code>SoftTargets::Mean</code>, " + std::string(by))
+      .measured("relative distance of the second from the first",
+                relative_error(dense(natgrad::empirical_fisher(graph)), of_q))
+      .at_least(0.1, "far above rounding");
+}
+
 void ranks(Findings& findings, const Material& material) {
   std::vector<std::vector<Json>> rows;
   double empirical = 0, fisher = 0;
@@ -109,7 +149,7 @@ void ranks(Findings& findings, const Material& material) {
     fisher = larger(fisher, double(of_fisher) / double(9 * n));
   }
   findings.table("Ranks", {"|S|", "rank of F̄", "rank of F", "rank(F<sub>R</sub>)·|S|"}, rows);
-  findings.claim("empirical-rank", "The bound on its rank is |S|.")
+  findings.claim("empirical-rank", "The bound on the rank of the empirical Fisher matrix is |S|.")
       .formula("rank F̄ ≤ |S|")
       .source("P §7")
       .rows({23})
@@ -118,8 +158,8 @@ void ranks(Findings& findings, const Material& material) {
       .at_most(1, "eigenvalues below 10<sup>−10</sup> of the largest count as zero");
   findings
       .claim("fisher-rank",
-             "That of the Fisher matrix is rank(F<sub>R</sub>)·|S|, nine times as much "
-             "for ten classes.")
+             "The bound on the rank of the Fisher matrix is rank(F<sub>R</sub>)·|S|, nine times as "
+             "much for ten classes.")
       .formula("rank F ≤ rank(F<sub>R</sub>) |S| = (K − 1)|S|")
       .source("P §7")
       .rows({23})
@@ -144,8 +184,8 @@ void without_a_model(Findings& findings, const Material& material) {
   }
   findings
       .claim("empirical-without-model",
-             "It can be applied to objectives that involve no probabilistic "
-             "model.")
+             "The empirical Fisher matrix can be applied to objectives that involve no "
+             "probabilistic model.")
       .formula(
           "L(y, z) = <sup>1</sup>⁄<sub>K</sub> Σ<sub>k≠y</sub> max(0, 1 − z<sub>y</sub> + "
           "z<sub>k</sub>)")
@@ -213,13 +253,70 @@ void diagonals(Findings& findings, const Classifier& problem) {
       .measured("rms relative error over √(2/M), 80 estimates of M = 25 probes", errors.of_each)
       .at_most(1.1, "the bound, and the noise of 80 estimates");
   findings
-      .claim("fisher-diagonal-mean", "Without bias: the mean of independent estimates nears it.")
+      .claim("fisher-diagonal-mean",
+             "That estimate has no bias: the mean of independent estimates nears the diagonal.")
       .formula("E[(J<sup>⊤</sup>B r)<sub>j</sub><sup>2</sup>] = F<sub>jj</sub>")
       .source("P §7")
       .rows({43})
       .by("<code>propagated_fisher_diagonal(graph, M)</code>")
       .measured("rms relative error of the mean of 80 estimates over √(2/M)", errors.of_mean)
       .at_most(1.3 / std::sqrt(kEstimates), "1/√80, and the noise of that");
+}
+
+/// The largest relative error of a block.
+double error_of_blocks(const std::vector<Tensor>& blocks, const std::vector<Tensor>& expected) {
+  double worst = 0;
+  for (size_t b = 0; b < blocks.size(); ++b) {
+    worst = larger(worst, relative_error(blocks[b], expected[b]));
+  }
+  return worst;
+}
+
+/// Diagonal blocks of a matrix: the first layer's weights and biases, then the second's.
+std::vector<Tensor> layers_of(const Tensor& matrix, const Classifier& problem) {
+  const auto& theta = problem.network.parameters();
+  const int64_t first = theta[0].numel() + theta[1].numel(), rest = matrix.size(0) - first;
+  const auto block = [&](int64_t from, int64_t size) {
+    return matrix.narrow(0, from, size).narrow(1, from, size);
+  };
+  return {block(0, first), block(first, rest)};
+}
+
+void blocks(Findings& findings, const Classifier& problem) {
+  const auto graph = problem.graph();
+  const auto by_layer = natgrad::blocks_by_layer(graph);
+  const auto g = gradients_one_by_one(problem);
+  const auto empirical = layers_of(g.t().mm(g) / g.size(0), problem);
+  findings.claim("empirical-blocks", "The blocks of the empirical Fisher matrix are exact too.")
+      .source("P §7")
+      .rows({43})
+      .by("<code>empirical_fisher_blocks(graph, blocks_by_layer(graph))</code>")
+      .measured("largest relative error of a layer's block",
+                error_of_blocks(natgrad::empirical_fisher_blocks(graph, by_layer), empirical))
+      .at_most(kRounding, kRoundingWords);
+  const auto fisher = layers_of(dense(natgrad::fisher(graph)), problem);
+  std::vector<double> probes, errors;
+  for (const int64_t k : {1, 4, 16, 64, 256}) {
+    probes.push_back(double(k));
+    double sum = 0;
+    for (int draw = 0; draw < 4; ++draw) {
+      const auto estimate = natgrad::estimated_fisher_blocks(graph, by_layer, k,
+                                                             natgrad::make_generator(77 + k, draw));
+      sum += error_of_blocks(estimate, fisher) / 4;
+    }
+    errors.push_back(sum);
+  }
+  findings
+      .claim("fisher-blocks",
+             "Blocks of the standard Fisher matrix can be estimated without bias too.")
+      .formula(
+          "E[γ<sub>b</sub>γ<sub>b</sub><sup>⊤</sup>] = F<sub>bb</sub>, &nbsp; γ = "
+          "J<sup>⊤</sup>B r")
+      .source("P §7, Martens et al. (2012)")
+      .rows({43})
+      .by("<code>estimated_fisher_blocks(graph, blocks, k)</code>")
+      .measured("order of the error's fall in k, 1 to 256 draws", -slope(probes, errors))
+      .near(0.5, 0.08, "the noise of four estimates");
 }
 
 void tonga(Findings& findings, const Classifier& problem) {
@@ -248,7 +345,7 @@ void preconditioner(Findings& findings, const Classifier& problem) {
   const auto v = normal({problem.network.size()}, 73);
   findings
       .claim("hessian-free-preconditioner",
-             "Its diagonal is the preconditioner of Hessian-free "
+             "The diagonal of the empirical Fisher matrix is the preconditioner of Hessian-free "
              "optimization.")
       .formula("M = (diag F̄ + λ)<sup>−¾</sup>")
       .source("P §7, Martens (2010)")
@@ -316,8 +413,8 @@ void follow(Findings& findings, const Material& material) {
       .at_least(0.1, "far above rounding");
   findings
       .claim("empirical-steps-grow",
-             "Its step leaves that of the Fisher matrix the more the better the "
-             "fit.")
+             "The step of the empirical Fisher matrix leaves that of the Fisher matrix the more "
+             "the better the fit.")
       .source("P §7")
       .by("<code>empirical_fisher(graph)</code>, <code>fisher(graph)</code>")
       .measured("length of its step over that of F's, at the end over at the start",
@@ -411,9 +508,11 @@ void run(Findings& findings, const Material& material) {
       "model's. Classifiers of 4 x 4 digits.");
   const Classifier problem(material, 60, 4);
   definition(findings, problem);
+  known_targets(findings);
   ranks(findings, material);
   without_a_model(findings, material);
   diagonals(findings, problem);
+  blocks(findings, problem);
   tonga(findings, problem);
   preconditioner(findings, problem);
   follow(findings, material);

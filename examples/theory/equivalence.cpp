@@ -95,7 +95,7 @@ void networks_of_all_kinds(Findings& findings, const Material& material) {
     worst = larger(worst, found.distance.value_or(NAN));
   }
   findings.table("Softmax outputs of other networks", {"network", "‖Fv − Gv‖/‖Gv‖"}, rows);
-  findings.claim("any-network", "Whatever the network.")
+  findings.claim("any-network", "F = G with softmax outputs whatever the network.")
       .formula(
           "F = <sup>1</sup>⁄<sub>|S|</sub> Σ J<sub>f</sub><sup>⊤</sup>F<sub>R</sub>J<sub>f</sub>, "
           "&nbsp; G = <sup>1</sup>⁄<sub>|S|</sub> Σ "
@@ -143,7 +143,9 @@ void vec_or_vech(Findings& findings) {
       .by("<code>ExponentialFamily</code>; <code>NaturalFullGaussian</code> takes vech")
       .measured("smallest over largest eigenvalue of F<sub>R</sub>", std::abs(smallest(true)))
       .at_most(1e-12, "rounding");
-  findings.claim("vech-is-not", "With vech, each entry once, it is not.")
+  findings
+      .claim("vech-is-not",
+             "With vech, each entry once, F<sub>R</sub> of a multivariate normal is regular.")
       .formula("z = (Σ<sup>−1</sup>μ, vech Σ<sup>−1</sup>)")
       .source("P §8")
       .rows({33})
@@ -201,7 +203,9 @@ void split_point(Findings& findings, const Material& material) {
       .by(by)
       .measured("‖G − F̄‖/‖F̄‖", relative_error(inside, empirical))
       .at_most(kRounding, kRoundingWords);
-  findings.claim("softmax-in-network-is-not-fisher", "Which is not the Fisher matrix.")
+  findings
+      .claim("softmax-in-network-is-not-fisher",
+             "With the softmax in the network G is not the Fisher matrix.")
       .source("P §8")
       .rows({10})
       .by(by)
@@ -211,7 +215,9 @@ void split_point(Findings& findings, const Material& material) {
   const auto scores = smoothed - problem.outputs().detach().softmax(1);
   const auto J = jacobian_of(problem.outputs(), split.theta).view({60, 10, -1});
   const auto g = torch::einsum("nkp,nk->np", {J, scores});
-  findings.claim("not-for-smoothed-targets", "For smoothed targets it is neither.")
+  findings
+      .claim("not-for-smoothed-targets",
+             "With the softmax in the network and smoothed targets G is neither.")
       .source("P §8")
       .rows({10})
       .by(by)
@@ -222,7 +228,7 @@ void split_point(Findings& findings, const Material& material) {
       .at_least(0.01, "far above rounding");
   findings
       .claim("fisher-for-own-targets",
-             "It is F again where the targets are the model's own "
+             "With the softmax in the network G is F again where the targets are the model's own "
              "probabilities.")
       .formula(
           "Σ<sub>y</sub> p<sub>y</sub> "
@@ -320,8 +326,8 @@ void generalising(Findings& findings, const Material& material) {
       .at_most(-0.01, "far below rounding");
   findings
       .claim("fisher-generalises-ggn",
-             "There the Fisher matrix of r ∝ exp(−L) is what G could be "
-             "generalised to: it is positive semi-definite.")
+             "Of such a loss the Fisher matrix of r ∝ exp(−L) is what G could be generalised to: "
+             "it is positive semi-definite.")
       .source("P §8")
       .rows({32})
       .by("<code>fisher(graph)</code> of <code>StudentT(z, ν, s)</code>")

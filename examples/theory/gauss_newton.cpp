@@ -84,7 +84,7 @@ void generalised(Findings& findings, const Classifier& problem) {
       .measured("‖G + rest − H‖/‖H‖", relative_error(G + remainder, H))
       .at_most(kRounding, kRoundingWords);
   findings
-      .claim("rest-is-no-trifle", "That rest is what G leaves out, and no trifle before training.")
+      .claim("rest-is-no-trifle", "That rest, which G leaves out, is no trifle before training.")
       .formula("‖H − G‖ / ‖H‖")
       .source("P §3")
       .rows({4})
@@ -171,7 +171,8 @@ void quadratic_model(Findings& findings, const Material& material) {
       .measured("‖δ − δ*‖/‖δ*‖ against a dense solve",
                 relative_error(delta, -torch::linalg_solve(G, g)))
       .at_most(1e-7, "conjugate gradients on a condition up to 10<sup>6</sup>");
-  findings.claim("model-gain", "What it promises is half of ∇h<sup>⊤</sup>G<sup>−1</sup>∇h.")
+  findings
+      .claim("model-gain", "What the minimiser promises is half of ∇h<sup>⊤</sup>G<sup>−1</sup>∇h.")
       .formula("M(δ*) − h(θ) = −½∇h<sup>⊤</sup>G<sup>−1</sup>∇h")
       .source("P §3")
       .rows({7})

@@ -50,7 +50,7 @@ void expansion(Findings& findings, const Material& material) {
       .by(by)
       .measured("order of the remainder", report.forward.slope)
       .near(3, 0.05, "steps from 0.1 down");
-  findings.claim("kl-second-order", "With ½ as the factor.")
+  findings.claim("kl-second-order", "The factor of the quadratic form is ½.")
       .formula("KL = c ε<sup>2</sup>d<sup>⊤</sup>Fd, &nbsp; c = ½")
       .source("P §6")
       .rows({18})
@@ -67,7 +67,8 @@ void expansion(Findings& findings, const Material& material) {
       .measured("D over Σ g<sub>ij</sub>Δθ<sub>i</sub>Δθ<sub>j</sub>, as measured",
                 0.5 * report.reverse.second)
       .near(1, 1e-3, "extrapolated to ε = 0");
-  findings.claim("kl-reverse", "The other direction has the same second-order term.")
+  findings
+      .claim("kl-reverse", "The divergence in the other direction has the same second-order term.")
       .formula("KL(P(θ) ‖ P(θ + d)) = ½d<sup>⊤</sup>Fd + O(d<sup>3</sup>)")
       .source("P §6")
       .rows({18, 21})
@@ -96,8 +97,8 @@ void coefficients(Findings& findings) {
   const double third_cumulant = std::exp(kLogRate) / std::pow(std::exp(kLogRate), 1.5);
   findings
       .claim("kl-third-order",
-             "Of a natural parameter the third-order terms are k₃d<sup>3</sup>/3 and "
-             "k₃d<sup>3</sup>/6, k₃ the third cumulant.")
+             "Of a natural parameter the third-order terms are k<sub>3</sub>d<sup>3</sup>/3 and "
+             "k<sub>3</sub>d<sup>3</sup>/6, k<sub>3</sub> the third cumulant.")
       .formula(
           "KL(θ + d ‖ θ) = ½Fd<sup>2</sup> + <sup>k<sub>3</sub></sup>⁄<sub>3</sub>d<sup>3</sup> + "
           "…, "
@@ -125,7 +126,9 @@ void exact(Findings& findings, const Material& material) {
     const double quadratic = 0.5 * report.epsilons[k] * report.epsilons[k] * report.square;
     worst = larger(worst, std::abs(report.forward.divergence[k] / quadratic - 1));
   }
-  findings.claim("kl-exact", "Of Gaussian means that are linear in θ there is no remainder.")
+  findings
+      .claim("kl-exact",
+             "Of Gaussian means that are linear in θ the divergence is the quadratic form exactly.")
       .formula("KL(P(θ + d) ‖ P(θ)) = ½d<sup>⊤</sup>Fd")
       .source("P §6")
       .rows({18})
@@ -176,8 +179,8 @@ void geodesics(Findings& findings) {
       .near(1, 0.1, "Euler's error, and no more");
   findings
       .claim("not-the-great-circle",
-             "It is not the geodesic of the Riemannian manifold, the great circle of "
-             "√p, for three classes or more.")
+             "That path is not the geodesic of the Riemannian manifold, the great circle of √p, "
+             "for three classes or more.")
       .source("P §6")
       .rows({22})
       .by(by)

@@ -122,8 +122,7 @@ void matrices(Findings& findings, const Odd& problem) {
       .measured("largest relative difference of the first four", matrices)
       .at_most(1e-10, "products in double");
   findings
-      .claim("same-direction",
-             "So the directions, seen as vectors in the same space, are the same.")
+      .claim("same-direction", "Their directions, seen as vectors in the same space, are the same.")
       .formula("J<sub>g</sub> d<sub>γ</sub> = d<sub>θ</sub>, &nbsp; d = −C<sup>−1</sup>∇h")
       .source("P §10, eq. 7, 8")
       .rows({45})
@@ -134,7 +133,8 @@ void matrices(Findings& findings, const Odd& problem) {
   const auto H = dense(natgrad::hessian(of_theta)), H_gamma = dense(natgrad::hessian(of_gamma));
   const auto rest = hessian_of(of_theta.gradient().dot(g.forward(at.gamma)), {at.gamma});
   findings
-      .claim("hessian-gets-a-rest", "The Hessian does not: it gets the second derivatives of g.")
+      .claim("hessian-gets-a-rest",
+             "The Hessian does not change as a metric does: it gets the second derivatives of g.")
       .formula(
           "H<sub>γ</sub> = J<sub>g</sub><sup>⊤</sup>HJ<sub>g</sub> + Σ<sub>j</sub> "
           "[∇h]<sub>j</sub> "
@@ -145,7 +145,8 @@ void matrices(Findings& findings, const Odd& problem) {
       .measured("‖H<sub>γ</sub> − formula‖/‖H<sub>γ</sub>‖",
                 relative_error(at.J.t().mm(H).mm(at.J) + rest, H_gamma))
       .at_most(1e-10, "products in double");
-  findings.claim("hessian-rest-matters", "And these are no trifle away from a minimum.")
+  findings
+      .claim("hessian-rest-matters", "What the Hessian gets by g is no trifle away from a minimum.")
       .source("P §10")
       .rows({47})
       .by("<code>hessian(graph)</code>")
@@ -291,7 +292,9 @@ void affine(Findings& findings, const Odd& problem) {
       .by("<code>invariance_check</code> with <code>Affine</code>")
       .measured("largest distance but the gradient's", exact)
       .at_most(1e-9, "dense solves of a condition of 10<sup>4</sup>");
-  findings.claim("affine-gradient", "Not those of the gradient.")
+  findings
+      .claim("affine-gradient",
+             "Under affine reparameterisations the steps of the gradient are others.")
       .source("P §6, §10")
       .rows({48})
       .by("<code>invariance_check</code> with <code>ParameterScales()</code>")
@@ -307,7 +310,7 @@ void practice(Findings& findings, const Odd& problem) {
   const auto difference = [&](const natgrad::Reparametrisation& g,
                               const natgrad::NaturalGradientOptions& options) {
     return natgrad::invariance_of_steps(
-               theta, [&] { return problem.loss(); }, g, options, 3)
+               theta, [&] { return problem.loss(); }, g, options, 2)
         .difference;
   };
   const auto scales = (0.7 * normal({P}, 107)).exp();
@@ -315,17 +318,17 @@ void practice(Findings& findings, const Odd& problem) {
                         diagonal(scales),
                         rotation(std::get<0>(torch::linalg_qr(normal({P, P}, 108))));
   const auto marquardt =
-      plain_natural_gradient(0.5, 0.1).damping_matrix(natgrad::MarquardtDiagonal());
-  const auto truncated = plain_natural_gradient(0.5, 0).solver(
+      plain_natural_gradient(0.3, 0.1).damping_matrix(natgrad::MarquardtDiagonal());
+  const auto truncated = plain_natural_gradient(0.3, 0).solver(
       natgrad::ConjugateGradient().max_iterations(5).tolerance(0));
-  const auto tikhonov = plain_natural_gradient(0.5, 0.1);
+  const auto tikhonov = plain_natural_gradient(0.3, 0.1);
   struct Row {
     std::string name;
     natgrad::NaturalGradientOptions options;
     double by_mixing = NAN, by_scales = NAN, by_rotation = NAN;
   };
   std::vector<Row> all = {
-      {"undamped, solved exactly", plain_natural_gradient(0.5, 0).solver(natgrad::Cholesky())},
+      {"undamped, solved exactly", plain_natural_gradient(0.3, 0).solver(natgrad::Cholesky())},
       {"Tikhonov, λI", tikhonov},
       {"Marquardt, λ diag(F)", marquardt},
       {"conjugate gradients, five iterations", truncated},
@@ -337,7 +340,7 @@ void practice(Findings& findings, const Odd& problem) {
     row.by_rotation = difference(rotation, row.options);
     rows.push_back({row.name, row.by_mixing, row.by_scales, row.by_rotation});
   }
-  findings.table("Three steps: how far those in γ are from those in θ, over the way",
+  findings.table("Two steps: how far those in γ are from those in θ, over the way",
                  {"method", "A mixes all", "A = diag", "A orthogonal"}, rows);
   const char* const by = "<code>invariance_of_steps(parameters, loss, g, options)</code>";
   findings
@@ -350,7 +353,7 @@ void practice(Findings& findings, const Odd& problem) {
       .measured("largest of its three distances",
                 larger({all[0].by_mixing, all[0].by_scales, all[0].by_rotation}))
       .at_most(1e-9, "solves of a condition of 10<sup>4</sup>");
-  findings.claim("tikhonov-breaks", "Tikhonov's damping breaks it.")
+  findings.claim("tikhonov-breaks", "Tikhonov's damping breaks affine invariance.")
       .formula(
           "(J<sub>g</sub><sup>⊤</sup>FJ<sub>g</sub> + λI)<sup>−1</sup> ≠ "
           "J<sub>g</sub><sup>−1</sup>(F + "
@@ -360,7 +363,7 @@ void practice(Findings& findings, const Odd& problem) {
       .by(by)
       .measured("its distance under a map that mixes all", all[1].by_mixing)
       .at_least(0.02, "far above rounding");
-  findings.claim("tikhonov-keeps-rotations", "But for orthogonal maps.")
+  findings.claim("tikhonov-keeps-rotations", "Tikhonov's damping keeps orthogonal maps.")
       .source("P §9, §10")
       .rows({48})
       .by(by)
@@ -374,7 +377,7 @@ void practice(Findings& findings, const Odd& problem) {
       .by(by)
       .measured("its distance under a diagonal map", all[2].by_scales)
       .at_most(1e-8, "solves to rounding");
-  findings.claim("truncation-breaks", "So does a solve that stops early.")
+  findings.claim("truncation-breaks", "A solve that stops early breaks affine invariance.")
       .source("P §10")
       .rows({48})
       .by(by)
@@ -389,8 +392,7 @@ void invertible(Findings& findings) {
   optimizer.step((x * gamma.pow(3) - y).square().mean());
   findings
       .claim("invertible-jacobian",
-             "“J<sub>g</sub> is invertible (since g is)”: g(γ) = γ<sup>3</sup> is, but not its "
-             "Jacobian at 0, where γ is stuck.")
+             "g(γ) = γ<sup>3</sup> is invertible, but not its Jacobian at 0, where γ is stuck.")
       .source("P §10")
       .rows({45})
       .by("<code>summary().outcome</code>")

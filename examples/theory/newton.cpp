@@ -78,13 +78,16 @@ void generalised_linear_model(Findings& findings) {
       .by(by)
       .measured("largest relative difference over six steps", to_newton)
       .at_most(1e-9, "condition 10<sup>5</sup>");
-  findings.claim("reweighted-least-squares", "And that of iteratively reweighted least squares.")
+  findings
+      .claim("reweighted-least-squares", "That step is iteratively reweighted least squares too.")
       .source("P §9")
       .rows({36})
       .by(by)
       .measured("largest relative difference over six steps", to_reweighted)
       .at_most(1e-9, "condition 10<sup>5</sup>");
-  findings.claim("published-estimates", "It ends at the published estimates.")
+  findings
+      .claim("published-estimates",
+             "Natural-gradient steps of ε = 1 end at the published estimates.")
       .formula("θ = (−60.7174545616354, 34.2703257341470)")
       .source("P §9")
       .rows({36})
@@ -150,13 +153,13 @@ void rosenbrock(Findings& findings) {
       .at_most(1e-20, "rounding");
   findings
       .claim("rosenbrock-rises",
-             "But h rises a hundredfold on the way: “may often be appropriate” is no "
-             "promise for each step.")
+             "On its way h rises a hundredfold: “may often be appropriate” is no promise for each "
+             "step.")
       .source("P §9")
       .rows({37})
       .by("<code>LevenbergMarquardt()</code> and <code>LineSearch()</code> would reject that step")
       .measured("h after one step over h before", values[1] / values[0])
-      .near(1171.28 / 12.1, 0.01, "1171.28/12.1, by hand");
+      .near(1171.28 / 12.1, 0.01, "1171.28/12.1, worked out on paper");
 }
 
 // ---- How long a linear model of h holds. ----
@@ -253,7 +256,9 @@ void linear_model_of_a_network(Findings& findings, const Material& material) {
                      .log_x()
                      .range(0, 1.05),
                  "At a predicted fall of h by 5%, networks 16-4-10 before training.");
-  findings.claim("linear-model-damped", "For networks it is so with damping.")
+  findings
+      .claim("linear-model-damped",
+             "For networks the linear model is more accurate along the damped natural gradient.")
       .source("P §9")
       .by("<code>fisher(graph) + λ</code>")
       .care(

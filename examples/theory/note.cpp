@@ -187,7 +187,9 @@ void convergence_speed(Findings& findings) {
       .by("autograd; <code>fisher(graph)</code> has these eigenvalues")
       .measured("largest deviation from 1 − αλ<sub>j</sub>, relative", gradient_law)
       .at_most(1e-10, "rounding");
-  findings.claim("condition-sets-steps", "Its number of steps grows like the condition.")
+  findings
+      .claim("condition-sets-steps",
+             "The number of steps of gradient descent grows like the condition of F.")
       .source("N")
       .by("autograd")
       .measured("order in the condition, from 10 to 1,000",
@@ -202,7 +204,7 @@ void convergence_speed(Findings& findings) {
       .measured("largest deviation from 1 − ε, relative", natural_law)
       .at_most(1e-9, "a solve of condition 10<sup>3</sup>");
   const auto [fewest, most] = std::ranges::minmax(of_natural);
-  findings.claim("natural-steps", "And in as many steps for any condition.")
+  findings.claim("natural-steps", "The natural gradient takes as many steps for any condition.")
       .source("N")
       .by("<code>presets::natural_gradient(ε)</code>, with a tighter solve")
       .measured("most less fewest steps, condition 3 to 1,000", most - fewest)
@@ -241,10 +243,7 @@ void costs(Findings& findings) {
     most = larger(most, Counted::passes);
   }
   findings.table("A product with F", {"P", "passes"}, rows);
-  findings
-      .claim("passes",
-             "What knowing F costs: a product takes two passes, however many parameters there "
-             "are.")
+  findings.claim("passes", "A product with F takes two passes, however many parameters there are.")
       .formula("F v = J<sup>⊤</sup>(F<sub>R</sub>(J v))")
       .source("N, B")
       .rows({54})

@@ -217,7 +217,7 @@ void tanh_units(Findings& findings) {
         .claim(c == 1 ? "amari-efficient" : "amari-four-times-the-rate",
                c == 1 ? "On-line natural gradient learning of a network is Fisher-efficient too: "
                         "Amari's tanh unit, with F<sup>−1</sup> in closed form as the metric."
-                      : "And it has the constant c<sup>2</sup>/(2c − 1) at four times that rate.")
+                      : "At four times that rate it has the constant c<sup>2</sup>/(2c − 1).")
         .formula(
             "N Cov(w<sub>N</sub>) → <sup>c<sup>2</sup></sup>⁄<sub>(2c − 1)</sub> F<sup>−1</sup>")
         .source("P §8, §9, Amari (1998)")
