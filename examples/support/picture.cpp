@@ -28,8 +28,7 @@ std::string failure_of(const std::string& command) {
 
 }  // namespace
 
-void draw_picture(const std::string& script, const std::string& output,
-                  const std::string& ending) {
+void draw_picture(const std::string& script, const std::string& output, const std::string& ending) {
   const std::string json = output + ".json", picture = output + ending;
   const auto draw_to = [&](const std::string& target) {
     return fmt::format("{} {} {} {}", quoted(NATGRAD_PYTHON), quoted(NATGRAD_PLOT_DIR "/" + script),
