@@ -2,6 +2,7 @@
 
 #include <natgrad/curvature/empirical_fisher.h>
 #include <natgrad/export.h>
+#include <natgrad/linalg/parameters.h>
 #include <natgrad/preconditioners/preconditioner.h>
 #include <torch/arg.h>
 
