@@ -179,6 +179,14 @@ TEST_F(KLExpansionTest, LeavesNoTrace) {
   before.expect_none();
 }
 
+TEST_F(KLExpansionTest, RefusesOutputsThatAreTheParameterItself) {
+  const auto rate = torch::zeros({1}, torch::kDouble).requires_grad_();
+  const auto y = torch::full({1}, 3, torch::kDouble);
+  expect_error([&] { kl_expansion({rate}, [&] { return nll(Poisson(rate), y); }); },
+               "1 * parameter");
+  EXPECT_TRUE(kl_expansion({rate}, [&] { return nll(Poisson(1 * rate), y); }).holds);
+}
+
 TEST_F(KLExpansionTest, RefusesWhatItCannotLookAt) {
   const auto call = [&] { return loss(); };
   const auto zero = torch::zeros_like(d);
