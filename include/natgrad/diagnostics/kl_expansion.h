@@ -67,8 +67,8 @@ struct NATGRAD_EXPORT KLExpansionReport {
 ///
 /// Costs two forward passes for each ε, and a product with F. The parameters are moved by exchange
 /// of their memory and back at θ afterwards, whatever is thrown; the closure's random numbers are
-/// replayed. Throws `c10::Error` for a loss without a distribution, as `fisher` does, and for outputs
-/// that are a parameter itself: give the distribution 1 * parameter.
+/// replayed. Throws `c10::Error` for a loss without a distribution, as `fisher` does, and for
+/// outputs that are a parameter itself: give the distribution 1 * parameter.
 NATGRAD_EXPORT KLExpansionReport kl_expansion(const std::vector<torch::Tensor>& parameters,
                                               const std::function<torch::Tensor()>& loss,
                                               torch::Tensor direction = {},
