@@ -7,6 +7,7 @@
 #include <natgrad/graph/marks.h>
 #include <torch/torch.h>
 
+#include "theory/matrices.h"
 #include "theory/oracles.h"
 #include "theory/problems.h"
 #include "theory/section.h"
@@ -16,11 +17,6 @@ namespace against_hessian_section {
 namespace {
 
 using natgrad::LossGraph, torch::Tensor;
-
-constexpr double kRounding = 1e-10;
-
-Tensor gauss_newton_of(const LossGraph& graph) { return dense(natgrad::gauss_newton(graph)); }
-Tensor hessian_of_graph(const LossGraph& graph) { return dense(natgrad::hessian(graph)); }
 
 // ---- Examples one by one: what cancels, and what a subset knows. ----
 

@@ -15,6 +15,7 @@
 #include <natgrad/solvers/cholesky.h>
 #include <torch/torch.h>
 
+#include "theory/matrices.h"
 #include "theory/oracles.h"
 #include "theory/problems.h"
 #include "theory/section.h"
@@ -24,18 +25,6 @@ namespace approximations_section {
 namespace {
 
 using natgrad::LossGraph, torch::Tensor;
-
-constexpr double kRounding = 1e-10;
-const char* const kRoundingWords = "sums of products in double";
-
-/// ∇L of each example, [N, P], an example at a time.
-Tensor gradients_one_by_one(const Classifier& problem) {
-  std::vector<Tensor> rows;
-  for (int64_t i = 0; i < problem.digits.count(); ++i) {
-    rows.push_back(gradient_of(problem.loss_of(i), problem.network.parameters()));
-  }
-  return torch::stack(rows);
-}
 
 // ---- Diagonals and TONGA. ----
 

@@ -18,6 +18,7 @@
 
 #include <numbers>
 
+#include "theory/matrices.h"
 #include "theory/oracles.h"
 #include "theory/problems.h"
 #include "theory/section.h"
@@ -27,11 +28,6 @@ namespace computation_section {
 namespace {
 
 using natgrad::LossGraph, torch::Tensor;
-
-constexpr double kRounding = 1e-10;
-const char* const kRoundingWords = "sums of products in double";
-
-Tensor fisher_of(const LossGraph& graph) { return dense(natgrad::fisher(graph)); }
 
 // ---- J and F_R. ----
 

@@ -17,6 +17,7 @@
 #include <torch/torch.h>
 
 #include "theory/families.h"
+#include "theory/matrices.h"
 #include "theory/models.h"
 #include "theory/oracles.h"
 #include "theory/section.h"
@@ -26,12 +27,6 @@ namespace equivalence_section {
 namespace {
 
 using natgrad::LossGraph, torch::Tensor;
-
-constexpr double kRounding = 1e-10;
-const char* const kRoundingWords = "sums of products in double";
-
-Tensor fisher_of(const LossGraph& graph) { return dense(natgrad::fisher(graph)); }
-Tensor gauss_newton_of(const LossGraph& graph) { return dense(natgrad::gauss_newton(graph)); }
 
 // ---- Condition (5), family by family. ----
 

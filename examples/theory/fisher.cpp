@@ -9,6 +9,7 @@
 #include <natgrad/optim/natural_gradient.h>
 #include <torch/torch.h>
 
+#include "theory/matrices.h"
 #include "theory/oracles.h"
 #include "theory/problems.h"
 #include "theory/section.h"
@@ -18,11 +19,6 @@ namespace fisher_section {
 namespace {
 
 using natgrad::LossGraph, torch::Tensor;
-
-constexpr double kRounding = 1e-10;
-const char* const kRoundingWords = "sums of products in double";
-
-Tensor fisher_of(const LossGraph& graph) { return dense(natgrad::fisher(graph)); }
 
 /// The scores ∇log p(y|x) of all examples and all classes, by plain autograd, and their
 /// probabilities.

@@ -10,6 +10,7 @@
 #include <natgrad/optim/natural_gradient.h>
 #include <torch/torch.h>
 
+#include "theory/matrices.h"
 #include "theory/oracles.h"
 #include "theory/problems.h"
 #include "theory/section.h"
@@ -19,12 +20,6 @@ namespace gauss_newton_section {
 namespace {
 
 using natgrad::LossGraph, torch::Tensor;
-
-constexpr double kRounding = 1e-10;
-const char* const kRoundingWords = "sums of products in double";
-
-Tensor gauss_newton_of(const LossGraph& graph) { return dense(natgrad::gauss_newton(graph)); }
-Tensor hessian_of_graph(const LossGraph& graph) { return dense(natgrad::hessian(graph)); }
 
 // ---- Where G comes from. ----
 
