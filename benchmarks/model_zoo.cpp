@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cmath>
 #include <ctime>
+#include <map>
 #include <set>
 
 #include "support/cells.h"
@@ -146,8 +147,16 @@ struct Row {
   double price(int64_t steps) const {
     return natural(&Natural::seconds) / static_cast<double>(steps) / adam_step();
   }
-  bool below() const {
-    return !threw() && natural(&Natural::loss) <= best(&Adam::in_seconds).first;
+  /// At Adam's best or below, losses under `kSmallLoss` as equal.
+  bool keeps_up(double Adam::*value) const {
+    const double adams = best(value).first;
+    const double bar = adams < 0 ? adams : std::max(adams, benchmarks::kSmallLoss);
+    return !threw() && natural(&Natural::loss) <= bar;
+  }
+  /// Without what else there is to say of it.
+  std::string curvature() const {
+    const auto& text = naturals.front().curvature;
+    return threw() ? "throws" : text.substr(0, text.find(';'));
   }
 };
 
@@ -193,6 +202,39 @@ void add_row(const Row& row, const Settings& settings, benchmarks::Page& page) {
   page.row(cells);
 }
 
+std::string range_of(const std::vector<double>& values) {
+  const auto [least, most] = std::minmax_element(values.begin(), values.end());
+  return fmt::format("{:.2g} to {:.2g}", *least, *most);
+}
+
+void add_summary_row(const std::string& name, const std::vector<const Row*>& rows, int64_t steps,
+                     benchmarks::Page& page) {
+  std::vector<double> milliseconds, prices;
+  int64_t in_steps = 0, in_seconds = 0;
+  for (const auto* row : rows) {
+    milliseconds.push_back(1e3 * row->adam_step());
+    prices.push_back(row->price(steps));
+    in_steps += row->keeps_up(&Adam::after_steps);
+    in_seconds += row->keeps_up(&Adam::in_seconds);
+  }
+  page.row({name, std::to_string(rows.size()), range_of(milliseconds), range_of(prices),
+            std::to_string(in_steps), std::to_string(in_seconds)});
+}
+
+void add_summary(const std::vector<Row>& rows, const Settings& settings, benchmarks::Page& page) {
+  std::map<std::string, std::vector<const Row*>> by_curvature;
+  std::vector<const Row*> all;
+  for (const auto& row : rows) {
+    by_curvature[row.curvature()].push_back(&row);
+    all.push_back(&row);
+  }
+  page.heading("By curvature");
+  page.head({"curvature", "models", "Adam's step, ms", "step ÷ Adam's",
+             "keeps up with Adam in equal steps", "in equal seconds"});
+  for (const auto& [name, of_it] : by_curvature) add_summary_row(name, of_it, settings.steps, page);
+  add_summary_row("all", all, settings.steps, page);
+}
+
 void add_notes(const std::vector<Row>& rows, benchmarks::Page& page) {
   page.line("");
   for (const auto& row : rows) {
@@ -212,8 +254,7 @@ void add_bars(const std::vector<Row>& rows, const Settings& settings, benchmarks
     return row.entry.expect.one_observation && !row.threw() &&
            row.price(settings.steps) > kMostTime;
   });
-  page.line(fmt::format("\nat Adam's best in equal seconds or below in {} of {} models",
-                        count([](const Row& row) { return row.below(); }), rows.size()));
+  page.line("");
   page.bar(fmt::format("{} refused (bar: none)", refused), refused == 0);
   page.bar(fmt::format("{} of one observation an example cost more than {} of Adam's "
                        "steps (bar: none)",
@@ -237,6 +278,7 @@ void run(const Settings& settings) {
     rows.push_back(measure(entry, settings));
     add_row(rows.back(), settings, page);
   }
+  add_summary(rows, settings, page);
   add_notes(rows, page);
   add_bars(rows, settings, page);
   benchmarks::write_results(settings.json, page,

@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""Writes the tables of a Markdown page from the benchmarks' JSON.
+"""Writes the tables of Markdown pages from the benchmarks' JSON.
 
-    render_performance.py PAGE RESULTS
+    render_performance.py RESULTS PAGE...
 
 A table stands between two comments,
 
-    <!-- table: NAME "TITLE" column; column: other name; ... -->
+    <!-- table: NAME "TITLE" [row, ...] column; column: other name; ... -->
     <!-- end of table -->
 
-and is made of RESULTS/NAME.json: of the table with that title, the columns that are listed, all if
-none are. A benchmark of Google's has one table, of its medians and counters. Below each table
-stands where it comes from. Where the JSON is missing the table stays as it is.
+and is made of RESULTS/NAME.json: of the table with that title, the rows and columns that are
+listed, all if none are; a row by the words it begins with. A benchmark of Google's has one table,
+of its medians and counters. Below each whole table stands where it comes from. Where the JSON is
+missing the table stays as it is.
 """
 
 import json
@@ -19,8 +20,8 @@ import re
 import sys
 
 MARKS = re.compile(
-    r'(<!-- table: (?P<name>\w+)(?: "(?P<title>[^"]*)")?(?P<columns>[^>]*?) -->\n)'
-    r".*?(<!-- end of table -->)",
+    r'(<!-- table: (?P<name>\w+)(?: "(?P<title>[^"]*)")?(?: \[(?P<rows>[^\]]*)\])?(?P<columns>[^>]*?) -->\n)'
+    r".*?(?P<end><!-- end of table -->)",
     re.DOTALL,
 )
 
@@ -62,6 +63,18 @@ def chosen_columns(table, wanted):
     return chosen
 
 
+def chosen_rows(table, wanted):
+    """Those that begin with the words of "row, row, ..."."""
+    chosen = []
+    for key in wanted.split(","):
+        words = key.split()
+        found = [row for row in table["rows"] if row[:len(words)] == words]
+        if len(found) != 1:
+            raise SystemExit(f'{len(found)} rows begin with "{key.strip()}", not one')
+        chosen += found
+    return chosen
+
+
 def source_of(results):
     """Where a table comes from, in two lines."""
     origin = results.get("provenance") or results["context"]
@@ -79,20 +92,23 @@ def render(match, folder):
     results = json.loads(path.read_text())
     table = table_of(results, match["title"])
     columns = chosen_columns(table, match["columns"])
+    rows = chosen_rows(table, match["rows"]) if match["rows"] else table["rows"]
     lines = ["| " + " | ".join(title for _, title in columns) + " |",
              "|" + " --- |" * len(columns)]
-    lines += ["| " + " | ".join(row[k] for k, _ in columns) + " |" for row in table["rows"]]
-    return f"{match[1]}\n" + "\n".join(lines) + f"\n\n{source_of(results)}\n{match[5]}"
+    lines += ["| " + " | ".join(row[k] for k, _ in columns) + " |" for row in rows]
+    source = "" if match["rows"] else source_of(results) + "\n"
+    return f"{match[1]}\n" + "\n".join(lines) + f"\n\n{source}{match['end']}"
 
 
 def main():
-    page, folder = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
-    text = page.read_text()
-    new, count = MARKS.subn(lambda match: render(match, folder), text)
-    if count == 0:
-        raise SystemExit(f"{page} has no table to write")
-    page.write_text(new)
-    print(f"{page}: {count} tables")
+    folder, *pages = map(pathlib.Path, sys.argv[1:])
+    for page in pages:
+        text = page.read_text()
+        new, count = MARKS.subn(lambda match: render(match, folder), text)
+        if count == 0:
+            raise SystemExit(f"{page} has no table to write")
+        page.write_text(new)
+        print(f"{page}: {count} tables")
 
 
 if __name__ == "__main__":

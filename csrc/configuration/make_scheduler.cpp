@@ -138,6 +138,9 @@ std::function<SchedulerOf(Settings&)> by_factor(Factor (*read)(Settings&)) {
   return [read](Settings& s) -> SchedulerOf {
     const auto factor = read(s);
     const auto warmup = static_cast<double>(s.get<uint64_t>("warmup", 0));
+    if (const auto* periods = s.find("periods"); periods && warmup >= periods->get<double>()) {
+      s.refuse("warmup", *s.find("warmup"), "fewer periods than \"periods\", " + periods->dump());
+    }
     const Factor warmed = [=](double t) {
       return std::min((t + 1) / (warmup + 1), 1.) * factor(t);
     };

@@ -82,7 +82,7 @@ Tensor DerivativeContext::direction(const Tensor& part, uint64_t stream) const {
 
 }  // namespace detail
 
-Health derivative_health(const std::function<Tensor()>& loss, std::vector<Tensor> parameters,
+Health derivative_health(std::vector<Tensor> parameters, const std::function<Tensor()>& loss,
                          const DerivativeHealthOptions& options) {
   TORCH_CHECK_VALUE(loss, "natgrad: derivative_health needs a closure, but got none.");
   TORCH_CHECK_VALUE(options.step() >= 0 && options.tolerance() >= 0,

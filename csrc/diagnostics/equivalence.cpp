@@ -34,13 +34,6 @@ Tensor parameter_probe(const LossGraph& graph, const EquivalenceOptions& options
   return random_normal({parameters.size()}, parameters.options(), generator);
 }
 
-/// ‖a - b‖/‖b‖; where b alone is zero, infinite.
-double distance_of(const Tensor& a, const Tensor& b) {
-  const double gap = norm_in_double(a - b), size = norm_in_double(b);
-  if (size > 0 || std::isnan(size)) return gap / size;
-  return gap > 0 ? std::numeric_limits<double>::infinity() : gap;
-}
-
 /// The largest; NaN if one is.
 double largest_of(const std::vector<double>& numbers) {
   const bool is_nan = std::any_of(numbers.begin(), numbers.end(), [](double x) { return x != x; });
@@ -52,7 +45,7 @@ void compare(const LinearOperator& F, const LinearOperator& G, const LossGraph& 
              const EquivalenceOptions& options, Equivalence& found) {
   for (int64_t i = 0; i < options.probes(); ++i) {
     const auto v = parameter_probe(graph, options, i);
-    found.distances.push_back(distance_of(F.multiply(v), G.multiply(v)));
+    found.distances.push_back(relative_difference(F.multiply(v), G.multiply(v)));
   }
   found.distance = largest_of(found.distances);
   found.holds = *found.distance <= found.tolerance;

@@ -49,16 +49,12 @@ double fitted_order(const std::vector<InvarianceReport::Row>& rows) {
   return (n * xy - x * y) / (n * xx - x * x);
 }
 
-double relative_change(const Tensor& a, const Tensor& b) {
-  return norm_in_double(a - b) / norm_in_double(b);
-}
-
 /// What of eq. 9, and of the gradient's change, does not hold.
 void compare_at_start(InvarianceReport& report, const Reparametrisation& g, const Flow& theta,
                       const Flow& in_gamma) {
   const torch::NoGradGuard no_grad;
   const auto& gamma = in_gamma.gamma();
-  report.gradient_change = relative_change(
+  report.gradient_change = relative_difference(
       g.multiply_jacobian_transposed(gamma, theta.gradient()).detach(), in_gamma.gradient());
   auto generator = make_generator(0);
   for (int k = 0; k < kInvarianceProbes; ++k) {
@@ -66,8 +62,9 @@ void compare_at_start(InvarianceReport& report, const Reparametrisation& g, cons
     const auto Jv = g.multiply_jacobian(gamma, v).detach();
     const auto CJv = theta.C().mv(Jv.to(theta.C())).to(Jv);
     const auto changed = g.multiply_jacobian_transposed(gamma, CJv).detach();
-    report.matrix_change = worst(
-        report.matrix_change, relative_change(in_gamma.C().mv(v.to(in_gamma.C())).to(v), changed));
+    report.matrix_change =
+        worst(report.matrix_change,
+              relative_difference(in_gamma.C().mv(v.to(in_gamma.C())).to(v), changed));
   }
 }
 

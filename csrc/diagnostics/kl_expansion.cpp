@@ -54,15 +54,11 @@ double size_of_outputs(const LossGraph& graph, FisherWeights weights) {
   return 2 * std::abs(half_metric(graph, z, weights));
 }
 
-/// vᵀF v.
-double square_of(const LinearOperator& F, const Tensor& v) {
-  return F.multiply(v).to(torch::kDouble).dot(v.to(torch::kDouble)).item<double>();
-}
-
 /// Whether dᵀFd is rounding, for a unit vector d: against vᵀFv, which is tr F on average.
 bool vanishes(double square, const LinearOperator& F) {
   auto generator = make_generator(1);
-  const double trace = square_of(F, random_normal({F.size()}, F.options(), generator));
+  const auto v = random_normal({F.size()}, F.options(), generator);
+  const double trace = dot_in_double(v, F.multiply(v));
   return !(std::abs(square) > kVanishing * rounding_of(F.options()) * std::abs(trace));
 }
 
@@ -138,7 +134,7 @@ Tensor scaled(const Tensor& direction, const LinearOperator& F, const ParameterL
       "] and finite length > 0, but got ", given.sizes(), " of length ", norm,
       ". Without one it takes ∇h, which is zero at a minimum.");
   const Tensor unit = given / norm;
-  const double square = square_of(F, unit);
+  const double square = dot_in_double(unit, F.multiply(unit));
   const bool is_null = vanishes(square, F);
   const double scale =
       is_null ? std::max(norm_in_double(layout.values()), 1.) : 1 / std::sqrt(std::abs(square));

@@ -25,10 +25,6 @@ constexpr double kSameModel = 1e-9, kSameModelInFloat = 1e-3;
 // A tolerance that leaves conjugate gradients on the range of a singular C.
 constexpr double kResidual = 1e-8;
 
-double dot_in_double(const Tensor& a, const Tensor& b) {
-  return a.to(torch::kDouble).dot(b.to(torch::kDouble)).item<double>();
-}
-
 /// Σ sᵢ ½‖Jᵢδ - sign·bᵢ‖²_{F_R}.
 double distance_to_best(const LossGraph& graph, const std::vector<Tensor>& moves, double sign) {
   const auto best = best_outputs(graph);

@@ -29,16 +29,8 @@ void check_health_options(const OperatorHealthOptions& options) {
       options.probes(), ", ", options.lanczos_steps(), " and ", options.tolerance(), ".");
 }
 
-double in_double(const Tensor& a, const Tensor& b) {
-  return a.to(torch::kDouble).dot(b.to(torch::kDouble)).item<double>();
-}
-
 /// `gap` in units of `size`; of nothing, 0.
 double share(double gap, double size) { return gap == 0 ? 0 : gap / size; }
-
-double relative_gap(const Tensor& a, const Tensor& b) {
-  return share(norm_in_double(a - b), norm_in_double(b));
-}
 
 /// One examination of A: its probes and their products.
 class Examination {
@@ -82,7 +74,7 @@ class Examination {
 
   HealthCheck deterministic(const char* name) {
     const auto again = A_.multiply(v_[0]);
-    auto check = judged(name, relative_gap(again, av_[0]), tolerance_,
+    auto check = judged(name, relative_difference(again, av_[0]), tolerance_,
                         "the same product twice gives other numbers: it draws random ones, or "
                         "something that it uses changes");
     if (check.holds) {
@@ -104,7 +96,7 @@ class Examination {
     double worst = 0;
     for (size_t i = 0; i < v_.size(); ++i) {
       const size_t j = (i + 1) % v_.size();
-      const double gap = std::abs(in_double(v_[i], av_[j]) - in_double(v_[j], av_[i]));
+      const double gap = std::abs(dot_in_double(v_[i], av_[j]) - dot_in_double(v_[j], av_[i]));
       const double size = norm_in_double(v_[i]) * norm_in_double(av_[j]) +
                           norm_in_double(v_[j]) * norm_in_double(av_[i]);
       worst = std::max(worst, share(gap, size));
@@ -118,7 +110,7 @@ class Examination {
     double worst = 0;
     for (size_t i = 0; i < v_.size(); ++i) {
       const double size = norm_in_double(v_[i]) * norm_in_double(av_[i]);
-      worst = std::max(worst, share(-in_double(v_[i], av_[i]), size));
+      worst = std::max(worst, share(-dot_in_double(v_[i], av_[i]), size));
     }
     return judged_if_meant(name, worst, "vᵀAv is negative: A is indefinite");
   }
@@ -144,7 +136,7 @@ class Examination {
   HealthCheck block_of_columns(const char* name) {
     const auto block = A_.multiply(torch::stack({v_[0], v_[1]}, 1));
     const auto expected = torch::stack({av_[0], av_[1]}, 1);
-    return judged(name, relative_gap(block, expected), tolerance_,
+    return judged(name, relative_difference(block, expected), tolerance_,
                   "columns multiplied together give other products than one by one");
   }
 
@@ -152,7 +144,7 @@ class Examination {
     const auto inner = A_.inner({v_[0], v_[1]});
     auto expected = torch::empty({2, 2}, torch::kDouble);
     for (int64_t i = 0; i < 2; ++i) {
-      for (int64_t j = 0; j < 2; ++j) expected[i][j] = in_double(v_[i], av_[j]);
+      for (int64_t j = 0; j < 2; ++j) expected[i][j] = dot_in_double(v_[i], av_[j]);
     }
     // Against the size of what is summed up, which may cancel.
     const double size = norm_in_double(v_[0]) * norm_in_double(av_[0]) +
@@ -165,7 +157,7 @@ class Examination {
     const auto& form = *A_.root_form();
     const auto& R = *form.root;
     const auto product = form.scale * R.multiply_transposed(R.multiply(v_[0])) + form.shift * v_[0];
-    return judged(name, relative_gap(product, av_[0]), tolerance_,
+    return judged(name, relative_difference(product, av_[0]), tolerance_,
                   "RᵀR v of the root that direct solvers use is not A v");
   }
 
@@ -173,8 +165,8 @@ class Examination {
   HealthCheck inverse(const char* name) {
     const double lambda = norm_in_double(av_[0]) / norm_in_double(v_[0]);
     const auto damped = A_ + lambda;
-    return judged(name, relative_gap(damped.multiply(damped.solve(v_[0])), v_[0]), tolerance_,
-                  "(A + λI) times solve(b) is not b");
+    return judged(name, relative_difference(damped.multiply(damped.solve(v_[0])), v_[0]),
+                  tolerance_, "(A + λI) times solve(b) is not b");
   }
 
   HealthCheck judged_if_meant(const char* name, double value, const std::string& says) const {
@@ -217,7 +209,7 @@ HealthCheck noise_check(const CurvatureAt& at) {
 
 HealthCheck targets_check(const LossGraph& graph, const CurvatureAt& at, double tolerance) {
   const auto told = -at.matrix.root_form()->root->multiply_transposed(at.targets);
-  return judged("targets", relative_gap(told, graph.gradient()), tolerance,
+  return judged("targets", relative_difference(told, graph.gradient()), tolerance,
                 "∇h is not -Rᵀt, as the rows tell it");
 }
 

@@ -176,12 +176,14 @@ std::string way_out_of(Op part) {
     case Op::MseLoss:
     case Op::Mul:
     case Op::Pow:
-      return "In the log-density of a Gaussian policy name the policy, "
+      return "In a loss of your own mark the outputs, z = natgrad::outputs(model->forward(x)), and "
+             "its own Hessian is taken there if it is convex; in the log-density of a Gaussian "
+             "policy name the policy, "
              "natgrad::outputs(natgrad::LogStdGaussian(z)) or "
              "natgrad::outputs(natgrad::Gaussian(mean, variance)); with σ = exp(s) or a softplus "
              "take natgrad::nll(natgrad::LogStdGaussian(torch::cat({mean, sigma.log()}, 1)), y); "
-             "of "
-             "norms and distances no better reading is known than Unread::Substitute, the default.";
+             "of norms and distances no better reading is known than Unread::Substitute, the "
+             "default.";
     default:
       return "If its outputs are logits, name their distribution, as in "
              "natgrad::outputs(natgrad::Categorical(z)) or "

@@ -17,6 +17,15 @@ double norm_in_double(const torch::Tensor& v) {
   return torch::linalg_vector_norm(v, 2, std::nullopt, false, torch::kDouble).item<double>();
 }
 
+double dot_in_double(const torch::Tensor& a, const torch::Tensor& b) {
+  return a.to(torch::kDouble).dot(b.to(torch::kDouble)).item<double>();
+}
+
+double relative_difference(const torch::Tensor& a, const torch::Tensor& b) {
+  const double gap = norm_in_double(a - b);
+  return gap == 0 ? 0 : gap / norm_in_double(b);
+}
+
 double rounding_of(const torch::TensorOptions& options) {
   return options.dtype() == torch::kDouble ? std::numeric_limits<double>::epsilon()
                                            : std::numeric_limits<float>::epsilon();

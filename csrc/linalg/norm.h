@@ -12,6 +12,12 @@ namespace natgrad::detail {
 /// they are summed in double. Waits for the device.
 double norm_in_double(const torch::Tensor& v);
 
+/// aᵀb of two vectors, in double. Waits for the device.
+double dot_in_double(const torch::Tensor& a, const torch::Tensor& b);
+
+/// ‖a - b‖/‖b‖; 0 where both are 0, infinite where b alone is.
+double relative_difference(const torch::Tensor& a, const torch::Tensor& b);
+
 /// The larger of two; NaN if either is, which `std::max` may lose.
 inline double worst(double a, double b) { return std::isnan(a) || a > b ? a : b; }
 

@@ -56,13 +56,13 @@ std::string as_part_of_a_sentence(std::string sentence) {
 void report_unread(const Curvature& curvature, const LossGraph& graph, const std::string& taken) {
   if (!curvature.needs_terms()) return;
   const auto& reason = graph.substitutes();
-  report_degradation(
-      Degradation::UnreadLoss,
-      reason.empty() ? ""
-                     : fmt::format("the loss is taken as a function of outputs found in its "
-                                   "graph ({}), which trains but knows less of it. The reason: {}",
-                                   taken.empty() ? curvature.describe() : taken,
-                                   as_part_of_a_sentence(reason)));
+  report_degradation(Degradation::UnreadLoss,
+                     reason.empty()
+                         ? ""
+                         : fmt::format("{}. The loss is taken as a function of outputs "
+                                       "found in its graph ({}), which trains but knows less of it",
+                                       as_part_of_a_sentence(reason),
+                                       taken.empty() ? curvature.describe() : taken));
 }
 
 /// The share of ∇h that is taken.

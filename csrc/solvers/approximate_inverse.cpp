@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "linalg/norm.h"
 #include "solvers/linear_system.h"
 
 namespace natgrad {
@@ -12,10 +13,6 @@ namespace {
 using torch::Tensor;
 
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
-
-double inner_product(const Tensor& a, const Tensor& b) {
-  return a.to(torch::kDouble).dot(b.to(torch::kDouble)).item<double>();
-}
 
 /// The residual and φ of the system divided by `scale`, for its x.
 void fill_residual(const LinearOperator& A, const Tensor& b, const Tensor& x, double scale,
@@ -41,7 +38,7 @@ Solution ApproximateInverse::solve(const LinearSystem& system) const {
   const Tensor b = system.right_hand_side / scale;
   const Tensor x = system.preconditioner->multiply(b);
   if (!x.isfinite().all().item<bool>()) return zero_solution(system, Termination::NonFinite);
-  check_preconditioned(inner_product(x, b));
+  check_preconditioned(dot_in_double(x, b));
   SolverSummary summary;
   summary.termination = Termination::IterationLimit;
   summary.iterations = 1;

@@ -38,8 +38,8 @@ struct DerivativesOfANetwork : ::testing::TestWithParam<NetworkCase> {};
 TEST_P(DerivativesOfANetwork, DerivativesAreHealthy) {
   const auto network = GetParam().make();
   const auto labels = torch::tensor({0, 2, 5, 2});
-  const auto health = derivative_health([&] { return F::cross_entropy(network.forward(), labels); },
-                                        network.parameters);
+  const auto health = derivative_health(
+      network.parameters, [&] { return F::cross_entropy(network.forward(), labels); });
   EXPECT_TRUE(health.holds) << health.message();
   EXPECT_TRUE(health.check("gradient").is_conclusive) << health.message();
 }
@@ -68,7 +68,7 @@ struct DerivativeHealth : ::testing::Test {
     return loss([](const Tensor& x) { return x; });
   }
   Health health_with(const std::function<Tensor(const Tensor&)>& on_units) const {
-    return derivative_health([&] { return loss(on_units); }, parameters);
+    return derivative_health(parameters, [&] { return loss(on_units); });
   }
 };
 
@@ -89,12 +89,10 @@ TEST_F(DerivativeHealth, DropoutIsTheSameInAllCalls) {
 }
 
 TEST_F(DerivativeHealth, OwnLossesAndPenaltiesAreLookedAtToo) {
-  const auto health = derivative_health(
-      [&] {
-        const auto z = outputs(network.forward());
-        return (z - network.targets).pow(4).mean() + 0.1 * parameters[2].pow(4).sum();
-      },
-      parameters);
+  const auto health = derivative_health(parameters, [&] {
+    const auto z = outputs(network.forward());
+    return (z - network.targets).pow(4).mean() + 0.1 * parameters[2].pow(4).sum();
+  });
   EXPECT_TRUE(health.holds) << health.message();
   EXPECT_TRUE(health.check("Gauss-Newton").is_conclusive);
   EXPECT_FALSE(health.check("Jacobian").is_conclusive);  // no distribution
@@ -102,7 +100,7 @@ TEST_F(DerivativeHealth, OwnLossesAndPenaltiesAreLookedAtToo) {
 
 TEST_F(DerivativeHealth, ALossThatCannotBeReadHasItsGradientAndHessianLookedAt) {
   const auto health =
-      derivative_health([&] { return (1 - (-loss()).exp()).square() * loss(); }, parameters);
+      derivative_health(parameters, [&] { return (1 - (-loss()).exp()).square() * loss(); });
   EXPECT_TRUE(health.holds) << health.message();
   EXPECT_FALSE(health.check("Gauss-Newton").is_conclusive);
   EXPECT_TRUE(says(health.check("Gauss-Newton").says, "cannot be read"));
@@ -115,7 +113,7 @@ TEST_F(DerivativeHealth, InFloatToleranceAndStepFollowThePrecision) {
   const auto x = network.x.to(torch::kFloat);
   const auto in_float = [&](double factor) {
     return derivative_health(
-        [&] { return F::cross_entropy(SmallNetwork::forward(narrow, x), network.labels); }, narrow,
+        narrow, [&] { return F::cross_entropy(SmallNetwork::forward(narrow, x), network.labels); },
         DerivativeHealthOptions().gauss_newton(
             [=](const LossGraph& graph) { return factor * gauss_newton(graph); }));
   };
@@ -165,14 +163,12 @@ TEST_F(DerivativeHealth, ABackwardOfTheWrongSignIsFound) {
 }
 
 TEST_F(DerivativeHealth, OfTwoOpsTheOneThatExplainsTheWrongParametersIsNamed) {
-  const auto health = derivative_health(
-      [&] {
-        const auto weights = WrongSlope<90>::apply(parameters[0]);
-        const auto hidden = torch::linear(network.x, weights, parameters[1]).tanh();
-        const auto z = torch::linear(SoundOp::apply(hidden), parameters[2], parameters[3]);
-        return F::cross_entropy(z, network.labels);
-      },
-      parameters);
+  const auto health = derivative_health(parameters, [&] {
+    const auto weights = WrongSlope<90>::apply(parameters[0]);
+    const auto hidden = torch::linear(network.x, weights, parameters[1]).tanh();
+    const auto z = torch::linear(SoundOp::apply(hidden), parameters[2], parameters[3]);
+    return F::cross_entropy(z, network.labels);
+  });
   EXPECT_FALSE(health.check("gradient of parameter 0").holds);
   EXPECT_TRUE(health.check("gradient of parameter 1").holds);
   EXPECT_TRUE(says(health.check("gradient").op, "WrongSlope<90>"));
@@ -180,12 +176,10 @@ TEST_F(DerivativeHealth, OfTwoOpsTheOneThatExplainsTheWrongParametersIsNamed) {
 }
 
 TEST_F(DerivativeHealth, AParameterThatWasDetachedIsFound) {
-  const auto health = derivative_health(
-      [&] {
-        const auto hidden = torch::linear(network.x, parameters[0].detach(), parameters[1]).tanh();
-        return F::mse_loss(torch::linear(hidden, parameters[2], parameters[3]), network.targets);
-      },
-      parameters);
+  const auto health = derivative_health(parameters, [&] {
+    const auto hidden = torch::linear(network.x, parameters[0].detach(), parameters[1]).tanh();
+    return F::mse_loss(torch::linear(hidden, parameters[2], parameters[3]), network.targets);
+  });
   const auto& check = health.check("gradient of parameter 0");
   EXPECT_FALSE(check.holds);
   EXPECT_NEAR(check.value, 1, 1e-6);
@@ -218,9 +212,9 @@ struct DerivativesAtADetachingOp : ::testing::TestWithParam<OpaqueOp> {};
 
 TEST_P(DerivativesAtADetachingOp, TheGradientIsRightAndTheProductsAreNot) {
   const SmallNetwork network{802, 6, 3};
-  const auto health = derivative_health(
-      [&] { return F::cross_entropy(GetParam().apply(network.forward()), network.labels); },
-      network.parameters);
+  const auto health = derivative_health(network.parameters, [&] {
+    return F::cross_entropy(GetParam().apply(network.forward()), network.labels);
+  });
   EXPECT_EQ(failing(health), Names({"Jacobian", "Gauss-Newton", "Hessian"})) << health.message();
   for (const auto& name : failing(health)) {
     EXPECT_TRUE(says(health.check(name).op, GetParam().name)) << health.message();
@@ -238,12 +232,12 @@ struct WrongMatrix : DerivativeHealth {
   /// With the same change made to both matrices.
   Names found(const Change& change) const {
     return failing(derivative_health(
+        parameters,
         [&] {
           const auto z = network.forward();
           return F::cross_entropy(z, network.labels) +
                  F::mse_loss(z.select(1, 0), network.x.select(1, 0));
         },
-        parameters,
         DerivativeHealthOptions()
             .gauss_newton([=](const LossGraph& g) { return change(g, gauss_newton(g)); })
             .hessian([=](const LossGraph& g) { return change(g, natgrad::hessian(g)); })));
@@ -291,7 +285,7 @@ TEST_F(WrongMatrix, TheGaussNewtonMatrixIsNotTheHessian) {
 TEST_F(DerivativeHealth, AClosureThatDrawsOtherDataIsToldAndNothingElseJudged) {
   int64_t call = 0;
   const auto health =
-      derivative_health([&] { return loss() * static_cast<double>(++call); }, parameters);
+      derivative_health(parameters, [&] { return loss() * static_cast<double>(++call); });
   EXPECT_EQ(health.checks.size(), 1);
   EXPECT_FALSE(health.check("loss").holds);
   EXPECT_TRUE(says(health.message(), "draws other data")) << health.message();
@@ -301,7 +295,7 @@ TEST_F(DerivativeHealth, AKinkIsNoFault) {
   // |w - 1| for w at the kink, and next to it: the differences of either side disagree.
   for (const double offset : {0., 1e-6, 1e-5}) {
     const auto w = torch::full({1}, 1 + offset, torch::kDouble).requires_grad_();
-    const auto health = derivative_health([&] { return 2 * (w - 1).relu().sum() + w.sum(); }, {w});
+    const auto health = derivative_health({w}, [&] { return 2 * (w - 1).relu().sum() + w.sum(); });
     EXPECT_TRUE(health.holds) << health.message();
     EXPECT_FALSE(health.check("gradient").is_conclusive) << health.message();
   }
@@ -323,22 +317,21 @@ TEST_F(DerivativeHealth, ParametersGradientsGraphsAndGeneratorsAreAsBefore) {
 TEST_F(DerivativeHealth, AfterAnErrorAtAnotherPointTheParametersAreBack) {
   const auto before = network.theta();
   int64_t call = 0;
-  const auto health = derivative_health(
-      [&] {
-        TORCH_CHECK(++call != 4, "natgrad: enough");
-        return loss();
-      },
-      parameters);
+  const auto health = derivative_health(parameters, [&] {
+    TORCH_CHECK(++call != 4, "natgrad: enough");
+    return loss();
+  });
   EXPECT_TRUE(identical(network.theta(), before));
   EXPECT_EQ(failing(health), Names({"gradient"}));
   EXPECT_EQ(health.check("gradient").says, "enough");
 }
 
 TEST_F(DerivativeHealth, RefusesOptionsOutOfRange) {
-  expect_error([&] { derivative_health(nullptr, parameters); }, "needs a closure");
+  expect_error([&] { derivative_health(parameters, nullptr); }, "needs a closure");
   expect_error(
       [&] {
-        derivative_health([&] { return loss(); }, parameters, DerivativeHealthOptions().step(-1));
+        derivative_health(
+            parameters, [&] { return loss(); }, DerivativeHealthOptions().step(-1));
       },
       "a step and a tolerance >= 0");
 }

@@ -61,7 +61,7 @@ class NATGRAD_EXPORT DerivativeHealthOptions {
 ///
 /// ```cpp
 /// const auto health = natgrad::derivative_health(
-///     [&] { return F::cross_entropy(model->forward(x), y); }, model->parameters());
+///     model->parameters(), [&] { return F::cross_entropy(model->forward(x), y); });
 /// const auto verdict = health.message();
 /// ```
 ///
@@ -70,8 +70,8 @@ class NATGRAD_EXPORT DerivativeHealthOptions {
 /// data is exchanged meanwhile and comes back to the very memory, `.grad` is left alone; buffers,
 /// such as running statistics, move as with any call. Throws `c10::Error` if the closure's loss is
 /// no real scalar with a graph, and `c10::ValueError` for options out of range.
-NATGRAD_EXPORT Health derivative_health(const std::function<torch::Tensor()>& loss,
-                                        std::vector<torch::Tensor> parameters,
+NATGRAD_EXPORT Health derivative_health(std::vector<torch::Tensor> parameters,
+                                        const std::function<torch::Tensor()>& loss,
                                         const DerivativeHealthOptions& options = {});
 
 }  // namespace natgrad
