@@ -101,8 +101,7 @@ void least_squares(Findings& findings, const Classifier& problem) {
 
 // ---- The bound. ----
 
-void bounds(Findings& findings, const Material& material) {
-  const Classifier problem(material, 100, 6);
+void bound_in_closed_form(Findings& findings, const Material& material, const Classifier& problem) {
   const auto p_y =
       problem.outputs().detach().softmax(1).gather(1, problem.digits.labels.unsqueeze(1));
   const double of_softmax = number(-0.5 * ((1 - p_y) / p_y).mean());
@@ -126,8 +125,10 @@ void bounds(Findings& findings, const Material& material) {
                 larger(std::abs(natgrad::bound(problem.graph()) / of_softmax - 1),
                        std::abs(natgrad::bound(gaussian) / of_gaussian - 1)))
       .at_most(1e-10, "sums in double");
+}
 
-  // Along training: what the exact minimiser promises, what the step promised, what h gained.
+/// What the exact minimiser promises along training, and what the steps promise.
+void bound_along_training(Findings& findings, const Classifier& problem) {
   natgrad::NaturalGradient optimizer(problem.network.parameters(),
                                      plain_natural_gradient(1, 0.03).measure(true));
   std::vector<double> steps, bound, least, promised;
@@ -156,6 +157,10 @@ void bounds(Findings& findings, const Material& material) {
       .by("<code>check_quadratic_model(graph)</code>, <code>summary().bound_share</code>")
       .measured("violations at 20 points along training", double(below))
       .at_most(0, "none");
+}
+
+/// With parameters of each example's own.
+void bound_without_ties(Findings& findings, const Classifier& problem) {
   const auto own = problem.outputs().detach().clone().requires_grad_();
   const LossGraph alone(Classifier::loss(own, problem.digits.labels), {own});
   const auto solution = tight_solver().solve(natgrad::fisher(alone), -alone.gradient());
@@ -170,6 +175,13 @@ void bounds(Findings& findings, const Material& material) {
       .measured("min M − h over the bound, each example with parameters of its own",
                 solution.summary.quadratic / natgrad::bound(alone))
       .near(1, 1e-6, "a solve; p<sub>y</sub> may be small");
+}
+
+void bounds(Findings& findings, const Material& material) {
+  const Classifier problem(material, 100, 6);
+  bound_in_closed_form(findings, material, problem);
+  bound_along_training(findings, problem);
+  bound_without_ties(findings, problem);
 }
 
 void mixed(Findings& findings, const Material& material) {

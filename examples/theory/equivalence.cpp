@@ -169,11 +169,10 @@ struct Split {
   }
 };
 
-void split_point(Findings& findings, const Material& material) {
-  const Classifier problem(material, 60, 4);
-  const Split split{problem};
-  const auto F = split.fisher(), t = split.one_hot();
-  const char* const by = "<code>outputs(z)</code> marks where the network ends";
+constexpr auto kByMark = "<code>outputs(z)</code> marks where the network ends";
+
+void one_hot_targets(Findings& findings, const Split& split, const Tensor& F) {
+  const auto t = split.one_hot();
   findings
       .claim("softmax-in-loss-is-fisher", "With the softmax in the loss, G is the Fisher matrix.")
       .formula(
@@ -181,11 +180,11 @@ void split_point(Findings& findings, const Material& material) {
           "z<sub>j</sub>")
       .source("P §8")
       .rows({10})
-      .by(by)
+      .by(kByMark)
       .measured("‖G − F‖/‖F‖", relative_error(split.outside(t), F))
       .at_most(kRounding, kRoundingWords);
   const auto inside = split.inside(t),
-             empirical = dense(natgrad::empirical_fisher(problem.graph()));
+             empirical = dense(natgrad::empirical_fisher(split.problem.graph()));
   findings
       .claim("softmax-in-network-is-empirical",
              "With the softmax in the network and one-hot targets, G "
@@ -195,7 +194,7 @@ void split_point(Findings& findings, const Material& material) {
           "e<sub>y</sub>e<sub>y</sub><sup>⊤</sup>/p<sub>y</sub><sup>2</sup>")
       .source("P §8")
       .rows({10})
-      .by(by)
+      .by(kByMark)
       .measured("‖G − F̄‖/‖F̄‖", relative_error(inside, empirical))
       .at_most(kRounding, kRoundingWords);
   findings
@@ -203,19 +202,22 @@ void split_point(Findings& findings, const Material& material) {
              "With the softmax in the network G is not the Fisher matrix.")
       .source("P §8")
       .rows({10})
-      .by(by)
+      .by(kByMark)
       .measured("‖G − F‖/‖F‖", relative_error(inside, F))
       .at_least(0.1, "far above rounding");
-  const auto smoothed = 0.9 * t + 0.01;
-  const auto scores = smoothed - problem.outputs().detach().softmax(1);
-  const auto J = jacobian_of(problem.outputs(), split.theta).view({60, 10, -1});
+}
+
+void other_targets(Findings& findings, const Split& split, const Tensor& F) {
+  const auto smoothed = 0.9 * split.one_hot() + 0.01;
+  const auto scores = smoothed - split.problem.outputs().detach().softmax(1);
+  const auto J = jacobian_of(split.problem.outputs(), split.theta).view({60, 10, -1});
   const auto g = torch::einsum("nkp,nk->np", {J, scores});
   findings
       .claim("not-for-smoothed-targets",
              "With the softmax in the network and smoothed targets G is neither.")
       .source("P §8")
       .rows({10})
-      .by(by)
+      .by(kByMark)
       .care("“The empirical Fisher matrix” is so for one-hot targets only.")
       .measured("smaller relative distance to F and to the outer products of the gradients",
                 smaller(relative_error(split.inside(smoothed), F),
@@ -231,12 +233,15 @@ void split_point(Findings& findings, const Material& material) {
           "= diag(1/p)")
       .source("P §8")
       .rows({10})
-      .by(by)
+      .by(kByMark)
       .measured("‖G − F‖/‖F‖",
-                relative_error(split.inside(problem.outputs().detach().softmax(1)), F))
+                relative_error(split.inside(split.problem.outputs().detach().softmax(1)), F))
       .at_most(kRounding, kRoundingWords);
-  const auto J_p = jacobian_of(problem.outputs().softmax(1), split.theta);
-  const auto p = problem.outputs().detach().softmax(1).reshape({-1, 1});
+}
+
+void by_probabilities(Findings& findings, const Split& split, const Tensor& F) {
+  const auto J_p = jacobian_of(split.problem.outputs().softmax(1), split.theta);
+  const auto p = split.problem.outputs().detach().softmax(1).reshape({-1, 1});
   findings
       .claim("fisher-has-no-split",
              "The Fisher matrix does not depend on the split: by probabilities it "
@@ -248,10 +253,19 @@ void split_point(Findings& findings, const Material& material) {
       .by("<code>fisher(graph)</code>")
       .measured("relative difference", relative_error(J_p.t().mm(J_p / p) / 60, F))
       .at_most(kRounding, kRoundingWords);
+}
+
+void split_point(Findings& findings, const Material& material) {
+  const Classifier problem(material, 60, 4);
+  const Split split{problem};
+  const auto F = split.fisher();
+  one_hot_targets(findings, split, F);
+  other_targets(findings, split, F);
+  by_probabilities(findings, split, F);
   findings.matrices(
       "Where the network ends",
       {{"softmax in the loss: G = F", F},
-       {"softmax in the network: G = F̄", inside},
+       {"softmax in the network: G = F̄", split.inside(split.one_hot())},
        {"the same, model's own targets", split.inside(problem.outputs().detach().softmax(1))}});
 }
 

@@ -22,10 +22,7 @@ using natgrad::LossGraph, torch::Tensor;
 
 // ---- The expansion. ----
 
-void expansion(Findings& findings, const Material& material) {
-  const Classifier problem(material, 60, 4);
-  const auto report =
-      natgrad::kl_expansion(problem.network.parameters(), [&] { return problem.loss(); });
+void draw_expansion(Findings& findings, const natgrad::KLExpansionReport& report) {
   std::vector<double> forward, reverse, quadratic;
   for (size_t k = 0; k < report.epsilons.size(); ++k) {
     forward.push_back(std::abs(report.forward.remainder[k]));
@@ -39,6 +36,13 @@ void expansion(Findings& findings, const Material& material) {
                      .log_x()
                      .log_y(),
                  "A classifier of digits, 16-4-10. The remainders fall with the third power.");
+}
+
+void expansion(Findings& findings, const Material& material) {
+  const Classifier problem(material, 60, 4);
+  const auto report =
+      natgrad::kl_expansion(problem.network.parameters(), [&] { return problem.loss(); });
+  draw_expansion(findings, report);
   const auto difference = [&](size_t k) {
     return std::abs(report.forward.divergence[k] - report.reverse.divergence[k]);
   };

@@ -59,37 +59,47 @@ struct Point {
         J(jacobian_of(g.forward(gamma), {gamma})) {}
 };
 
+/// Of the loss by θ, and by γ.
+std::pair<LossGraph, LossGraph> both_graphs(const Odd& problem, const natgrad::Reparametrisation& g,
+                                            const Point& at) {
+  return {LossGraph(problem.loss_at(at.theta), {at.theta}),
+          LossGraph(problem.loss_at(g.forward(at.gamma)), {at.gamma})};
+}
+
 /// s(-1)ⁱ: an A of both signs.
 Tensor alternating(const Tensor& v) {
   const auto signs = (1 - 2 * torch::arange(v.size(0)).remainder(2)).to(torch::kDouble);
   return v * (signs.view({-1, 1}) + 0.3) / v.size(0);
 }
 
-void matrices(Findings& findings, const Odd& problem) {
-  const auto g = natgrad::Elementwise::sinh(0.5);
-  const Point at(problem, g);
-  const LossGraph of_theta(problem.loss_at(at.theta), {at.theta}),
-      of_gamma(problem.loss_at(g.forward(at.gamma)), {at.gamma});
+/// All matrices but the Hessian are Jᵀ A J.
+struct Named {
+  std::string name;
+  std::function<natgrad::LinearOperator(const LossGraph&)> matrix;
+};
+
+std::vector<Named> named_matrices() {
   const auto indefinite = [](const LossGraph& graph) {
     return natgrad::pulled_back(graph, [](auto jv) {
       for (auto& v : jv) v = alternating(v);
       return jv;
     });
   };
-  struct Named {
-    std::string name;
-    std::function<natgrad::LinearOperator(const LossGraph&)> matrix;
-  };
-  const std::vector<Named> all = {
-      {"Fisher", [](auto& graph) { return natgrad::fisher(graph); }},
-      {"Gauss-Newton", [](auto& graph) { return natgrad::gauss_newton(graph); }},
-      {"empirical Fisher, A of rank one",
-       [](auto& graph) { return natgrad::empirical_fisher(graph); }},
-      {"J<sup>⊤</sup>AJ, A of both signs", indefinite},
-      {"Hessian", [](auto& graph) { return natgrad::hessian(graph); }}};
+  return {{"Fisher", [](auto& graph) { return natgrad::fisher(graph); }},
+          {"Gauss-Newton", [](auto& graph) { return natgrad::gauss_newton(graph); }},
+          {"empirical Fisher, A of rank one",
+           [](auto& graph) { return natgrad::empirical_fisher(graph); }},
+          {"J<sup>⊤</sup>AJ, A of both signs", indefinite},
+          {"Hessian", [](auto& graph) { return natgrad::hessian(graph); }}};
+}
+
+void matrices(Findings& findings, const Odd& problem) {
+  const auto g = natgrad::Elementwise::sinh(0.5);
+  const Point at(problem, g);
+  const auto [of_theta, of_gamma] = both_graphs(problem, g, at);
   double matrices = 0, directions = 0;
   std::vector<std::vector<Json>> rows;
-  for (const auto& [name, matrix] : all) {
+  for (const auto& [name, matrix] : named_matrices()) {
     const auto C = dense(matrix(of_theta)), C_gamma = dense(matrix(of_gamma));
     const double change = relative_error(C_gamma, at.J.t().mm(C).mm(at.J));
     const auto d_theta = torch::linalg_solve(C, -of_theta.gradient()),
@@ -129,7 +139,13 @@ void matrices(Findings& findings, const Odd& problem) {
       .by("the same")
       .measured("largest relative difference of the first four", directions)
       .at_most(1e-9, "dense solves of a condition of 10<sup>4</sup>");
+}
 
+/// What the Hessian is more than a metric.
+void hessian(Findings& findings, const Odd& problem) {
+  const auto g = natgrad::Elementwise::sinh(0.5);
+  const Point at(problem, g);
+  const auto [of_theta, of_gamma] = both_graphs(problem, g, at);
   const auto H = dense(natgrad::hessian(of_theta)), H_gamma = dense(natgrad::hessian(of_gamma));
   const auto rest = hessian_of(of_theta.gradient().dot(g.forward(at.gamma)), {at.gamma});
   findings
@@ -304,40 +320,46 @@ void affine(Findings& findings, const Odd& problem) {
 
 // ---- What practice does to it. ----
 
-void practice(Findings& findings, const Odd& problem) {
-  const auto& theta = problem.network.parameters();
+/// How far two steps in γ are from those in θ, over the way.
+struct OffByMethod {
+  std::string name;
+  natgrad::NaturalGradientOptions options;
+  double by_mixing = NAN, by_scales = NAN, by_rotation = NAN;
+};
+
+void measure(std::vector<OffByMethod>& methods, const Odd& problem) {
   const auto P = problem.network.size();
-  const auto difference = [&](const natgrad::Reparametrisation& g,
-                              const natgrad::NaturalGradientOptions& options) {
-    return natgrad::invariance_of_steps(
-               theta, [&] { return problem.loss(); }, g, options, 2)
-        .difference;
-  };
   const auto scales = (0.7 * normal({P}, 107)).exp();
   const natgrad::Affine mixing = natgrad::Affine::mixing(P, 5, 7, problem.network.theta()),
                         diagonal(scales),
                         rotation(std::get<0>(torch::linalg_qr(normal({P, P}, 108))));
-  const auto marquardt =
-      plain_natural_gradient(0.3, 0.1).damping_matrix(natgrad::MarquardtDiagonal());
-  const auto truncated = plain_natural_gradient(0.3, 0).solver(
-      natgrad::ConjugateGradient().max_iterations(5).tolerance(0));
+  for (auto& method : methods) {
+    const auto off = [&](const natgrad::Reparametrisation& g) {
+      const auto loss = [&] { return problem.loss(); };
+      return natgrad::invariance_of_steps(problem.network.parameters(), loss, g, method.options, 2)
+          .difference;
+    };
+    method.by_mixing = off(mixing);
+    method.by_scales = off(diagonal);
+    method.by_rotation = off(rotation);
+  }
+}
+
+void practice(Findings& findings, const Odd& problem) {
   const auto tikhonov = plain_natural_gradient(0.3, 0.1);
-  struct Row {
-    std::string name;
-    natgrad::NaturalGradientOptions options;
-    double by_mixing = NAN, by_scales = NAN, by_rotation = NAN;
-  };
-  std::vector<Row> all = {
+  auto marquardt = plain_natural_gradient(0.3, 0.1);
+  marquardt.damping_matrix(natgrad::MarquardtDiagonal());
+  auto truncated = plain_natural_gradient(0.3, 0);
+  truncated.solver(natgrad::ConjugateGradient().max_iterations(5).tolerance(0));
+  std::vector<OffByMethod> all = {
       {"undamped, solved exactly", plain_natural_gradient(0.3, 0).solver(natgrad::Cholesky())},
       {"Tikhonov, λI", tikhonov},
       {"Marquardt, λ diag(F)", marquardt},
       {"conjugate gradients, five iterations", truncated},
       {"natgrad's default", natgrad::NaturalGradientOptions()}};
+  measure(all, problem);
   std::vector<std::vector<Json>> rows;
-  for (auto& row : all) {
-    row.by_mixing = difference(mixing, row.options);
-    row.by_scales = difference(diagonal, row.options);
-    row.by_rotation = difference(rotation, row.options);
+  for (const auto& row : all) {
     rows.push_back({row.name, row.by_mixing, row.by_scales, row.by_rotation});
   }
   findings.table("Two steps: how far those in γ are from those in θ, over the way",
@@ -408,6 +430,7 @@ void run(Findings& findings, const Material& material) {
                   "weights, 300 digits, after ten damped steps.",
                   problem.network.size()));
   matrices(findings, problem);
+  hessian(findings, problem);
   smooth_paths(findings, problem);
   one_step(findings, problem);
   affine(findings, problem);

@@ -168,7 +168,7 @@ void among_distributions(Findings& findings) {
 
 // ---- Steps of a given divergence. ----
 
-void given_divergence(Findings& findings, const Material& material) {
+void given_divergence(Findings& findings) {
   const CentredBeetles problem;
   const LossGraph before(problem.loss(), {problem.theta});
   const auto natural = tight_solver().solve(natgrad::fisher(before), before.gradient()).x;
@@ -204,9 +204,10 @@ void given_divergence(Findings& findings, const Material& material) {
       .measured("h(θ − δ) − h(θ), c = 10<sup>−3</sup>",
                 number(problem.loss_at(problem.theta.detach() - step)) - h)
       .at_most(0, "a descent step");
+}
 
-  // With a network: F is singular, the step is damped, and its divergence is not c but at second
-  // order.
+/// Of a network F is singular, the step is damped, and its divergence is not c but at second order.
+void given_divergence_of_a_network(Findings& findings, const Material& material) {
   const Classifier network(material, 100, 6);
   const auto rule = natgrad::NaturalGradientOptions(1)
                         .curvature(natgrad::Fisher())
@@ -262,7 +263,8 @@ void run(Findings& findings, const Material& material) {
       "F and ∇h tell.");
   in_a_metric(findings);
   among_distributions(findings);
-  given_divergence(findings, material);
+  given_divergence(findings);
+  given_divergence_of_a_network(findings, material);
 }
 
 }  // namespace

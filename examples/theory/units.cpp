@@ -99,6 +99,11 @@ void rescaled(Findings& findings) {
       .measured("relative difference, s = 0.5 m and s = 50 cm",
                 std::abs(in_centimetres / scaled - 1))
       .at_most(1e-10, "rounding of a difference");
+}
+
+void components(Findings& findings) {
+  constexpr double kCentimetres = 100;
+  const Lamp lamp;
   const auto report = natgrad::change_of_units(
       {lamp.height, lamp.power}, [&] { return lamp.loss(); }, {kCentimetres, 1}, {0.5, 1},
       natgrad::Fisher());
@@ -155,6 +160,12 @@ void steepest(Findings& findings) {
       .as_printed()
       .measured("slope of L along it over ‖∇L‖", fall(g / g.norm()) / number(g.norm()))
       .near(-1, 1e-6, "a central difference");
+}
+
+void steepest_in_a_metric(Findings& findings) {
+  const Lamp lamp;
+  const auto graph = LossGraph(lamp.loss(), {lamp.height, lamp.power});
+  const auto& g = graph.gradient();
   const auto F = dense(natgrad::fisher(graph));
   const auto solved = torch::linalg_solve(F, g);
   double worst = -1e30;
@@ -200,7 +211,9 @@ void run(Findings& findings, const Material&) {
       "eleven "
       "places; generated with noise.");
   rescaled(findings);
+  components(findings);
   steepest(findings);
+  steepest_in_a_metric(findings);
 }
 
 }  // namespace
