@@ -7,6 +7,7 @@
 #include <map>
 #include <utility>
 
+#include "curvature/output_root.h"
 #include "curvature/parameter_lists.h"
 #include "curvature/probes.h"
 #include "graph/loss_graph_state.h"
@@ -57,12 +58,9 @@ std::vector<Tensor> sampled_scores(const LossGraph& graph, const at::Generator& 
                                    FisherWeights choice) {
   check_has_fisher(graph);
   return sum_by_output(graph, [&](const LossTerm& term) {
-    const auto weights = weights_of(term, choice);
-    TORCH_CHECK(weights.ge(0).all().item<bool>(),
-                "natgrad: some weights of the loss are negative, and F has no root. Use "
-                "FisherWeights::Uniform.");
     const auto& likelihood = *term.likelihood;
-    return (weights.sqrt() * likelihood.score(likelihood.sample(generator))).detach();
+    return (roots_of_weights(term, choice) * likelihood.score(likelihood.sample(generator)))
+        .detach();
   });
 }
 

@@ -6,6 +6,7 @@
 #include "graph/loss_graph_state.h"
 
 #include "curvature/outer_products.h"
+#include "curvature/output_root.h"
 
 namespace natgrad {
 
@@ -17,13 +18,6 @@ void check_samples(int64_t samples) {
   TORCH_CHECK(samples >= 1,
               "natgrad: a Monte Carlo Fisher matrix needs at least 1 sample, but got ", samples,
               ".");
-}
-
-void check_not_negative(const LossTerm& term, const Tensor& weights) {
-  TORCH_CHECK(weights.ge(0).all().item<bool>(), "natgrad: some weights of ",
-              term.likelihood->describe(),
-              " are negative, and the Fisher matrix of samples takes their roots. Use "
-              "MonteCarloFisher().weights(FisherWeights::Uniform).");
 }
 
 /// One draw for each example: √s times the score of a target from the model.
@@ -48,10 +42,9 @@ LinearOperator monte_carlo_fisher(const LossGraph& graph, int64_t samples, at::G
   torch::NoGradGuard no_grad;
   std::vector<ExampleVectors> sets;
   for (const auto& term : graph.terms()) {
-    const auto weights = weights_of(term, choice);
-    check_not_negative(term, weights);
+    const auto roots = roots_of_weights(term, choice);
     for (int64_t j = 0; j < samples; ++j) {
-      sets.push_back(draw(graph, term, weights.sqrt(), generator, samples));
+      sets.push_back(draw(graph, term, roots, generator, samples));
     }
   }
   return sum_of_outer_products(graph, "Monte Carlo Fisher matrix", std::move(sets));

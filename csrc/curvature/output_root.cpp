@@ -140,6 +140,15 @@ Root output_root(const LossGraph& graph, int64_t directions, int64_t examples,
   return root;
 }
 
+Tensor roots_of_weights(const LossTerm& term, FisherWeights choice) {
+  const auto weights = weights_of(term, choice);
+  TORCH_CHECK(weights.ge(0).all().item<bool>(), "natgrad: some weights of ",
+              term.likelihood->describe(),
+              " are negative, and its share of the Fisher matrix has no root. Use "
+              "FisherWeights::Uniform.");
+  return weights.sqrt();
+}
+
 std::optional<Root> fisher_root(const LossGraph& graph, FisherWeights choice) {
   if (graph.terms().empty()) return std::nullopt;
   const auto examples = graph.examples();

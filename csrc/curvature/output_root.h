@@ -17,6 +17,9 @@ namespace natgrad::detail {
 Root output_root(const LossGraph& graph, int64_t directions, int64_t examples,
                  std::function<std::vector<torch::Tensor>()> u);
 
+/// √s of a term. Throws where a weight is negative: its share of F has no root.
+torch::Tensor roots_of_weights(const LossTerm& term, FisherWeights weights);
+
 /// R = √s Bᵀ J with F_R = B Bᵀ: the Fisher matrix is RᵀR. None where weights are negative, or where
 /// the outputs' dimension 0 does not hold the examples. Takes graphs that have a Fisher matrix.
 std::optional<Root> fisher_root(const LossGraph& graph, FisherWeights weights);

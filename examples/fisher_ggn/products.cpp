@@ -2,8 +2,8 @@
 
 #include <torch/torch.h>
 
-#include "fisher_ggn/derivatives.h"
 #include "fisher_ggn/routes.h"
+#include "support/derivatives.h"
 
 namespace examples {
 

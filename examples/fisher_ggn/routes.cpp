@@ -6,7 +6,7 @@
 #include <natgrad/graph/loss_graph.h>
 #include <torch/torch.h>
 
-#include "fisher_ggn/derivatives.h"
+#include "support/derivatives.h"
 
 namespace examples {
 

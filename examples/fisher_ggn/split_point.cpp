@@ -7,8 +7,8 @@
 #include <natgrad/graph/marks.h>
 #include <torch/torch.h>
 
-#include "fisher_ggn/derivatives.h"
 #include "fisher_ggn/routes.h"
+#include "support/derivatives.h"
 
 namespace examples {
 

@@ -10,41 +10,10 @@ namespace examples::theory {
 
 using torch::Tensor;
 
-namespace {
-
-Tensor derivative(const Tensor& y, const std::vector<Tensor>& x, bool create_graph) {
-  const auto parts = torch::autograd::grad({y}, x, {}, /*retain_graph=*/true, create_graph,
-                                           /*allow_unused=*/true);
-  std::vector<Tensor> whole;
-  for (size_t i = 0; i < x.size(); ++i) {
-    whole.push_back(parts[i].defined() ? parts[i] : torch::zeros_like(x[i]));
-  }
-  return flat(whole);
-}
-
-}  // namespace
-
 Tensor flat(const std::vector<Tensor>& tensors) {
   std::vector<Tensor> parts;
   for (const auto& tensor : tensors) parts.push_back(tensor.reshape(-1));
   return torch::cat(parts);
-}
-
-Tensor gradient_of(const Tensor& h, const std::vector<Tensor>& x) {
-  return derivative(h, x, /*create_graph=*/false);
-}
-
-Tensor jacobian_of(const Tensor& y, const std::vector<Tensor>& x) {
-  std::vector<Tensor> rows;
-  for (const auto& element : y.reshape(-1).unbind()) rows.push_back(gradient_of(element, x));
-  return torch::stack(rows);
-}
-
-Tensor hessian_of(const Tensor& h, const std::vector<Tensor>& x) {
-  const auto gradient = derivative(h, x, /*create_graph=*/true);
-  if (!gradient.requires_grad())
-    return torch::zeros({gradient.numel(), gradient.numel()}, h.options());
-  return jacobian_of(gradient, x);
 }
 
 double number(const Tensor& t) { return t.item<double>(); }

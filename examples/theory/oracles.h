@@ -7,19 +7,12 @@
 
 #include <vector>
 
+#include "support/derivatives.h"
+
 namespace examples::theory {
 
 /// All elements of all tensors, in one vector.
 torch::Tensor flat(const std::vector<torch::Tensor>& tensors);
-
-/// ∂h/∂x, flat, of a number h. Keeps the graph.
-torch::Tensor gradient_of(const torch::Tensor& h, const std::vector<torch::Tensor>& x);
-
-/// ∂y/∂x flat, one row for each element of y. Keeps the graph.
-torch::Tensor jacobian_of(const torch::Tensor& y, const std::vector<torch::Tensor>& x);
-
-/// ∂²h/∂x², of a number h. Keeps the graph.
-torch::Tensor hessian_of(const torch::Tensor& h, const std::vector<torch::Tensor>& x);
 
 /// ‖actual - expected‖/‖expected‖; ‖actual‖ if expected is zero.
 double relative_error(const torch::Tensor& actual, const torch::Tensor& expected);

@@ -125,7 +125,7 @@ TEST(MakeScheduler, RefusesWhatItDoesNotKnow) {
        {"", "3", "{}", R"({"type": "linear"})", R"({"type": "step"})",
         R"({"type": "step", "step_size": 0})", R"({"type": "step", "step_size": 3, "size": 1})",
         R"({"type": "cosine", "periods": -1})", R"({"type": "multistep", "milestones": 3})",
-        R"({"type": "constant", "warmup": -1})",
+        R"({"type": "constant", "warmup": -1})", R"({"type": "cosine", "periods": 8, "warmup": 8})",
         R"({"type": "reduce_on_plateau", "mode": "up"})"}) {
     EXPECT_THROW(make_scheduler(*driven, json), c10::Error) << json;
     EXPECT_EQ(rate_of(*driven), kInitial) << json;

@@ -1,4 +1,4 @@
-#include "fisher_ggn/derivatives.h"
+#include "support/derivatives.h"
 
 #include <torch/torch.h>
 
@@ -23,7 +23,10 @@ Tensor gradient_of(const Tensor& number, const std::vector<Tensor>& parameters, 
 }
 
 Tensor hessian_of(const Tensor& number, const std::vector<Tensor>& parameters) {
-  return jacobian_of(gradient_of(number, parameters, true), parameters);
+  const auto gradient = gradient_of(number, parameters, true);
+  if (!gradient.requires_grad())
+    return torch::zeros({gradient.numel(), gradient.numel()}, number.options());
+  return jacobian_of(gradient, parameters);
 }
 
 Tensor jacobian_of(const Tensor& z, const std::vector<Tensor>& parameters) {
