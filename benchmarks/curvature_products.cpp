@@ -15,6 +15,7 @@
 
 #include "support/command_line.h"
 #include "support/medians.h"
+#include "support/results.h"
 #include "support/start.h"
 
 namespace F = torch::nn::functional;
@@ -128,15 +129,18 @@ void flatten(benchmark::State& state, Problem problem) {
 constexpr const char *kPass = "pass", *kGaussNewton = "GaussNewton", *kFisher = "Fisher",
                      *kSolve = "solve", *kFlatten = "flatten";
 
-void print_ratios(const benchmarks::Medians& medians, const Problem& problem, double bar) {
+void add_ratios(const benchmarks::Medians& medians, const Problem& problem, double bar,
+                benchmarks::Page& page) {
   const auto of = [&](const char* kind) { return medians[problem.name + "/" + kind]; };
   const double vector_work = of(kSolve) - of(kFisher) + of(kFlatten);
-  fmt::print("{:44} {:9.1f} {:7.2f} {:13.3f} {:8.3f} {:7.2f} {:12.1f}%\n", problem.name, of(kPass),
-             problem.floor(), of(kGaussNewton) / of(kPass), of(kFisher) / of(kPass), bar,
-             100 * vector_work / of(kSolve));
+  page.row({problem.name, fmt::format("{:.1f}", of(kPass)), fmt::format("{:.2f}", problem.floor()),
+            fmt::format("{:.3f}", of(kGaussNewton) / of(kPass)),
+            fmt::format("{:.3f}", of(kFisher) / of(kPass)), fmt::format("{:.2f}", bar),
+            fmt::format("{:.1f}%", 100 * vector_work / of(kSolve))});
 }
 
-void run() {
+void run(const std::string& json) {
+  benchmarks::check_json(json);
   const std::vector<std::pair<Problem, double>> problems = {{classifier(), 1.22},
                                                             {autoencoder(), 1.25}};
   for (const auto& [problem, bar] : problems) {
@@ -154,12 +158,15 @@ void run() {
   benchmarks::run_benchmarks_or_exit(&medians);
   if (medians.empty()) return;  // asked for a list
 
-  fmt::print(
+  benchmarks::Page page;
+  page.heading("Products");
+  page.line(
       "CPU time of a product in forward-and-backward passes (medians), and the share of vector "
       "work and flattening in an iteration of conjugate gradients.\n");
-  fmt::print("{:44} {:>9} {:>7} {:>13} {:>8} {:>7} {:>13}\n", "", "pass, ms", "floor",
-             "Gauss-Newton", "Fisher", "bar", "vector work");
-  for (const auto& [problem, bar] : problems) print_ratios(medians, problem, bar);
+  page.head({"network, batch of 1000", "pass, ms", "floor", "Gauss-Newton", "Fisher", "bar",
+             "vector work"});
+  for (const auto& [problem, bar] : problems) add_ratios(medians, problem, bar, page);
+  benchmarks::write_results(json, page, {{"seed", 0}});
 }
 
 }  // namespace
@@ -168,6 +175,7 @@ int main(int argc, char** argv) {
   const std::vector<std::string> defaults = {
       "--benchmark_repetitions=15", "--benchmark_enable_random_interleaving=true",
       "--benchmark_display_aggregates_only=true", "--benchmark_min_time=0.2"};
-  benchmarks::start_or_exit(argc, argv, defaults);
-  return examples::exit_code("curvature_products", run);
+  std::string json;
+  benchmarks::start_or_exit(argc, argv, defaults, &json);
+  return examples::exit_code("curvature_products", [&] { run(json); });
 }

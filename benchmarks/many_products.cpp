@@ -11,6 +11,7 @@
 
 #include "support/command_line.h"
 #include "support/medians.h"
+#include "support/results.h"
 #include "support/start.h"
 
 namespace F = torch::nn::functional;
@@ -55,7 +56,8 @@ void one_by_one(benchmark::State& state, Network net, Make make, int64_t columns
   }
 }
 
-void run() {
+void run(const std::string& json) {
+  benchmarks::check_json(json);
   const std::vector<Network> networks = {
       {4, 8, 3, 32}, {64, 32, 10, 32}, {64, 32, 10, 128}, {784, 100, 10, 128}};
   const std::vector<int64_t> counts = {4, 16, 64};
@@ -78,18 +80,21 @@ void run() {
   benchmarks::run_benchmarks_or_exit(&medians);
   if (medians.empty()) return;  // asked for a list
 
-  fmt::print("How many times faster K products are together than one by one (medians).\n");
-  fmt::print("{:28} {:14} {:>8} {:>8} {:>8}\n", "", "", "K = 4", "16", "64");
+  benchmarks::Page page;
+  page.heading("Many products");
+  page.line("How many times faster K products are together than one by one (medians).\n");
+  page.head({"network", "matrix", "K = 4", "K = 16", "K = 64"});
   for (const auto& net : networks) {
     for (const auto& [of, make] : curvatures) {
-      fmt::print("{:28} {:14}", net.name(), of);
+      std::vector<std::string> row = {net.name(), of};
       for (const int64_t k : counts) {
-        fmt::print(" {:8.1f}",
-                   medians[name(net, of, k, "each")] / medians[name(net, of, k, "together")]);
+        row.push_back(fmt::format(
+            "{:.1f}", medians[name(net, of, k, "each")] / medians[name(net, of, k, "together")]));
       }
-      fmt::print("\n");
+      page.row(row);
     }
   }
+  benchmarks::write_results(json, page, {{"seed", 0}});
 }
 
 }  // namespace
@@ -98,6 +103,7 @@ int main(int argc, char** argv) {
   const std::vector<std::string> defaults = {
       "--benchmark_repetitions=9", "--benchmark_enable_random_interleaving=true",
       "--benchmark_display_aggregates_only=true", "--benchmark_min_time=0.1"};
-  benchmarks::start_or_exit(argc, argv, defaults);
-  return examples::exit_code("many_products", run);
+  std::string json;
+  benchmarks::start_or_exit(argc, argv, defaults, &json);
+  return examples::exit_code("many_products", [&] { run(json); });
 }

@@ -26,6 +26,10 @@ MARKS = re.compile(
 )
 
 
+def short(number):
+    return f"{number:.3g}" if abs(number) < 1000 else f"{number:.0f}"
+
+
 def google_table(results):
     """The medians of CPU time, or single runs, and what else was counted."""
     runs = [run for run in results["benchmarks"] if run.get("aggregate_name", "median") == "median"]
@@ -33,11 +37,11 @@ def google_table(results):
              "iterations", "real_time", "cpu_time", "time_unit", "family_index",
              "per_family_instance_index", "aggregate_name", "aggregate_unit"}
     counters = list(dict.fromkeys(key for run in runs for key in run if key not in known))
-    rows = [[run["run_name"].split("/manual_time")[0].replace("|", "\\|"),
-             f"{run['cpu_time']:.3g} {run['time_unit']}",
-             *(f"{run[counter]:.3g}" if counter in run else "-" for counter in counters)]
+    rows = [[run["run_name"].split("/manual_time")[0],
+             f"{short(run['cpu_time'])} {run['time_unit']}",
+             *(short(run[counter]) if counter in run else "-" for counter in counters)]
             for run in runs]
-    return {"columns": ["", "processor time", *counters], "rows": rows}
+    return {"columns": ["case", "processor time", *counters], "rows": rows}
 
 
 def table_of(results, title):

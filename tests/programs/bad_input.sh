@@ -61,6 +61,8 @@ case $name in
     refused --wrong
     refused --benchmark_filter=none_of_them
     refused --benchmark_filter='['
+    refused --json
+    case $name in curvature_products|many_products) refused --json /none/there.json ;; esac
     exit 0 ;;
 esac
 refused --wrong
