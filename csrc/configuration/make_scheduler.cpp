@@ -5,8 +5,10 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <utility>
 
 #include "configuration/settings.h"
+#include "optim/archive_entries.h"
 
 namespace natgrad {
 
@@ -17,12 +19,51 @@ using Factor = std::function<double(double t)>;
 using SchedulerPtr = std::unique_ptr<Scheduler>;
 using SchedulerOf = std::function<SchedulerPtr(torch::optim::Optimizer& optimizer)>;
 
+// ---- What an archive holds of a schedule: its kind, and numbers. ----
+
+constexpr const char *kKind = "natgrad_schedule", *kRates = "rates", *kPlace = "place";
+
+void save_schedule(torch::serialize::OutputArchive& archive, const std::string& kind,
+                   const std::vector<double>& rates, const std::vector<double>& place) {
+  write_text(archive, kKind, kind);
+  write_numbers(archive, kRates, rates);
+  write_numbers(archive, kPlace, place);
+}
+
+struct Saved {
+  std::vector<double> rates, place;
+};
+
+Saved load_schedule(torch::serialize::InputArchive& archive, const std::string& kind, size_t groups,
+                    size_t numbers) {
+  const auto saved = read_text_if_there(archive, kKind).value_or("something else");
+  TORCH_CHECK(saved == kind, "natgrad: the archive holds ", saved, ", and this is ", kind,
+              ". Make the schedule from the configuration that it was saved with.");
+  Saved read{read_numbers(archive, kRates), read_numbers(archive, kPlace)};
+  TORCH_CHECK(read.rates.size() == groups, "natgrad: the archive's schedule is of ",
+              read.rates.size(), " parameter groups, and the optimizer has ", groups, ".");
+  TORCH_CHECK(read.place.size() == numbers,
+              "natgrad: the archive's schedule is of another version "
+              "of natgrad.");
+  return read;
+}
+
+// ---- The schedules. ----
+
 /// LibTorch's scheduler with a rate of lr₀ times the factor.
 class FactorLR final : public torch::optim::LRScheduler {
  public:
   FactorLR(torch::optim::Optimizer& optimizer, Factor factor)
       : LRScheduler(optimizer), factor_(std::move(factor)), initial_(get_current_lrs()) {
     LRScheduler::step();  // the factor of t = 0, and the next step is that to 1
+  }
+
+  const std::vector<double>& initial() const { return initial_; }
+  unsigned ended() const { return step_count_ - 1; }
+  void go_on(std::vector<double> initial, unsigned ended) {
+    initial_ = std::move(initial);
+    step_count_ = ended;
+    LRScheduler::step();
   }
 
  private:
@@ -41,8 +82,16 @@ class FactorScheduler final : public Scheduler {
   FactorScheduler(torch::optim::Optimizer& optimizer, Factor factor)
       : scheduler_(optimizer, std::move(factor)) {}
   void step(std::optional<double>) override { scheduler_.step(); }
+  void save(torch::serialize::OutputArchive& archive) const override {
+    save_schedule(archive, kName, scheduler_.initial(), {double(scheduler_.ended())});
+  }
+  void load(torch::serialize::InputArchive& archive) override {
+    const auto [initial, place] = load_schedule(archive, kName, scheduler_.initial().size(), 1);
+    scheduler_.go_on(initial, static_cast<unsigned>(place.at(0)));
+  }
 
  private:
+  static constexpr const char* kName = "a schedule of periods";
   FactorLR scheduler_;
 };
 
@@ -73,8 +122,27 @@ class PlateauScheduler final : public Scheduler {
     }
     if (bad_periods_ > rule_.patience) reduce();
   }
+  void save(torch::serialize::OutputArchive& archive) const override {
+    save_schedule(archive, kName, rates(), {least_cost_, double(bad_periods_), double(cooling_)});
+  }
+  void load(torch::serialize::InputArchive& archive) override {
+    const auto [rates, place] = load_schedule(archive, kName, optimizer_.param_groups().size(), 3);
+    least_cost_ = place.at(0);
+    bad_periods_ = static_cast<int64_t>(place.at(1));
+    cooling_ = static_cast<int64_t>(place.at(2));
+    for (size_t i = 0; i < rates.size(); ++i) {
+      optimizer_.param_groups()[i].options().set_lr(rates[i]);
+    }
+  }
 
  private:
+  static constexpr const char* kName = "a schedule by a metric";
+
+  std::vector<double> rates() const {
+    std::vector<double> rates;
+    for (auto& group : optimizer_.param_groups()) rates.push_back(group.options().get_lr());
+    return rates;
+  }
   double margin() const {
     return std::isfinite(least_cost_) ? rule_.threshold * std::abs(least_cost_) : 0;
   }
@@ -120,13 +188,22 @@ Factor exponential_factor(Settings& s) {
   return [=](double t) { return std::pow(gamma, t); };
 }
 
+/// Of a schedule that ends; it has to begin before.
+double periods_of(Settings& s) {
+  const double periods = positive(s, "periods");
+  if (static_cast<double>(s.get<uint64_t>("warmup", 0)) >= periods) {
+    s.refuse("warmup", *s.find("warmup"), fmt::format("fewer than the {:g} periods", periods));
+  }
+  return periods;
+}
+
 Factor polynomial_factor(Settings& s) {
-  const double periods = positive(s, "periods"), power = s.get("power", 1.);
+  const double periods = periods_of(s), power = s.get("power", 1.);
   return [=](double t) { return std::pow(1 - std::min(t / periods, 1.), power); };
 }
 
 Factor cosine_factor(Settings& s) {
-  const double periods = positive(s, "periods"), least = s.get("least", 0.);
+  const double periods = periods_of(s), least = s.get("least", 0.);
   return [=](double t) {
     const double angle = std::numbers::pi * std::min(t / periods, 1.);
     return least + (1 - least) * (1 + std::cos(angle)) / 2;
@@ -138,9 +215,6 @@ std::function<SchedulerOf(Settings&)> by_factor(Factor (*read)(Settings&)) {
   return [read](Settings& s) -> SchedulerOf {
     const auto factor = read(s);
     const auto warmup = static_cast<double>(s.get<uint64_t>("warmup", 0));
-    if (const auto* periods = s.find("periods"); periods && warmup >= periods->get<double>()) {
-      s.refuse("warmup", *s.find("warmup"), "fewer periods than \"periods\", " + periods->dump());
-    }
     const Factor warmed = [=](double t) {
       return std::min((t + 1) / (warmup + 1), 1.) * factor(t);
     };
@@ -179,6 +253,18 @@ const Makers<SchedulerOf>& scheduler_makers() {
 SchedulerPtr make_scheduler(torch::optim::Optimizer& optimizer, const std::string& json) {
   auto settings = Settings::parse("the scheduler", json);
   return make(settings, scheduler_makers())(optimizer);
+}
+
+torch::serialize::OutputArchive& operator<<(torch::serialize::OutputArchive& archive,
+                                            const Scheduler& scheduler) {
+  scheduler.save(archive);
+  return archive;
+}
+
+torch::serialize::InputArchive& operator>>(torch::serialize::InputArchive& archive,
+                                           Scheduler& scheduler) {
+  scheduler.load(archive);
+  return archive;
 }
 
 }  // namespace natgrad

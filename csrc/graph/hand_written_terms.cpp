@@ -9,11 +9,12 @@
 #include <algorithm>
 
 #include "graph/backward.h"
+#include "graph/broadcasts.h"
 #include "graph/unreadable.h"
+#include "graph/ways_out.h"
 #include "libtorch/edges.h"
 #include "libtorch/nodes.h"
 #include "libtorch/op_names.h"
-#include "libtorch/ways_out.h"
 
 namespace natgrad::detail {
 
@@ -61,18 +62,6 @@ bool is_square(Node& node) {
 }
 
 namespace {
-
-/// [N] against [N, 1]: every output meets every target.
-void check_no_outer_difference(const Edge& z, torch::IntArrayRef result) {
-  const auto shape = shape_at(z);
-  const auto count = c10::multiply_integers(shape);
-  const bool is_outer =
-      result.size() == 2 && result[0] == result[1] && count == result[0] && count > 1;
-  NATGRAD_CHECK_READABLE(
-      !is_outer, "natgrad: a difference broadcast outputs of shape ", shape, " to ", result,
-      ", so that every output is compared with every target. Give both the same shape ([N] and "
-      "[N, 1] differ): use view_as, squeeze or unsqueeze.");
-}
 
 /// The z of r = z - y or y - z for constant y, else r.
 Edge location_below(const Edge& r) {

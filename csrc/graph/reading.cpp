@@ -10,6 +10,7 @@
 #include "graph/backward.h"
 #include "graph/coefficients.h"
 #include "graph/mark_nodes.h"
+#include "graph/spread_terms.h"
 #include "graph/term_readers.h"
 #include "graph/walk.h"
 #include "libtorch/nodes.h"
@@ -114,21 +115,20 @@ class Terms {
   /// b·z of c·A(z) + b·z, or b·log z.
   void add_linear(const Edge& edge, const Tensor& b) {
     const bool is_log = op_of(*edge.function) == Op::Log && find(edge) == reading_.terms.size();
-    auto z = is_log ? edge.function->next_edge(0) : edge;
-    // Of v = exp(z), read by z, log v is z.
-    const bool is_undone =
-        is_log && op_of(*z.function) == Op::Exp && find(z) == reading_.terms.size();
-    if (is_undone) z = z.function->next_edge(0);
+    const auto [z, factor, is_undone] = is_log ? logarithm_at(edge) : Logarithm{edge, 1, false};
     const auto index = find(z);
-    NATGRAD_CHECK_READABLE(index < reading_.terms.size(),
-                           "natgrad: the loss is linear in outputs that no term of it has.");
+    NATGRAD_CHECK_READABLE(
+        index < reading_.terms.size(),
+        "natgrad: the loss is linear in outputs that no term of it has. If they are the spread of "
+        "a Gaussian, write natgrad::nll(natgrad::LogStdGaussian(torch::cat({mean, log_std}, 1)), "
+        "y), or r² exp(-2 log_std) / 2 + log_std with r = y - mean.");
     auto& term = reading_.terms[index];
     bool may_be_log = false;
     for (auto& normalised : normalised_) {
       const bool is_log_of_z = is_log && !is_undone;
       if (normalised.term != index || normalised.is_by_log != is_log_of_z) continue;
       may_be_log = true;
-      if (are_same(b, normalised.share * term.weights)) normalised.is_found = true;
+      if (are_same(factor * b, normalised.share * term.weights)) normalised.is_found = true;
     }
     NATGRAD_CHECK_READABLE(!is_log || may_be_log,
                            "natgrad: the loss holds log(z) of outputs z that are no variance.");
@@ -157,6 +157,15 @@ class Terms {
     double share;
     bool is_by_log, is_found;
   };
+
+  /// What the logarithm at that edge is of the outputs of a term.
+  Logarithm logarithm_at(const Edge& edge) const {
+    const auto known = logarithms_of(edge.function->next_edge(0));
+    const auto found = std::find_if(known.begin(), known.end(), [&](const Logarithm& of) {
+      return find(of.z) < reading_.terms.size();
+    });
+    return found == known.end() ? known.front() : *found;
+  }
 
   size_t find(const Edge& z) const {
     size_t k = 0;

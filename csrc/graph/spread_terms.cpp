@@ -6,6 +6,7 @@
 #include <torch/torch.h>
 
 #include <optional>
+#include <vector>
 
 #include "graph/backward.h"
 #include "graph/hand_written_terms.h"
@@ -38,17 +39,44 @@ bool leads_to_square(const Edge& edge) {
   return (op == Op::Pow || op == Op::Mul) && is_square(*below.function);
 }
 
-/// The exponential at the edge, past products with constants; else null.
-Node* exponential_at(const Edge& edge) {
+/// The edge past products with numbers and constants.
+Edge without_constants(Edge edge) {
   double factor = 1;
-  const auto below = [&factor](const Edge& e) { return without_factors(e, factor).function.get(); };
-  Node* node = below(edge);
-  while (node != nullptr && op_of(*node) == Op::Mul) {
-    const auto &left = node->next_edge(0), &right = node->next_edge(1);
-    if (left.is_valid() == right.is_valid()) return nullptr;
-    node = below(left.is_valid() ? left : right);
+  edge = without_factors(edge, factor);
+  while (edge.is_valid() && op_of(*edge.function) == Op::Mul) {
+    const auto &left = edge.function->next_edge(0), &right = edge.function->next_edge(1);
+    if (left.is_valid() == right.is_valid()) break;
+    edge = without_factors(left.is_valid() ? left : right, factor);
   }
-  return node != nullptr && op_of(*node) == Op::Exp ? node : nullptr;
+  return edge;
+}
+
+/// The edge past products with numbers and changes of sign, whose product `factor` becomes.
+Edge without_signs_and_factors(Edge edge, double& factor) {
+  edge = without_factors(edge, factor);
+  while (edge.is_valid() && op_of(*edge.function) == Op::Neg) {
+    factor = -factor;
+    edge = without_factors(edge.function->next_edge(0), factor);
+  }
+  return edge;
+}
+
+/// k q or k q², and of q = e^(a z) the exponential.
+struct Power {
+  Node *square = nullptr, *exp = nullptr;
+  double degree() const { return square == nullptr ? 1 : 2; }
+};
+
+Power power_at(const Edge& edge) {
+  Power power;
+  auto below = without_constants(edge);
+  if (!below.is_valid()) return power;
+  if (leads_to_square(below)) {
+    power.square = below.function.get();
+    below = without_constants(power.square->next_edge(0));
+  }
+  if (below.is_valid() && op_of(*below.function) == Op::Exp) power.exp = below.function.get();
+  return power;
 }
 
 /// A product or quotient by its parts.
@@ -73,10 +101,10 @@ std::optional<ScaledSquare> parts_of(Node& node) {
     if (!leads_to_square(left)) return std::nullopt;
     return ScaledSquare{left, right, first, second.reciprocal(), true};
   }
-  if (leads_to_square(left) && exponential_at(right)) {
+  if (leads_to_square(left) && power_at(right).exp) {
     return ScaledSquare{left, right, first, second, false};
   }
-  if (leads_to_square(right) && exponential_at(left)) {
+  if (leads_to_square(right) && power_at(left).exp) {
     return ScaledSquare{right, left, second, first, false};
   }
   return std::nullopt;
@@ -110,39 +138,83 @@ TermReading read_scaled_square(Node& node, const Tensor& c) {
   return term;
 }
 
+namespace {
+
+using By = ResidualSpread::By;
+
+/// The z that tells the variance v of r²/v.
+struct SpreadOutput {
+  Edge edge;
+  Tensor z;
+  double power;  ///< b of v ∝ e^(b z), or of v ∝ zᵇ
+};
+
+/// Of v ∝ e^(b z).
+SpreadOutput output_of_exponential(const ScaledSquare& parts, const Power& power) {
+  const auto exponent = saved_result(*power.exp).log();
+  const double sign = parts.is_quotient ? 1 : -1;
+  double factor = 1;
+  const auto z = without_signs_and_factors(power.exp->next_edge(0), factor);
+  const double b = sign * power.degree() * factor;
+  if (b == 1 || b == 2 || b == -1) return {z, exponent / factor, b};
+  // Any other factor stays within z, as in v = e^w with w = 3 z.
+  return {power.exp->next_edge(0), exponent, sign * power.degree()};
+}
+
+SpreadOutput output_of_power(const ScaledSquare& parts, const Power& power) {
+  if (power.square == nullptr) {
+    double k = 1;
+    const auto z = without_factors(parts.spread, k);
+    return {z, parts.scale.reciprocal() / k, 1};
+  }
+  const auto sigma = op_of(*power.square) == Op::Mul ? saved_factors(*power.square).first
+                                                     : saved_input(*power.square);
+  return {power.square->next_edge(0), sigma, 2};
+}
+
+std::shared_ptr<const Likelihood> likelihood_of(const SpreadOutput& of, bool is_exponential) {
+  if (is_exponential && of.power == -1) return std::make_shared<LogRateExponential>(of.z);
+  NATGRAD_CHECK_READABLE(of.power == 1 || of.power == 2,
+                         "natgrad: the loss holds r² exp(2 z), in which z is no logarithm of a "
+                         "variance or of a deviation: write r² exp(-2 z) with z = log σ.");
+  const auto log = of.power == 1 ? By::LogVariance : By::LogDeviation;
+  const auto itself = of.power == 1 ? By::Variance : By::Deviation;
+  return std::make_shared<ResidualSpread>(of.z, is_exponential ? log : itself);
+}
+
+}  // namespace
+
 TermReading read_spread(Node& node, const Tensor& coefficient) {
   const auto parts = *parts_of(node);
   const auto c = parts.square_of(coefficient).second;
-  using By = ResidualSpread::By;
-  const auto spread = [](const Edge& z, std::shared_ptr<const Likelihood> likelihood, Tensor s,
-                         double normaliser = 0.5) {
-    TermReading term{z, std::move(likelihood), std::move(s)};
-    term.has_linear_part = true;
-    term.normaliser = normaliser;
-    return term;
-  };
-  Node* exp = exponential_at(parts.spread);
-  if (exp == nullptr) {
-    double k = 1;
-    const auto z = without_factors(parts.spread, k);
-    const auto v = parts.scale.reciprocal() / k;
-    auto term = spread(z, std::make_shared<ResidualSpread>(v, By::Variance), 2 * c / k);
-    term.is_normalised_by_log = true;
-    return term;
+  const auto power = power_at(parts.spread);
+  const bool is_exponential = power.exp != nullptr;
+  const auto [edge, z, b] =
+      is_exponential ? output_of_exponential(parts, power) : output_of_power(parts, power);
+  TermReading term{edge, likelihood_of({edge, z, b}, is_exponential), {}};
+  // c·scale·r² = c·scale·v · r²/v, where constants may stand beside v.
+  const auto v = is_exponential ? (b * z).exp() : z.pow(b);
+  const bool is_rate = b == -1;
+  term.weights = (is_rate ? 1 : 2) * c * parts.scale * v;
+  term.has_linear_part = true;
+  term.normaliser = is_rate ? -1 : b / 2;
+  term.is_normalised_by_log = !is_exponential;
+  return term;
+}
+
+std::vector<Logarithm> logarithms_of(const Edge& q) {
+  std::vector<Logarithm> known = {{q, 1, false}};
+  const auto power = power_at(q);
+  if (power.exp != nullptr) {
+    const auto& exponent = power.exp->next_edge(0);
+    double factor = power.degree();
+    known.push_back({exponent, factor, true});
+    const auto z = without_signs_and_factors(exponent, factor);
+    known.push_back({z, factor, true});
+  } else if (power.square != nullptr) {
+    known.push_back({power.square->next_edge(0), 2, false});
   }
-  const auto exponent = saved_result(*exp).log();
-  const auto& below = exp->next_edge(0);
-  if (parts.is_quotient) {
-    // r²/(k e^z): what the constant k makes of c is the factor of log v.
-    const auto k = (parts.scale.reciprocal() / saved_result(*exp));
-    return spread(below, std::make_shared<ResidualSpread>(exponent), 2 * c / k);
-  }
-  const auto k = parts.scale / saved_result(*exp);
-  if (op_of(*below.function) == Op::Neg) {
-    return spread(below.function->next_edge(0), std::make_shared<ResidualSpread>(-exponent),
-                  2 * c * k);
-  }
-  return spread(below, std::make_shared<LogRateExponential>(exponent), c * k, -1);
+  return known;
 }
 
 }  // namespace natgrad::detail

@@ -4,8 +4,10 @@
 #include <torch/csrc/autograd/variable.h>
 #include <torch/torch.h>
 #include "graph/backward.h"
+#include "graph/broadcasts.h"
 #include "graph/linearization.h"
 #include "graph/mark_nodes.h"
+#include "graph/spread_terms.h"
 #include "graph/term_readers.h"
 #include "graph/unreadable.h"
 
@@ -19,9 +21,9 @@
 #include "graph/node_kinds.h"
 #include "graph/parameter_uses.h"
 #include "graph/penalties.h"
+#include "graph/ways_out.h"
 #include "libtorch/nodes.h"
 #include "libtorch/op_names.h"
-#include "libtorch/ways_out.h"
 
 namespace natgrad::detail {
 namespace {
@@ -106,7 +108,7 @@ void check_loss(const Tensor& loss) {
   TORCH_CHECK(
       loss.requires_grad(),
       "natgrad: the loss has no graph. It was detached, computed under torch::NoGradGuard, or no "
-      "parameter takes part in it.");
+      "parameter that requires a gradient takes part in it.");
 }
 
 namespace {
@@ -198,16 +200,13 @@ NaturalOutputs natural_outputs(const Walk& walk) {
   return outputs;
 }
 
-/// Whether the node is the logarithm of such a z, which belongs to a variance.
-bool is_log_of(Node& node, const NaturalOutputs& natural) {
-  if (op_of(node) != Op::Log) return false;
-  const auto is_natural = [&](const Edge& edge) {
-    const auto z = natural.find(edge.function.get());
-    return z != natural.end() && z->second == edge;
-  };
-  const auto& below = node.next_edge(0);
-  const bool is_of_exp = op_of(*below.function) == Op::Exp;
-  return is_natural(below) || (is_of_exp && is_natural(below.function->next_edge(0)));
+/// Whether log q is one of such a z, which belongs to a variance.
+bool is_log_of(const Edge& q, const NaturalOutputs& natural) {
+  const auto known = logarithms_of(q);
+  return std::any_of(known.begin(), known.end(), [&](const Logarithm& of) {
+    const auto z = natural.find(of.z.function.get());
+    return z != natural.end() && z->second == of.z;
+  });
 }
 
 Walk walk_down(const Edge& top, const NodeSet& parameters, LossesOfParameters reading,
@@ -216,23 +215,23 @@ Walk walk_down(const Edge& top, const NodeSet& parameters, LossesOfParameters re
     if (const auto z = natural.find(&node); z != natural.end()) {
       return Part{z->second, PartKind::Linear};
     }
-    if (is_log_of(node, natural)) return Part{result_of(node), PartKind::Linear};
+    if (op_of(node) == Op::Log && is_log_of(node.next_edge(0), natural)) {
+      return Part{result_of(node), PartKind::Linear};
+    }
     auto part = recognised_part(node, parameters, reading);
     if (!part) check_has_reader(node, [&] { return reaches_parameter(node, parameters); });
     return part;
   });
 }
 
-/// Whether a term is what makes a variance, v = exp(z) or softplus(z), under its logarithm.
+/// Whether a term is what makes a variance, v = exp(z), σ² or softplus(z), under its logarithm.
 bool has_variance_as_term(const Walk& walk, const NaturalOutputs& natural) {
   const bool has_spread = std::any_of(walk.parts.begin(), walk.parts.end(), [](const Part& part) {
     return part.kind == PartKind::Term && has_second_term(*part.edge.function);
   });
   const auto& terms = walk.upper.terms;
   return has_spread && std::any_of(terms.begin(), terms.end(), [&](const Node* node) {
-           const auto& below = node->next_edge(0).function;
-           return natural.contains(node) ||
-                  (op_of(*node) == Op::Exp && natural.contains(below.get()));
+           return is_log_of(result_of(const_cast<Node&>(*node)), natural);
          });
 }
 
@@ -321,6 +320,7 @@ LossParts find_parts(const Tensor& loss, const std::vector<Tensor>& parameters) 
     const bool is_sound = reading == LossesOfParameters::ArePenalties || !has_kinks(again);
     if (is_sound && meets_natural_outputs(again, natural)) walk = std::move(again);
   }
+  check_no_outer_products(walk.upper.nodes);
   return parts_of(std::move(walk), is_part_of_a_penalty);
 }
 

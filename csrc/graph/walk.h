@@ -43,7 +43,7 @@ struct LossParts {
 ///
 /// Throws `UnreadableLoss`, naming the nodes on the way and the way out, if the loss reaches a
 /// parameter past all terms otherwise, or if it reaches no term; `c10::Error` if a term's outputs
-/// hold no elements.
+/// hold no elements, or meet targets that broadcast them (broadcasts.h).
 LossParts find_parts(const torch::Tensor& loss, const std::vector<torch::Tensor>& parameters);
 
 /// How a loss that cannot be read is taken apart all the same: as a function of outputs of the

@@ -9,7 +9,7 @@
 
 namespace natgrad::detail {
 
-/// What is right but slower or coarser than it could be, since LibTorch's graph or this build hides
+/// What is right but slower or coarser than it could be, since LibTorch's graph hides
 /// something. Nothing throws then, so it has to be said.
 enum class Degradation {
   UnreadLayers,      ///< parameters under ops that are no layer that natgrad knows
@@ -17,7 +17,6 @@ enum class Degradation {
   CoupledExamples,   ///< batch normalisation in training: no example has a gradient of its own
   FusedAttention,    ///< attention by one op, which cannot be differentiated twice, was given up
   UnreadLoss,        ///< a loss that natgrad cannot read, taken as one of outputs that it found
-  NoFunctorch,       ///< built without nlohmann-json, on which functorch's headers depend
 };
 
 /// What is known of the kind, from the latest time that it was looked at.

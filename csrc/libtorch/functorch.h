@@ -8,12 +8,8 @@
 
 namespace natgrad::detail {
 
-/// Whether this build has LibTorch's functorch, whose headers include nlohmann's JSON.
-bool has_functorch();
-
 /// While it lives, LibTorch runs each op on a tensor that `enter` gave for all its slices at once,
-/// and does not warn of those for which it has to loop. Levels nest. Throws `c10::Error` without
-/// functorch.
+/// and does not warn of those for which it has to loop. Levels nest.
 class VmapLevel {
  public:
   explicit VmapLevel(int64_t slices);

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <natgrad/likelihoods/residual_spread.h>
 #include <torch/torch.h>
 
@@ -11,14 +12,15 @@ namespace natgrad {
 using torch::Tensor;
 
 ResidualSpread::ResidualSpread(Tensor z, By by) : Likelihood(std::move(z)), by_(by) {
-  if (by == By::Variance) {
+  if (!is_log()) {
     check_domain(outputs().detach(), outputs().detach().le(0).logical_not(),
-                 "a variance is positive");
+                 by_ == By::Variance ? "a variance is positive" : "a deviation is positive");
   }
 }
 
 std::string ResidualSpread::describe() const {
-  return by_ == By::LogVariance ? "ResidualSpread(log variance)" : "ResidualSpread(variance)";
+  const char* of = by_ == By::LogVariance || by_ == By::Variance ? "variance" : "deviation";
+  return fmt::format("ResidualSpread({}{})", is_log() ? "log " : "", of);
 }
 
 void ResidualSpread::check_targets(const Tensor& y) const {
@@ -27,11 +29,11 @@ void ResidualSpread::check_targets(const Tensor& y) const {
 }
 
 Tensor ResidualSpread::slope() const {
-  return by_ == By::LogVariance ? torch::ones_like(outputs()) : outputs().reciprocal();
+  return power() * (is_log() ? torch::ones_like(outputs()) : outputs().reciprocal());
 }
 
 Tensor ResidualSpread::log_variance() const {
-  return by_ == By::LogVariance ? outputs() : outputs().log();
+  return power() * (is_log() ? outputs() : outputs().log());
 }
 
 Tensor ResidualSpread::compute_log_prob(const Tensor& y) const {
@@ -55,9 +57,10 @@ std::optional<Likelihood::OutputChange> ResidualSpread::output_change(const Tens
   const auto relative = slope() * d;
   const auto squares = 2 * score / slope() + 1;
   const auto by = [&](const Tensor& move) { return 0.5 * (move + squares * torch::expm1(-move)); };
-  if (by_ == By::LogVariance) return OutputChange{by(relative), relative.abs()};
+  if (is_log()) return OutputChange{by(relative), relative.abs()};
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  const auto loss = torch::where(relative > -1, by(torch::log1p(relative)), kInfinity);
+  const auto share = relative / power();  // by which z grows
+  const auto loss = torch::where(share > -1, by(power() * torch::log1p(share)), kInfinity);
   return OutputChange{loss, relative.abs()};  // ∞ at no variance
 }
 
@@ -69,7 +72,9 @@ Tensor ResidualSpread::sample(std::optional<at::Generator> generator) const {
 
 Tensor ResidualSpread::compute_kl(const Likelihood& other) const {
   const auto d = other.outputs() - outputs();
-  return 0.5 * (by_ == By::LogVariance ? exp_excess(-d) : log_shortfall(-d / other.outputs()));
+  if (by_ == By::Variance) return 0.5 * log_shortfall(-d / other.outputs());
+  const auto move = power() * (is_log() ? d : torch::log1p(d / outputs()));  // of log v
+  return 0.5 * exp_excess(-move);
 }
 
 }  // namespace natgrad

@@ -3,8 +3,6 @@
 #include <torch/torch.h>
 #include "libtorch/out_of_memory.h"
 
-#include "libtorch/degradations.h"
-
 namespace natgrad::detail {
 
 using torch::Tensor;
@@ -12,12 +10,6 @@ using torch::Tensor;
 std::optional<Tensor> vmap(const TensorFunction& f, const std::vector<Tensor>& batches) {
   const int64_t count = batches.front().size(0);
   if (count == 0) return std::nullopt;
-  if (!has_functorch()) {
-    report_degradation(Degradation::NoFunctorch,
-                       "blocks of vectors are multiplied one by one, since natgrad was built "
-                       "without nlohmann-json");
-    return std::nullopt;
-  }
   try {
     Tensor values;
     {

@@ -15,7 +15,7 @@ void check_entry(bool is_right, const std::string& key) {
   TORCH_CHECK(is_right, "natgrad: the archive lacks '", key,
               "', or holds something else under that name, so it is not the state of a "
               "NaturalGradient optimizer of this version; load what torch::save(optimizer, ...) "
-              "wrote.");
+              "wrote, and a file of save_checkpoint by load_checkpoint.");
 }
 
 /// An archive takes a view's whole storage.

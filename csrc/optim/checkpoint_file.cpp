@@ -9,6 +9,7 @@
 #include <mutex>
 #include <unordered_set>
 
+#include "libtorch/archive_code.h"
 #include "libtorch/errors.h"
 #include "optim/archive_entries.h"
 #include "optim/preserved.h"
@@ -44,15 +45,19 @@ class SealedFile {
     check_seal();
   }
   InputArchive archive() {
-    const auto size = [this] { return static_cast<size_t>(seal_.size); };
+    const auto size = static_cast<size_t>(seal_.size);
     const auto read = [this](uint64_t place, void* to, size_t count) {
       file_.clear();
       file_.seekg(static_cast<std::streamoff>(place));
       file_.read(static_cast<char*>(to), static_cast<std::streamsize>(count));
       return static_cast<size_t>(file_.gcount());
     };
+    TORCH_CHECK(!archive_holds_code(read, size), "natgrad: ", path_,
+                " holds functions, which loading it might run, and save_checkpoint writes none; "
+                "nothing was changed.");
     InputArchive archive;
-    archive.load_from(read, size, torch::kCPU);
+    archive.load_from(
+        read, [size] { return size; }, torch::kCPU);
     return archive;
   }
 

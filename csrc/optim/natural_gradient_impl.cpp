@@ -32,6 +32,14 @@ constexpr double kRegret = 0.5;
 // many that were accepted: a rate that the user fixed would otherwise make the same step again.
 constexpr double kRetreat = 0.25, kRecovery = 2, kLeastCaution = 1e-6;
 
+/// The index of the first that holds NaN or infinity, or -1.
+int64_t first_not_finite(const std::vector<Tensor>& parameters) {
+  const auto found = std::find_if(parameters.begin(), parameters.end(), [](const Tensor& p) {
+    return !p.detach().isfinite().all().item<bool>();
+  });
+  return found == parameters.end() ? -1 : found - parameters.begin();
+}
+
 /// The report of a step on such a loss.
 StepSummary not_finite(const Tensor& loss) {
   StepSummary report;
@@ -138,6 +146,7 @@ Tensor NaturalGradient::Impl::step(const Batches& batches, const std::vector<Ten
 Tensor NaturalGradient::Impl::take_step(
     const Batches& batches, const std::vector<Tensor>& parameters,
     const std::vector<torch::optim::OptimizerParamGroup>& groups, bool can_try) {
+  if (state_.accepted_steps == 0) look_at_rates(groups);
   Tensor loss;
   bool diverged = false;
   {
@@ -157,6 +166,9 @@ Tensor NaturalGradient::Impl::take_step(
     summary_ = report;
   }
   if (diverged || summary_.restored) take_back_last_step();
+  if (summary_.outcome == StepOutcome::NonFiniteLoss && !summary_.restored) {
+    summary_.faulty_parameter = first_not_finite(parameters);
+  }
   summary_.step = state_.accepted_steps;
   summary_.layer_coverage = degradations_.layer_coverage;
   summary_.degradations = degradations_.list();

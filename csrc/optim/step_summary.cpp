@@ -59,6 +59,23 @@ std::string solver_hint(Termination termination, int64_t negative_weights) {
   }
 }
 
+std::string loss_hint(bool restored, int64_t faulty_parameter) {
+  if (restored) {
+    return "the step before was taken back; if it happens again, lower lr, standardise the targets "
+           "or start the last bias near them";
+  }
+  if (faulty_parameter < 0) return "look for NaN or infinity in this batch";
+  return fmt::format(
+      "parameter {} holds NaN or infinity: start again, or from a checkpoint before it did",
+      faulty_parameter);
+}
+
+/// Some say in several lines what to write instead.
+std::string first_line(const std::string& text) {
+  const auto line = text.substr(0, text.find('\n'));
+  return line.ends_with('.') ? line.substr(0, line.size() - 1) : line;
+}
+
 std::string damping_text(double lambda, double radius) {
   return std::isfinite(radius) ? fmt::format("radius {:.3g}", radius)
                                : fmt::format("lambda {:.3g}", lambda);
@@ -98,7 +115,7 @@ std::string shortening_text(double shortening) {
 
 std::string StepSummary::message() const {
   auto message = outcome_text();
-  for (const auto& sentence : degradations) message += "; " + sentence;
+  for (const auto& text : degradations) message += "; " + first_line(text);
   return message;
 }
 
@@ -110,14 +127,12 @@ std::string StepSummary::outcome_text() const {
     case StepOutcome::NotStepped:
       return start;
     case StepOutcome::NonFiniteLoss:
-      return fmt::format(
-          "{}, loss {}; {}", start, loss,
-          restored
-              ? "the step before was taken back; if it happens again, lower lr, standardise the "
-                "targets or start the last bias near them"
-              : "look for NaN or infinity in this batch");
+      return fmt::format("{}, loss {}; {}", start, loss, loss_hint(restored, faulty_parameter));
     case StepOutcome::NonFiniteGradient:
-      return fmt::format("{}, loss {:.6g}; some op's derivative overflows here", start, loss);
+      return fmt::format(
+          "{}, loss {:.6g}; some op's derivative overflows here: look for infinity, or numbers "
+          "near it, in this batch",
+          start, loss);
     case StepOutcome::ZeroGradient:
       return fmt::format("{}, {}", start, gradient);
     case StepOutcome::SolverFailed:
@@ -139,6 +154,12 @@ std::string StepSummary::outcome_text() const {
           "smooth here, or the closure changes between calls",
           start, gradient, damping_text(lambda, radius), ratio_text(ratio));
     case StepOutcome::BelowRounding:
+      if (step_norm == 0) {
+        return fmt::format(
+            "{}, {}, {}: lr is 0, as where a schedule has ended, and no parameter "
+            "moves",
+            start, gradient, damping_text(lambda, radius));
+      }
       return fmt::format(
           "{}, {}, {}, |step| {:.3g}: less than the rounding of every parameter, which all stay as "
           "they are; lower the damping, raise lr, or train in double",

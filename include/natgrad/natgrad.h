@@ -1,9 +1,10 @@
 #pragma once
 
 /// @file
-/// The optimizer, its options and the parts that they name. The families of distributions are in
-/// <natgrad/likelihoods.h>, further curvatures in <natgrad/curvatures.h>, what they are made of in
-/// <natgrad/operators.h>, variational inference in <natgrad/variational.h>.
+/// The optimizer, its options and the parts that they name, and the families of distributions.
+/// Further curvatures are in <natgrad/curvatures.h>, what they are made of in
+/// <natgrad/operators.h>, variational inference in <natgrad/variational.h>, optimizers by name in
+/// <natgrad/configuration.h>, checks of the theory in <natgrad/diagnostics.h>.
 
 /// @namespace natgrad
 /// All of the library. What is in `natgrad::detail`, or in no header, may change at any time.
@@ -20,6 +21,7 @@
 #include <natgrad/damping/trust_region.h>
 #include <natgrad/graph/hidden_states.h>
 #include <natgrad/graph/marks.h>
+#include <natgrad/likelihoods.h>
 #include <natgrad/optim/batch.h>
 #include <natgrad/optim/checkpoint.h>
 #include <natgrad/optim/minimise.h>

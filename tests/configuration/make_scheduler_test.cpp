@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <numbers>
+#include <sstream>
 
 #include "support/oracles.h"
 
@@ -119,6 +120,60 @@ TEST(MakeScheduler, KnowsAPlateauBelowZero) {
   }
 }
 
+// ---- Saved and resumed. ----
+
+struct Driven {
+  OptimizerPtr driven = optimizer();
+  std::unique_ptr<Scheduler> schedule;
+  explicit Driven(const std::string& json) : schedule(make_scheduler(*driven, json)) {}
+  /// A metric that stalls, so that a rule by it has something to remember.
+  void step(int t) { schedule->step(t < 2 ? 1. - t : 0.); }
+};
+
+template <class Value>
+std::string saved(const Value& value) {
+  std::ostringstream bytes;
+  torch::save(value, bytes);
+  return bytes.str();
+}
+
+template <class Value>
+void load(Value& value, const std::string& bytes) {
+  std::istringstream stream(bytes);
+  torch::load(value, stream);
+}
+
+TEST(MakeScheduler, AResumedScheduleGoesOnWhereItWas) {
+  constexpr int kEnded = 5;
+  for (const std::string json :
+       {R"({"type": "cosine", "periods": 8, "warmup": 2})", R"({"type": "step", "step_size": 2})",
+        R"({"type": "reduce_on_plateau", "patience": 2, "cooldown": 1})"}) {
+    for (const bool optimizer_first : {false, true}) {
+      Driven run(json), resumed(json);
+      for (int t = 0; t < kEnded; ++t) run.step(t);
+      const auto of_schedule = saved(*run.schedule), of_optimizer = saved(*run.driven);
+      if (optimizer_first) load(*resumed.driven, of_optimizer);
+      load(*resumed.schedule, of_schedule);
+      if (!optimizer_first) load(*resumed.driven, of_optimizer);
+      for (int t = kEnded; t < 12; ++t) {
+        EXPECT_EQ(rate_of(*resumed.driven), rate_of(*run.driven)) << json << ", t = " << t;
+        run.step(t);
+        resumed.step(t);
+      }
+      EXPECT_LT(rate_of(*run.driven), kInitial) << json << ": nothing was driven";
+    }
+  }
+}
+
+TEST(MakeScheduler, AnotherKindsStateIsRefusedAndChangesNothing) {
+  Driven cosine(R"({"type": "cosine", "periods": 8})"), plateau(R"({"type": "reduce_on_plateau"})");
+  cosine.step(0);
+  const double rate = rate_of(*plateau.driven);
+  expect_error([&] { load(*plateau.schedule, saved(*cosine.schedule)); }, "a schedule of periods");
+  expect_error([&] { load(*cosine.schedule, saved(*cosine.driven)); }, "holds something else");
+  EXPECT_EQ(rate_of(*plateau.driven), rate);
+}
+
 TEST(MakeScheduler, RefusesWhatItDoesNotKnow) {
   const auto driven = optimizer();
   for (const char* json :
@@ -126,6 +181,10 @@ TEST(MakeScheduler, RefusesWhatItDoesNotKnow) {
         R"({"type": "step", "step_size": 0})", R"({"type": "step", "step_size": 3, "size": 1})",
         R"({"type": "cosine", "periods": -1})", R"({"type": "multistep", "milestones": 3})",
         R"({"type": "constant", "warmup": -1})", R"({"type": "cosine", "periods": 8, "warmup": 8})",
+        R"({"type": "polynomial", "periods": 3, "warmup": 5})",
+        R"({"type": "constant", "periods": 0})",
+        R"({"type": "step", "step_size": 1, "periods": 5})",
+        R"({"type": "cosine", "periods": "x"})",
         R"({"type": "reduce_on_plateau", "mode": "up"})"}) {
     EXPECT_THROW(make_scheduler(*driven, json), c10::Error) << json;
     EXPECT_EQ(rate_of(*driven), kInitial) << json;

@@ -16,10 +16,6 @@ namespace {
 
 namespace F = torch::nn::functional;
 
-bool says(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 /// Which checks fail.
 std::vector<std::string> failing(const Health& health) {
   std::vector<std::string> names;

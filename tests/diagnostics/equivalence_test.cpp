@@ -32,10 +32,6 @@ const TermCondition& term_of(const Equivalence& report, int64_t columns) {
   throw std::logic_error("no term has so many columns");
 }
 
-bool says(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 /// Three outputs an example: two classes and a number, each with a head.
 struct Heads {
   const SmallNetwork network{601, 8, 3};

@@ -19,10 +19,6 @@ constexpr int64_t kSize = 12;
 // Sums in double of a few numbers of order one.
 constexpr double kRounding = 1e-13;
 
-bool says(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 Tensor some_matrix() { return random_spd(kSize, 100, 701); }
 
 LinearOperator by(const LinearOperator::Multiply& multiply, Columns columns = Columns::OneByOne) {

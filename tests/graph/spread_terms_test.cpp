@@ -37,6 +37,11 @@ std::vector<Form> forms() {
   const auto itself = [](const Tensor& s) { return s; };
   const auto inverse = [](const Tensor& s) { return s.reciprocal(); };
   const auto of_log = "ResidualSpread(log variance)", of_v = "ResidualSpread(variance)";
+  const auto of_log_std = "ResidualSpread(log deviation)", of_std = "ResidualSpread(deviation)";
+  const auto exp_of_twice = [](const Tensor& s) { return (2 * s).exp(); };
+  const auto square = [](const Tensor& s) { return s.square(); };
+  const auto two = [](const Tensor& s) { return 2 * torch::ones_like(s); };
+  const auto twice_inverse = [](const Tensor& s) { return 2 / s; };
   return {
       {"TimesExpOfMinus", of_log, [](auto& r, auto& s) { return r.square() * torch::exp(-s) + s; },
        exp, one},
@@ -63,6 +68,57 @@ std::vector<Form> forms() {
          return torch::log(v) + r.square() / v;
        },
        exp, one},
+      {"TimesExpOfMinusTwice", of_log_std,
+       [](auto& r, auto& s) { return 2 * (0.5 * r.square() * torch::exp(-2 * s) + s); },
+       exp_of_twice, two},
+      {"TimesExpOfMinusOfTwice", of_log_std,
+       [](auto& r, auto& s) { return r.square() * torch::exp(-(2 * s)) + 2 * s; }, exp_of_twice,
+       two},
+      {"OverExpOfTwice", of_log_std,
+       [](auto& r, auto& s) { return 2 * (0.5 * r.square() / (2 * s).exp() + s); }, exp_of_twice,
+       two},
+      {"OfALogVarianceThatIsTwice", of_log_std,
+       [](auto& r, auto& s) {
+         const auto v = 2 * s;
+         return r.square() * torch::exp(-v) + v;
+       },
+       exp_of_twice, two},
+      {"OverTheLogOfAVarianceThatIsTwice", of_log_std,
+       [](auto& r, auto& s) {
+         const auto v = (2 * s).exp();
+         return r.square() / v + v.log();
+       },
+       exp_of_twice, two},
+      {"OverTheSquareOfAnExp", of_log_std,
+       [](auto& r, auto& s) {
+         const auto sigma = s.exp();
+         return 2 * (r.square() / (2 * sigma.square()) + s);
+       },
+       exp_of_twice, two},
+      {"OverTheSquareOfAnExpWithItsLog", of_log_std,
+       [](auto& r, auto& s) {
+         const auto sigma = s.exp();
+         return 2 * (0.5 * r.square() / (sigma * sigma) + sigma.log());
+       },
+       exp_of_twice, two},
+      {"OverAVarianceThatIsTheSquareOfAnExp", of_log_std,
+       [](auto& r, auto& s) {
+         const auto v = s.exp().pow(2);
+         return v.log() + r.square() / v;
+       },
+       exp_of_twice, two},
+      {"TimesTheSquareOfAnExp", of_log_std,
+       [](auto& r, auto& s) { return r.square() * torch::exp(-s).square() + 2 * s; }, exp_of_twice,
+       two},
+      {"OverTwiceTheSquare", of_std,
+       [](auto& r, auto& s) { return 2 * (r.square() / (2 * s.square()) + s.log()); }, square,
+       twice_inverse},
+      {"OverASquareWithItsLog", of_std,
+       [](auto& r, auto& s) {
+         const auto v = s * s;
+         return v.log() + r.square() / v;
+       },
+       square, twice_inverse},
       {"OverVariance", of_v, [](auto& r, auto& s) { return torch::log(s) + r.square() / s; },
        itself, inverse},
   };

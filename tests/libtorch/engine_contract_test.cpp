@@ -152,9 +152,6 @@ TEST(ErrorsContract, OtherErrorsAreNone) {
 const std::string kFunctorch = mend("functorch.cpp");
 
 struct FunctorchContract : ::testing::Test {
-  void SetUp() override {
-    if (!has_functorch()) GTEST_SKIP() << "built without nlohmann-json";
-  }
   const Tensor batch = randn({5, 4}, 71);
 };
 

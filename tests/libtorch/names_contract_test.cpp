@@ -11,7 +11,7 @@
 #include "libtorch/contract.h"
 #include "libtorch/nodes.h"
 #include "libtorch/op_names.h"
-#include "libtorch/ways_out.h"
+#include "graph/ways_out.h"
 
 namespace natgrad::testing::names_contract_test {
 namespace {

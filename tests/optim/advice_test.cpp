@@ -179,5 +179,60 @@ TEST(AdviceOfErrors, ABroadcastIsReportedInTheUsersShapes) {
   EXPECT_EQ(optimizer.summary().outcome, StepOutcome::Accepted);
 }
 
+struct Broadcast {
+  std::string name;
+  std::function<Tensor(const Tensor& z, const Tensor& y)> loss;
+};
+
+std::ostream& operator<<(std::ostream& out, const Broadcast& loss) { return out << loss.name; }
+
+struct BroadcastByHand : ::testing::TestWithParam<Broadcast> {};
+
+// Targets of [N] against outputs of [N, 1]: the loss falls, of a model that learns nothing.
+TEST_P(BroadcastByHand, IsRefusedAndTheSameInOneShapeIsNot) {
+  torch::manual_seed(0);
+  auto net = advice::mlp(3, 1);
+  const auto x = torch::randn({kBatch, 3}), y = torch::bernoulli(torch::full({kBatch}, 0.5));
+  NaturalGradient optimizer(net->parameters());
+  const auto& loss = GetParam().loss;
+  expect_error([&] { optimizer.step(loss(net->forward(x), y)); },
+               "every output meets every target");
+  expect_error([&] { optimizer.step(loss(net->forward(x).squeeze(1), y.unsqueeze(1))); },
+               "every output meets every target");
+  optimizer.step(loss(net->forward(x), y.unsqueeze(1)));
+  EXPECT_EQ(optimizer.summary().outcome, StepOutcome::Accepted);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Losses, BroadcastByHand,
+    ::testing::Values(
+        Broadcast{"Square", [](auto& z, auto& y) { return (z - y).square().mean(); }},
+        Broadcast{"Product",
+                  [](auto& z, auto& y) {
+                    const auto r = y - z;
+                    return (r * r).mean();
+                  }},
+        Broadcast{"Softplus", [](auto& z, auto& y) { return (F::softplus(z) - y * z).mean(); }},
+        Broadcast{"LogarithmsOfASigmoid",
+                  [](auto& z, auto& y) {
+                    const auto p = torch::sigmoid(z);
+                    return -(y * p.log() + (1 - y) * (1 - p).log()).mean();
+                  }},
+        Broadcast{"LogSigmoid",
+                  [](auto& z, auto& y) {
+                    return -(y * torch::log_sigmoid(z) + (1 - y) * torch::log_sigmoid(-z)).mean();
+                  }}),
+    [](const auto& info) { return info.param.name; });
+
+// Each output against each of as many anchors.
+TEST(BroadcastThatIsMeant, TrainsWithMarkedOutputs) {
+  torch::manual_seed(0);
+  auto net = advice::mlp(3, 1);
+  const auto x = torch::randn({kBatch, 3}), anchors = torch::randn({kBatch});
+  NaturalGradient optimizer(net->parameters());
+  optimizer.step((outputs(net->forward(x)) - anchors).square().mean());
+  EXPECT_EQ(optimizer.summary().outcome, StepOutcome::Accepted) << optimizer.summary().message();
+}
+
 }  // namespace
 }  // namespace natgrad::testing::advice_test

@@ -38,6 +38,15 @@ std::string saved(const torch::optim::Optimizer& optimizer) {
   return stream.str();
 }
 
+/// An archive with the end that save_checkpoint gives its own.
+std::string sealed(const std::string& archive) {
+  detail::Digest digest;
+  digest.add(archive.data(), archive.size());
+  const std::array<uint64_t, 2> numbers = {archive.size(), digest.value()};
+  return archive + "natgrad checkpt\n" +
+         std::string(reinterpret_cast<const char*>(numbers.data()), sizeof(numbers));
+}
+
 /// What a failed load must leave as it was.
 struct Snapshot {
   explicit Snapshot(const ResumeRun& run)
@@ -167,6 +176,21 @@ TEST_F(CheckpointFileTest, ForeignFilesAreRefused) {
   expect_refused("there is no checkpoint");
   std::filesystem::create_directory(path);
   expect_refused("checkpoint");
+}
+
+// LibTorch calls an archive's __setstate__ as it loads it: here, one that moves the generator.
+TEST_F(CheckpointFileTest, AnArchiveWithFunctionsIsRefusedBeforeTheyRun) {
+  torch::jit::Module intruder("Intruder");
+  intruder.define(R"(
+    def __getstate__(self) -> int:
+        return 1
+    def __setstate__(self, state: int) -> None:
+        torch.manual_seed(state)
+  )");
+  std::ostringstream archive;
+  intruder.save(archive);
+  write_bytes(path, sealed(archive.str()));
+  expect_refused("holds functions");
 }
 
 TEST_F(CheckpointFileTest, AnotherModelIsRefused) {

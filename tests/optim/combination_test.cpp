@@ -2,33 +2,8 @@
 // the options refuse, or the step is the one that explicit matrices give.
 
 #include <natgrad/curvature/curvature.h>
-#include <natgrad/curvature/marquardt_diagonal.h>
-#include <natgrad/damping/levenberg_marquardt.h>
-#include <natgrad/damping/nielsen.h>
-#include <natgrad/damping/tikhonov.h>
-#include <natgrad/damping/trust_region.h>
 #include <natgrad/graph/loss_graph.h>
 #include <natgrad/optim/natural_gradient.h>
-#include <natgrad/preconditioners/fisher_diagonal.h>
-#include <natgrad/preconditioners/kronecker_factored.h>
-#include <natgrad/preconditioners/low_rank.h>
-#include <natgrad/preconditioners/propagated_diagonal.h>
-#include <natgrad/solvers/approximate_inverse.h>
-#include <natgrad/solvers/cholesky.h>
-#include <natgrad/solvers/direct.h>
-#include <natgrad/solvers/dual.h>
-#include <natgrad/solvers/dual_or_conjugate_gradient.h>
-#include <natgrad/solvers/krylov_subspace.h>
-#include <natgrad/solvers/qr.h>
-#include <natgrad/solvers/steihaug_conjugate_gradient.h>
-#include <natgrad/step_control/adaptive_rate.h>
-#include <natgrad/step_control/geodesic_acceleration.h>
-#include <natgrad/step_control/held_out_rate.h>
-#include <natgrad/step_control/inverse_time.h>
-#include <natgrad/step_control/kl_constrained.h>
-#include <natgrad/step_control/line_search.h>
-#include <natgrad/step_control/quadratic_model_step.h>
-#include <natgrad/step_control/subspace_minimisation.h>
 
 #include <algorithm>
 #include <map>
@@ -37,6 +12,7 @@
 #include "support/dense_model.h"
 #include "support/dense_oracles.h"
 #include "support/oracles.h"
+#include "support/part_options.h"
 
 namespace natgrad::testing::combination_test {
 namespace {
@@ -47,66 +23,7 @@ namespace F = torch::nn::functional;
 constexpr double kTolerance = 1e-8;
 // α of HeldOutRate's first step after Proximal: P (1 - μ) with P = 2t/(t + 30), in units of 0.1.
 constexpr double kHeldOut = 2.0 / 31 * 0.05 / 0.1;
-constexpr double kLambda = 0.2, kRate = 0.5, kDivergence = 1e-3, kRadius = 1e3;
-
-template <class Part>
-struct Named {
-  std::string name;
-  std::shared_ptr<const Part> part;  // null: not given
-};
-
-template <class Part>
-Named<Part> named(const Part& part) {
-  return {part.describe(), part.clone()};
-}
-
-std::vector<Named<Solver>> solvers() {
-  return {named<Solver>(ConjugateGradient().max_iterations(200).tolerance(1e-12)),
-          named<Solver>(Cholesky()),
-          named<Solver>(QR()),
-          named<Solver>(Dual()),
-          named<Solver>(Direct()),
-          named<Solver>(DualOrConjugateGradient().iterative(
-              ConjugateGradient().max_iterations(200).tolerance(1e-12))),
-          named<Solver>(KrylovSubspace().dimension(40).floor(1e-12).tolerance(1e-10)),
-          named<Solver>(
-              SteihaugConjugateGradient().radius(kRadius).max_iterations(200).tolerance(1e-12)),
-          named<Solver>(ApproximateInverse())};
-}
-
-std::vector<Named<Damping>> dampings() {
-  return {named<Damping>(Tikhonov(kLambda)),
-          named<Damping>(Tikhonov(0)),
-          named<Damping>(Proximal()),
-          named<Damping>(LevenbergMarquardt().initial(kLambda)),
-          named<Damping>(Nielsen().initial(kLambda).tries(2)),
-          named<Damping>(TrustRegion().initial(kRadius))};
-}
-
-std::vector<Named<DampingMatrix>> matrices() {
-  return {{"identity", nullptr}, named<DampingMatrix>(MarquardtDiagonal())};
-}
-
-std::vector<Named<Preconditioner>> preconditioners() {
-  return {{"none", nullptr},
-          named<Preconditioner>(FisherDiagonal()),
-          named<Preconditioner>(PropagatedDiagonal().exponent(1)),
-          named<Preconditioner>(LowRank()),
-          named<Preconditioner>(KroneckerFactored())};
-}
-
-std::vector<Named<StepRule>> rules() {
-  return {named<StepRule>(HeldOutRate()),
-          named<StepRule>(LearningRate()),
-          named<StepRule>(GeodesicAcceleration()),
-          named<StepRule>(InverseTime(1)),
-          named<StepRule>(AdaptiveRate()),
-          named<StepRule>(KLConstrained(kDivergence)),
-          named<StepRule>(QuadraticModelStep()),
-          named<StepRule>(QuadraticModelStep().whole_batch(true)),
-          named<StepRule>(LineSearch()),
-          named<StepRule>(SubspaceMinimisation())};
-}
+constexpr double kRate = 0.5;
 
 /// 3-3-3 with tanh on six examples, 24 parameters.
 struct Problem {

@@ -96,19 +96,19 @@ TEST_F(Degraded, TheKfacPresetSaysThatItIsADiagonalThere) {
 }
 
 TEST(ListeningTest, TheInnermostHearsAndAnEmptySentenceTakesBack) {
-  report_degradation(Degradation::NoFunctorch, "unheard");
+  report_degradation(Degradation::CoupledExamples, "unheard");
   Degradations outer, inner;
   const Listening listening(outer);
   {
     const Listening within(inner);
-    report_degradation(Degradation::NoFunctorch, "one by one");
+    report_degradation(Degradation::CoupledExamples, "one by one");
     report_layer_coverage(0.5);
   }
   EXPECT_EQ(inner.list(), std::vector<std::string>{"one by one"});
   EXPECT_EQ(inner.layer_coverage, 0.5);
   EXPECT_TRUE(outer.list().empty());
-  report_degradation(Degradation::NoFunctorch, "one by one");
-  report_degradation(Degradation::NoFunctorch, "");
+  report_degradation(Degradation::CoupledExamples, "one by one");
+  report_degradation(Degradation::CoupledExamples, "");
   EXPECT_TRUE(outer.list().empty());
 }
 

@@ -11,6 +11,7 @@
 
 #include "support/oracles.h"
 #include "support/snapshot.h"
+#include "support/warnings.h"
 
 namespace natgrad::testing::field_faults_test {
 namespace {
@@ -170,6 +171,51 @@ TEST(FieldFaults, AStepBelowTheRoundingOfTheParametersIsNamed) {
   optimizer.step(F::mse_loss(w * 1, torch::zeros({1})));
   EXPECT_EQ(optimizer.summary().outcome, StepOutcome::BelowRounding);
   EXPECT_EQ(w.item<float>(), 2.f);
+}
+
+TEST(FieldFaults, AStepOfRateZeroSaysThatItIs) {
+  const auto w = torch::full({1}, 2.f).requires_grad_();
+  NaturalGradient optimizer({w}, Options(0).damping(Tikhonov(1)));
+  optimizer.step(F::mse_loss(w * 1, torch::zeros({1})));
+  EXPECT_EQ(optimizer.summary().outcome, StepOutcome::BelowRounding);
+  EXPECT_NE(optimizer.summary().message().find("lr is 0"), std::string::npos)
+      << optimizer.summary().message();
+}
+
+// A checkpoint of a run that had gone wrong, say. It is told once, also to who looks at no summary.
+TEST(FieldFaults, AParameterWithoutANumberIsNamed) {
+  const auto w = torch::tensor({1., 2.}, torch::kDouble).requires_grad_();
+  const auto b = torch::full({1}, std::nan(""), torch::kDouble).requires_grad_();
+  NaturalGradient optimizer({w, b});
+  Warnings warnings;
+  const auto x = randn({4, 2}, 1), y = randn({4}, 2);
+  for (int k = 0; k < 2; ++k) optimizer.step(F::mse_loss(x.mv(w) + b, y));
+  EXPECT_EQ(optimizer.summary().outcome, StepOutcome::NonFiniteLoss);
+  EXPECT_EQ(optimizer.summary().faulty_parameter, 1);
+  EXPECT_EQ(warnings.count("parameter 1 holds NaN or infinity"), 1);
+}
+
+TEST(FieldFaults, OfABatchWithoutNumbersNoParameterIsNamed) {
+  const auto w = torch::tensor({1., 2.}, torch::kDouble).requires_grad_();
+  NaturalGradient optimizer({w});
+  Warnings warnings;
+  optimizer.step(
+      F::mse_loss(randn({4, 2}, 1).mv(w), torch::full({4}, std::nan(""), torch::kDouble)));
+  EXPECT_EQ(optimizer.summary().faulty_parameter, -1);
+  EXPECT_EQ(warnings.count("look for NaN or infinity in this batch"), 1);
+}
+
+// What is said in full once, by a warning and in `degradations`, is a clause in a log.
+TEST(FieldFaults, TheMessageOfALossThatIsNotReadIsOneLine) {
+  const Warnings libtorchs;
+  const auto w = randn({2, 3}, 1).requires_grad_();
+  NaturalGradient optimizer({w});
+  optimizer.step(torch::linear(randn({8, 3}, 2), w).sinh().mean());
+  const auto& summary = optimizer.summary();
+  ASSERT_EQ(summary.degradations.size(), 1);
+  EXPECT_NE(summary.degradations[0].find('\n'), std::string::npos);
+  EXPECT_EQ(summary.message().find('\n'), std::string::npos) << summary.message();
+  EXPECT_LT(summary.message().size(), 500u) << summary.message();
 }
 
 TEST(FieldFaults, OutputsInFloat16AreRefusedByName) {

@@ -66,6 +66,10 @@ inline bool identical(const Tensor& a, const Tensor& b) {
 
 inline bool all_finite(const Tensor& t) { return t.isfinite().all().item<bool>(); }
 
+inline bool says(std::string_view text, std::string_view part) {
+  return text.find(part) != text.npos;
+}
+
 /// Passes if `call` throws a c10::Error whose message contains `needle`.
 template <class F>
 void expect_error(F&& call, std::string_view needle) {

@@ -9,7 +9,8 @@ class LossGraph;
 
 /// ∇²R(θ) of the loss's penalties R on the parameters, by double backward on the penalties alone:
 /// those marked by `natgrad::penalty`, and sums of elementwise functions of parameters (L1, L2).
-/// The optimizer adds it to whichever curvature it uses, as it does weight decay. Zero without any.
+/// The optimizer adds it to whichever curvature it uses, as it does weight decay, but to no
+/// `Metric` and no `ParameterScales`. Zero without any.
 NATGRAD_EXPORT LinearOperator penalty_hessian(const LossGraph& graph);
 
 }  // namespace natgrad

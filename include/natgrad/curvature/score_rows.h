@@ -12,11 +12,12 @@ namespace natgrad {
 ///     C = Σ sᵢ Jᵢᵀ Qᵢ Jᵢ = RᵀR,  Q = g gᵀ/(gᵀF_R⁻g),  g = ∇_z log r(y|z),  0 ≼ Q ≼ F_R,
 ///
 /// so that R has one row an observation, its own gradient, scaled, and ∇h = -Rᵀt with
-/// tᵢ = √(sᵢ gᵢᵀF_R⁻gᵢ). Up to four observations an example, of one term or of several, have a row
-/// each. Where weights are negative, or the objective is no likelihood, s is 1/N. Where one output
-/// makes an observation (Bernoulli, Poisson, a scalar Gaussian, the location families), and for two
-/// classes, it is the Fisher matrix itself. Unlike the empirical Fisher matrix, whose rows are not
-/// scaled, it keeps the natural gradient of every single example: Q d = F_R d for d = F_R⁻g.
+/// tᵢ = √(sᵢ gᵢᵀF_R⁻gᵢ). Up to four observations an example, of one output each or of a term each,
+/// have a row each. Where weights are negative, or the objective is no likelihood, s is 1/N. Where
+/// one output makes an observation (Bernoulli, Poisson, a scalar Gaussian, the location families),
+/// and for two classes, it is the Fisher matrix itself. Unlike the empirical Fisher matrix, whose
+/// rows are not scaled, it keeps the natural gradient of every single example: Q d = F_R d for d =
+/// F_R⁻g.
 ///
 /// One backward pass gives R, from the layers' inputs and output gradients (Goodfellow 2015);
 /// products, RRᵀ and the noise tr(RRᵀ)/N are then matrix products without autograd.

@@ -5,24 +5,25 @@
 
 namespace natgrad {
 
-/// Independent residuals y ~ N(0, v) by their spread alone, z = log v or z = v > 0: what is left of
-/// a Gaussian likelihood whose mean is another output, as in ½ (log v + (y - μ)²/v) written by
-/// hand.
+/// Independent residuals y ~ N(0, v) by their spread alone, z = log v, v, log σ or σ with v = σ²:
+/// what is left of a Gaussian likelihood whose mean is another output, as in ½ (log v + (y - μ)²/v)
+/// written by hand. With the slope m = d log v/dz = 1, 1/v, 2 or 2/σ
 ///
 ///     log r = -½ log v - y²/(2v) + const,
-///     z = log v:  score = ½ (y²/v - 1),       F_R = 1/2,       B = 1/√2;
-///     z = v:      score = (y²/v - 1)/(2v),    F_R = 1/(2v²),   B = 1/(√2 v).
+///     score = ½ m (y²/v - 1),  F_R = ½ m²,  B = m/√2.
 ///
-/// The mixed element of the Fisher matrix of (μ, v) vanishes, so that the two terms are the whole.
+/// The mixed element of the Fisher matrix of (μ, z) vanishes, so that the two terms are the whole.
 /// y: floating, z's shape, finite.
 class NATGRAD_EXPORT ResidualSpread final : public Likelihood {
  public:
   /// What z is.
   enum class By {
-    LogVariance,  ///< log v
-    Variance      ///< v
+    LogVariance,   ///< log v
+    Variance,      ///< v
+    LogDeviation,  ///< log σ
+    Deviation      ///< σ
   };
-  /// Throws `c10::Error` for the first variance that is not positive.
+  /// Throws `c10::Error` for the first variance or deviation that is not positive.
   explicit ResidualSpread(torch::Tensor z, By by = By::LogVariance);
 
   std::string describe() const override;
@@ -44,6 +45,9 @@ class NATGRAD_EXPORT ResidualSpread final : public Likelihood {
   /// d log v/dz.
   torch::Tensor slope() const;
   torch::Tensor log_variance() const;
+  bool is_log() const { return by_ == By::LogVariance || by_ == By::LogDeviation; }
+  /// b of v = e^(b z) or zᵇ.
+  double power() const { return by_ == By::LogVariance || by_ == By::Variance ? 1 : 2; }
 
   By by_;
 };

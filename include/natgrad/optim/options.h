@@ -95,12 +95,14 @@ class NATGRAD_EXPORT NaturalGradientOptions
   NaturalGradientOptions& curvature(const Curvature& curvature);
   /// What was chosen.
   const Curvature& curvature() const { return *curvature_; }
-  /// By default `DualOrConjugateGradient()`: exactly where that is cheap, else 10 iterations of
-  /// conjugate gradients to a tolerance of 1e-2.
+  /// By default `DualOrConjugateGradient()`: exactly where that is cheap, else by conjugate
+  /// gradients: 10 iterations to a tolerance of 1e-2, and at least 100 to 1e-4 on the rows of
+  /// `ScoreRows()` and `GradientRows()`.
   NaturalGradientOptions& solver(const Solver& solver);
   /// What was chosen.
   const Solver& solver() const { return *solver_; }
-  /// `Proximal()` (the default), `Tikhonov(λ)`, `LevenbergMarquardt()`, `TrustRegion()`.
+  /// `Proximal()` (the default), `Tikhonov(λ)`, `LevenbergMarquardt()`, `Nielsen()`,
+  /// `TrustRegion()`.
   NaturalGradientOptions& damping(const Damping& damping);
   /// What was chosen.
   const Damping& damping() const { return *damping_; }
@@ -120,7 +122,7 @@ class NATGRAD_EXPORT NaturalGradientOptions
   const Preconditioner* preconditioner() const { return preconditioner_.get(); }
   /// `HeldOutRate()` (the default, without an `lr`), `LearningRate()`, `InverseTime(c)`,
   /// `AdaptiveRate()`, `KLConstrained(c)`, `QuadraticModelStep()`, `LineSearch()`,
-  /// `SubspaceMinimisation()`.
+  /// `GeodesicAcceleration()`, `SubspaceMinimisation()`.
   NaturalGradientOptions& step_rule(const StepRule& rule);
   /// What was chosen.
   const StepRule& step_rule() const { return *step_rule_; }

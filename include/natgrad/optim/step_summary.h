@@ -72,8 +72,7 @@ struct NATGRAD_EXPORT StepSummary {
   std::optional<double> layer_coverage = std::nullopt;
   /// What is slower or coarser than it could be, a sentence each: Kronecker factors that are a
   /// diagonal where no layer was recognised, which names the ops that stand there (a scripted
-  /// module hides its layers); columns multiplied one by one for want of nlohmann-json at build
-  /// time. Each is a LibTorch warning when first met.
+  /// module hides its layers); a loss that was not read. Each is a LibTorch warning when first met.
   std::vector<std::string> degradations = {};
   /// How far the model's distribution moved, in nats: the mean over the examples of KL(p(θ) ‖ p(θ +
   /// δ)), whatever the loss's factor and weights are, where `NaturalGradientOptions::measure` asked
@@ -85,9 +84,11 @@ struct NATGRAD_EXPORT StepSummary {
   /// What `nats` are: "after the step", the divergence itself, or "to second order", ½ δᵀFδ; where
   /// there are none, why.
   std::string nats_basis = {};
+  /// The first parameter that holds NaN or infinity, where the loss is not finite; -1 without one.
+  int64_t faulty_parameter = -1;
 
   /// One line for a log: what was computed, for a step that was not accepted what to look for, and
-  /// the degradations.
+  /// of each degradation the first line.
   std::string message() const;
 
  private:

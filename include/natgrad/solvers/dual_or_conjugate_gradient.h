@@ -24,7 +24,8 @@ class NATGRAD_EXPORT DualOrConjugateGradient final : public Solver {
   TORCH_ARG(int64_t, limit) = 2048;
 
  public:
-  /// What is done where the dual is not; by default 10 iterations at most to a tolerance of 1e-2.
+  /// What is done where the dual is not; by default 10 iterations at most to a tolerance of 1e-2,
+  /// and by rows at least 100, to 1e-4 or tighter.
   DualOrConjugateGradient& iterative(ConjugateGradient solver);
   /// What was chosen.
   const ConjugateGradient& iterative() const { return iterative_; }

@@ -1,4 +1,4 @@
-#include "libtorch/ways_out.h"
+#include "graph/ways_out.h"
 
 #include "graph/unreadable.h"
 
