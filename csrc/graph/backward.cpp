@@ -4,9 +4,9 @@
 
 #include <optional>
 #include <string_view>
-#include "graph/ways_out.h"
 #include "libtorch/engine.h"
 #include "libtorch/errors.h"
+#include "libtorch/ways_out.h"
 
 namespace natgrad::detail {
 

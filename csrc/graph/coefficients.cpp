@@ -11,7 +11,7 @@
 #include "graph/term_readers.h"
 #include "graph/unreadable.h"
 #include "graph/walk.h"
-#include "graph/ways_out.h"
+#include "libtorch/ways_out.h"
 
 namespace natgrad::detail {
 

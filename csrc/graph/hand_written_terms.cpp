@@ -11,10 +11,10 @@
 #include "graph/backward.h"
 #include "graph/broadcasts.h"
 #include "graph/unreadable.h"
-#include "graph/ways_out.h"
 #include "libtorch/edges.h"
 #include "libtorch/nodes.h"
 #include "libtorch/op_names.h"
+#include "libtorch/ways_out.h"
 
 namespace natgrad::detail {
 

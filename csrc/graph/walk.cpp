@@ -21,9 +21,9 @@
 #include "graph/node_kinds.h"
 #include "graph/parameter_uses.h"
 #include "graph/penalties.h"
-#include "graph/ways_out.h"
 #include "libtorch/nodes.h"
 #include "libtorch/op_names.h"
+#include "libtorch/ways_out.h"
 
 namespace natgrad::detail {
 namespace {
@@ -209,6 +209,14 @@ bool is_log_of(const Edge& q, const NaturalOutputs& natural) {
   });
 }
 
+/// Throws `UnreadableLoss`, naming what to write instead, at a loss of LibTorch that natgrad cannot
+/// read and below which parameters are reached.
+void check_has_reader(Node& node, const NodeSet& parameters) {
+  const auto loss = loss_without_reader(node);
+  NATGRAD_CHECK_READABLE(loss.empty() || !reaches_parameter(node, parameters),
+                         "natgrad: the loss is a ", loss);
+}
+
 Walk walk_down(const Edge& top, const NodeSet& parameters, LossesOfParameters reading,
                const NaturalOutputs& natural = {}) {
   return walk_down(top, parameters, [&](Node& node) -> std::optional<Part> {
@@ -219,7 +227,7 @@ Walk walk_down(const Edge& top, const NodeSet& parameters, LossesOfParameters re
       return Part{result_of(node), PartKind::Linear};
     }
     auto part = recognised_part(node, parameters, reading);
-    if (!part) check_has_reader(node, [&] { return reaches_parameter(node, parameters); });
+    if (!part) check_has_reader(node, parameters);
     return part;
   });
 }

@@ -14,6 +14,7 @@
 #include <natgrad/curvature/empirical_fisher.h>
 #include <natgrad/curvature/fisher.h>
 #include <natgrad/curvature/fisher_or_gauss_newton.h>
+#include <natgrad/curvature/fisher_rows.h>
 #include <natgrad/curvature/gauss_newton.h>
 #include <natgrad/curvature/gradient_noise.h>
 #include <natgrad/curvature/gradient_rows.h>

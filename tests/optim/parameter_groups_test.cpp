@@ -89,7 +89,7 @@ TEST_F(ParameterGroups, NeedNotRepeatTheSystem) {
 
 // Whichever way a group says its rate, the optimizer's rule takes it.
 TEST_F(ParameterGroups, MaySayTheirRateAlone) {
-  const auto step_of = [this](const NaturalGradientOptions& rate) {
+  const auto step_of = [](const NaturalGradientOptions& rate) {
     auto twin = classifier();
     const auto all = twin->parameters();
     NaturalGradient optimizer(

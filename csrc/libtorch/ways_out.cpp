@@ -1,6 +1,4 @@
-#include "graph/ways_out.h"
-
-#include "graph/unreadable.h"
+#include "libtorch/ways_out.h"
 
 #include <torch/types.h>
 
@@ -197,10 +195,8 @@ std::string way_out_of_error(const std::string& what) {
   return advice.empty() ? std::string(kOwnOp) : advice;
 }
 
-void check_has_reader(const torch::autograd::Node& node,
-                      const std::function<bool()>& reaches_parameter) {
-  const auto advice = first_fitting(kLosses, node.name());
-  NATGRAD_CHECK_READABLE(advice.empty() || !reaches_parameter(), "natgrad: the loss is a ", advice);
+std::string loss_without_reader(const torch::autograd::Node& node) {
+  return first_fitting(kLosses, node.name());
 }
 
 }  // namespace natgrad::detail

@@ -4,7 +4,6 @@
 
 #include <torch/csrc/autograd/function.h>
 
-#include <functional>
 #include <string>
 
 #include "libtorch/nodes.h"
@@ -26,9 +25,8 @@ std::string way_out_of(Op part);
 /// What to write instead of an op that LibTorch calls not differentiable in such an error.
 std::string way_out_of_error(const std::string& what);
 
-/// Throws `c10::Error`, naming what to write instead, at a loss of LibTorch that natgrad cannot
-/// read and below which parameters are reached.
-void check_has_reader(const torch::autograd::Node& node,
-                      const std::function<bool()>& reaches_parameter);
+/// Of a node of a loss of LibTorch that natgrad cannot read, which it is and what to write instead;
+/// empty for any other node.
+std::string loss_without_reader(const torch::autograd::Node& node);
 
 }  // namespace natgrad::detail
