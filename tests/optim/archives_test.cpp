@@ -75,5 +75,24 @@ INSTANTIATE_TEST_SUITE_P(
                       Kept{"Kfac5", "version_5_kfac.pt", 9, presets::kfac()}),
     [](const auto& info) { return info.param.name; });
 
+// A file of save_checkpoint, version 1: 5-4-3 of tanh, without biases, after six steps.
+TEST(KeptCheckpointTest, GoesOnAsItDidThen) {
+  const auto layer = [](int64_t in, int64_t out) {
+    return torch::nn::Linear(torch::nn::LinearOptions(in, out).bias(false));
+  };
+  torch::nn::Sequential model(layer(5, 4), torch::nn::Tanh(), layer(4, 3));
+  model->to(torch::kDouble);
+  NaturalGradient optimizer(model->parameters());
+  const auto later = load_checkpoint(model, optimizer, NATGRAD_ARCHIVES "/checkpoint_1.checkpoint");
+  const auto labels = torch::tensor({0, 1, 2, 0, 1, 2, 0, 1});
+  for (int64_t k = 6; k < 9; ++k) {
+    const auto x = randn({8, 5}, 100 + k);
+    optimizer.step([&] { return F::cross_entropy(model->forward(x), labels); });
+  }
+  EXPECT_EQ(optimizer.summary().step, 9);
+  EXPECT_LE(relative_error(model->parameters()[0], later.at("below_later")), kOtherRounding);
+  EXPECT_LE(relative_error(model->parameters()[1], later.at("above_later")), kOtherRounding);
+}
+
 }  // namespace
 }  // namespace natgrad::testing::archives_test
