@@ -44,7 +44,7 @@ std::string processor() {
 std::string commit() {
   const auto git = std::string("cd '") + NATGRAD_SOURCE_DIR +
                    "' && git rev-parse --short=12 HEAD 2>/dev/null && "
-                   "{ git diff --quiet HEAD -- . ':(exclude)docs' || echo +; }";
+                   "{ git diff --quiet HEAD -- . ':(exclude)docs' ':(exclude)README.md' || echo +; }";
   std::string answer;
   if (auto* const pipe = popen(git.c_str(), "r")) {
     char buffer[64];

@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include "graph/backward.h"
+#include "graph/unreadable.h"
 #include "libtorch/edges.h"
 #include "libtorch/nodes.h"
 
@@ -18,17 +19,18 @@ bool is_outer(torch::IntArrayRef shape, torch::IntArrayRef result) {
          c10::multiply_integers(shape) == result[0];
 }
 
-void refuse(const char* op, torch::IntArrayRef shape, torch::IntArrayRef result) {
-  TORCH_CHECK_VALUE(false, "natgrad: a ", op, " broadcast outputs of shape ", shape, " to ", result,
-                    ", so that every output meets every target. Give both the same shape ([N] and "
-                    "[N, 1] differ): use view_as, squeeze or unsqueeze. If every pair is meant, "
-                    "mark the outputs, natgrad::outputs(z).");
+std::string what_is_wrong(const char* op, torch::IntArrayRef shape, torch::IntArrayRef result) {
+  return c10::str("natgrad: a ", op, " broadcast outputs of shape ", shape, " to ", result,
+                  ", so that every output meets every target. Give both the same shape ([N] and "
+                  "[N, 1] differ): use view_as, squeeze or unsqueeze. If every pair is meant, "
+                  "mark the outputs, natgrad::outputs(z).");
 }
 
 }  // namespace
 
 void check_no_outer_difference(const Edge& z, torch::IntArrayRef result) {
-  if (is_outer(shape_at(z), result)) refuse("difference", shape_at(z), result);
+  NATGRAD_CHECK_READABLE(!is_outer(shape_at(z), result),
+                         what_is_wrong("difference", shape_at(z), result));
 }
 
 void check_no_outer_products(const std::vector<Node*>& nodes) {
@@ -44,9 +46,8 @@ void check_no_outer_products(const std::vector<Node*>& nodes) {
       const auto [first, second] = saved_factors(*node);
       constant = left.is_valid() ? second : first;
     });
-    if (constant.defined() && is_outer(constant.sizes(), result)) {
-      refuse("product", shape_at(z), result);
-    }
+    TORCH_CHECK_VALUE(!constant.defined() || !is_outer(constant.sizes(), result),
+                      what_is_wrong("product", shape_at(z), result));
   }
 }
 

@@ -99,6 +99,7 @@ bool is_softplus(Node& node) { return beta_of_softplus(node) == 1; }
 
 TermReading read_softplus(Node& node, const Tensor& c) {
   const auto [edge, is_negated] = without_sign(node.next_edge(0));
+  check_no_outer_products({edge.function.get()});  // labels of ±1
   const auto z = saved_input(node);
   return natural_term(node, edge, std::make_shared<Bernoulli>(is_negated ? -z : z), c,
                       "a softplus");

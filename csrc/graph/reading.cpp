@@ -128,7 +128,11 @@ class Terms {
       const bool is_log_of_z = is_log && !is_undone;
       if (normalised.term != index || normalised.is_by_log != is_log_of_z) continue;
       may_be_log = true;
-      if (are_same(factor * b, normalised.share * term.weights)) normalised.is_found = true;
+      // Any other positive s is that of a variance k v: r²/(k v) + log v.
+      const auto s = factor * b / normalised.share;
+      normalised.is_found = are_same(s, term.weights) ||
+                            (s.sizes() == term.weights.sizes() && s.gt(0).all().item<bool>());
+      if (normalised.is_found) term.weights = s.detach();
     }
     NATGRAD_CHECK_READABLE(!is_log || may_be_log,
                            "natgrad: the loss holds log(z) of outputs z that are no variance.");

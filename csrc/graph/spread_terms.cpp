@@ -161,15 +161,16 @@ SpreadOutput output_of_exponential(const ScaledSquare& parts, const Power& power
   return {power.exp->next_edge(0), exponent, sign * power.degree()};
 }
 
+/// Of v ∝ σ², for σ > 0, or of v itself.
 SpreadOutput output_of_power(const ScaledSquare& parts, const Power& power) {
-  if (power.square == nullptr) {
-    double k = 1;
-    const auto z = without_factors(parts.spread, k);
-    return {z, parts.scale.reciprocal() / k, 1};
+  if (power.square != nullptr) {
+    const auto sigma = op_of(*power.square) == Op::Mul ? saved_factors(*power.square).first
+                                                       : saved_input(*power.square);
+    if (sigma.gt(0).all().item<bool>()) return {power.square->next_edge(0), sigma, 2};
   }
-  const auto sigma = op_of(*power.square) == Op::Mul ? saved_factors(*power.square).first
-                                                     : saved_input(*power.square);
-  return {power.square->next_edge(0), sigma, 2};
+  double k = 1;
+  const auto z = without_factors(parts.spread, k);
+  return {z, parts.scale.reciprocal() / k, 1};
 }
 
 std::shared_ptr<const Likelihood> likelihood_of(const SpreadOutput& of, bool is_exponential) {

@@ -328,7 +328,10 @@ LossParts find_parts(const Tensor& loss, const std::vector<Tensor>& parameters) 
     const bool is_sound = reading == LossesOfParameters::ArePenalties || !has_kinks(again);
     if (is_sound && meets_natural_outputs(again, natural)) walk = std::move(again);
   }
-  check_no_outer_products(walk.upper.nodes);
+  const bool has_marks = std::any_of(walk.parts.begin(), walk.parts.end(), [](const Part& part) {
+    return part.kind == PartKind::Outputs;
+  });
+  if (!has_marks) check_no_outer_products(walk.upper.nodes);
   return parts_of(std::move(walk), is_part_of_a_penalty);
 }
 

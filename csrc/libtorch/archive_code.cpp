@@ -3,7 +3,11 @@
 #include <caffe2/serialize/inline_container.h>
 #include <caffe2/serialize/read_adapter_interface.h>
 
+#include <algorithm>
+#include <cctype>
 #include <memory>
+#include <set>
+#include <string>
 #include <string_view>
 
 namespace natgrad::detail {
@@ -22,25 +26,36 @@ class Bytes final : public caffe2::serialize::ReadAdapterInterface {
   size_t size_;
 };
 
-/// Of TorchScript, in which a function is a `def`, on a line of its own or within a class.
-bool defines_a_function(std::string_view code) {
-  while (!code.empty()) {
-    const auto line = code.substr(0, code.find('\n'));
-    const auto word = line.find_first_not_of(" \t");
-    if (word != line.npos && line.substr(word).starts_with("def ")) return true;
-    code.remove_prefix(std::min(line.size() + 1, code.size()));
+/// Whether the word `def`, without which TorchScript has no function, stands anywhere.
+bool may_define_a_function(std::string_view code) {
+  constexpr std::string_view kDef = "def";
+  const auto is_of_a_name = [&](size_t i) {
+    return i < code.size() && (std::isalnum(static_cast<unsigned char>(code[i])) || code[i] == '_');
+  };
+  for (auto at = code.find(kDef); at != code.npos; at = code.find(kDef, at + 1)) {
+    if (!(at > 0 && is_of_a_name(at - 1)) && !is_of_a_name(at + kDef.size())) return true;
   }
   return false;
+}
+
+/// LibTorch looks records up without regard to case.
+std::string in_lower_case(std::string name) {
+  std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+  return name;
 }
 
 }  // namespace
 
 bool archive_holds_code(const ReadBytes& read, size_t size) {
   caffe2::serialize::PyTorchStreamReader archive(std::make_shared<Bytes>(read, size));
-  for (const auto& name : archive.getAllRecords()) {
+  std::set<std::string> known;
+  for (const auto& record : archive.getAllRecords()) {
+    const auto name = in_lower_case(record);
+    // Of two by one name it is not told which is read; a model.json is of another, older format.
+    if (!known.insert(name).second || name == "model.json") return true;
     if (!name.starts_with("code/") || !name.ends_with(".py")) continue;
-    const auto [code, length] = archive.getRecord(name);
-    if (defines_a_function({static_cast<const char*>(code.get()), length})) return true;
+    const auto [code, length] = archive.getRecord(record);
+    if (may_define_a_function({static_cast<const char*>(code.get()), length})) return true;
   }
   return false;
 }

@@ -9,6 +9,24 @@ namespace natgrad {
 
 using torch::Tensor;
 
+namespace {
+
+// Rates below are Adam's or SGD's, as a rule.
+constexpr double kUsualRate = 1e-3;
+
+void warn_of_small_rates(const std::vector<torch::optim::OptimizerParamGroup>& groups) {
+  double largest = 0;
+  for (const auto& group : groups) largest = std::max(largest, options_of(group).lr());
+  if (largest == 0 || largest > kUsualRate) return;
+  TORCH_WARN(
+      "natgrad: lr = ", largest,
+      " is a rate for Adam. Here it is the share of a damped Newton step that is taken: 1 is "
+      "a full one, and 0.1 usual; at ",
+      largest, " training stands still. Leave it out, and the step size is chosen for you.");
+}
+
+}  // namespace
+
 NaturalGradient::NaturalGradient(const std::vector<torch::optim::OptimizerParamGroup>& groups,
                                  NaturalGradientOptions defaults)
     : Optimizer(groups, std::make_unique<NaturalGradientOptions>(defaults)),
@@ -20,7 +38,7 @@ NaturalGradient::NaturalGradient(const std::vector<torch::optim::OptimizerParamG
       std::any_of(param_groups_.begin(), param_groups_.end(),
                   [](const auto& group) { return options_of(group).weight_decay() > 0; });
   impl().system().check_combination(decays);
-  impl().look_at_rates(param_groups_);
+  warn_of_small_rates(param_groups_);
 }
 
 NaturalGradient::NaturalGradient(std::vector<Tensor> parameters, NaturalGradientOptions defaults)

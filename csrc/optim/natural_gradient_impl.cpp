@@ -146,7 +146,6 @@ Tensor NaturalGradient::Impl::step(const Batches& batches, const std::vector<Ten
 Tensor NaturalGradient::Impl::take_step(
     const Batches& batches, const std::vector<Tensor>& parameters,
     const std::vector<torch::optim::OptimizerParamGroup>& groups, bool can_try) {
-  if (state_.accepted_steps == 0) look_at_rates(groups);
   Tensor loss;
   bool diverged = false;
   {

@@ -53,8 +53,6 @@ class NaturalGradient::Impl {
 
   /// Throws `c10::Error` from within a step's closure, or where no graph is recorded.
   void check_may_step() const;
-  /// Warns, once, of rates that are Adam's.
-  void look_at_rates(const std::vector<torch::optim::OptimizerParamGroup>& groups);
   /// One step: all or nothing, with the report in `summary`. Returns the loss.
   torch::Tensor step(const Batches& batches, const std::vector<torch::Tensor>& parameters,
                      const std::vector<torch::optim::OptimizerParamGroup>& groups, bool can_try);
@@ -93,8 +91,7 @@ class NaturalGradient::Impl {
   OptimizerState state_;
   StepSummary summary_;
   size_t met_parameters_ = 0;
-  bool stepping_ = false, warned_of_failure_ = false, warned_of_curvature_ = false,
-       warned_of_rates_ = false;
+  bool stepping_ = false, warned_of_failure_ = false, warned_of_curvature_ = false;
   bool attends_plainly_ = false;     // closures are called with attention in several ops
   bool closure_is_checked_ = false;  // that it answers the same when called again
   detail::Instant moved_;            // when the parameters last did

@@ -154,7 +154,7 @@ std::string StepSummary::outcome_text() const {
           "smooth here, or the closure changes between calls",
           start, gradient, damping_text(lambda, radius), ratio_text(ratio));
     case StepOutcome::BelowRounding:
-      if (step_norm == 0) {
+      if (step_norm == 0 && shortening == 1) {
         return fmt::format(
             "{}, {}, {}: lr is 0, as where a schedule has ended, and no parameter "
             "moves",

@@ -2,32 +2,14 @@
 
 #include <torch/torch.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "optim/clipped_gradients.h"
 #include "optim/natural_gradient_impl.h"
-#include "optim/trainable.h"
 
 namespace natgrad {
 
 using torch::Tensor;
-
-// Rates below are Adam's or SGD's, as a rule; schedules of natgrad's own may end there.
-constexpr double kUsualRate = 1e-3;
-
-void NaturalGradient::Impl::look_at_rates(
-    const std::vector<torch::optim::OptimizerParamGroup>& groups) {
-  double largest = 0;
-  for (const auto& group : groups) largest = std::max(largest, options_of(group).lr());
-  if (warned_of_rates_ || largest == 0 || largest > kUsualRate) return;
-  warned_of_rates_ = true;
-  TORCH_WARN(
-      "natgrad: lr = ", largest,
-      " is a rate for Adam. Here it is the share of a damped Newton step that is taken: 1 is "
-      "a full one, and 0.1 usual; at ",
-      largest, " training stands still. Leave it out, and the step size is chosen for you.");
-}
 
 /// Says once what was done to `.grad` in vain.
 void NaturalGradient::Impl::look_at_gradients(const Evaluator& h) const {

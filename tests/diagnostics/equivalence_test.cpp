@@ -223,14 +223,14 @@ Equivalence of_careless(const SmallNetwork& network, bool robust, double factor,
 }
 
 TEST_F(OwnLosses, AWrongFisherMatrixOfAFamilyIsFound) {
-  const auto& term = of_careless(network, false, 1.1, true).terms[0];
+  const auto term = of_careless(network, false, 1.1, true).terms[0];
   EXPECT_EQ(term.breach, Breach::NotFisher);
   EXPECT_NEAR(term.gap.value(), 0.1 / 1.1, kRounding);
   EXPECT_TRUE(says(term.reason, "fisher_multiply is wrong")) << term.reason;
 }
 
 TEST_F(OwnLosses, AFamilyThatWronglySaysThatItsHessianIsFisherIsFound) {
-  const auto& term = of_careless(network, true, 1, true).terms[0];
+  const auto term = of_careless(network, true, 1, true).terms[0];
   EXPECT_EQ(term.breach, Breach::DependsOnTarget);
   EXPECT_TRUE(says(term.reason, "although its hessian_is_fisher()")) << term.reason;
 }

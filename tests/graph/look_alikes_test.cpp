@@ -105,8 +105,6 @@ const std::vector<LookAlike> kLookAlikes = {
      [](auto& z, auto& s) { return (z.exp() * s).mean(); }},
     {"ScaledSquareWithoutItsLogVariance", "without the log(v)",
      [](auto& z, auto& s) { return (z.square() * (-s).exp()).mean(); }},
-    {"ScaledSquareWithAnotherLogVariance", "without the log(v)",
-     [](auto& z, auto& s) { return (z.square() * (-s).exp() + 3 * s).mean(); }},
     {"ScaledSquareWithTheWrongSign", "without the log(v)",
      [](auto& z, auto& s) { return (z.square() * s.exp() + s).mean(); }},
     {"ScaledSquareWithTheLogOfItsLogVariance", "that are no variance",

@@ -110,6 +110,21 @@ std::vector<Form> forms() {
       {"TimesTheSquareOfAnExp", of_log_std,
        [](auto& r, auto& s) { return r.square() * torch::exp(-s).square() + 2 * s; }, exp_of_twice,
        two},
+      {"OverThriceAnExp", of_log,
+       [](auto& r, auto& s) {
+         const auto v = 3 * s.exp();
+         return r.square() / v + v.log();
+       },
+       [](const Tensor& s) { return 3 * s.exp(); }, one},
+      {"OverTheSquareOfThriceAnExp", of_log_std,
+       [](auto& r, auto& s) {
+         const auto sigma = 3 * s.exp();
+         return 2 * (r.square() / (2 * sigma.square()) + sigma.log());
+       },
+       [](const Tensor& s) { return 9 * (2 * s).exp(); }, two},
+      {"OverFiveTimesAVariance", of_v,
+       [](auto& r, auto& s) { return r.square() / (5 * s) + s.log(); },
+       [](const Tensor& s) { return 5 * s; }, inverse},
       {"OverTwiceTheSquare", of_std,
        [](auto& r, auto& s) { return 2 * (r.square() / (2 * s.square()) + s.log()); }, square,
        twice_inverse},
@@ -189,6 +204,27 @@ INSTANTIATE_TEST_SUITE_P(Forms, Spread,
                                             ::testing::Values(Writing::Mean, Writing::Sum,
                                                               Writing::Weighted)),
                          name_of);
+
+// 3 s + r² e^-s is 6 times ½ (log v + r²/v) of v = 3 e^s, but for a constant.
+TEST(SpreadTermsTest, AnyPositiveShareOfTheLogarithmIsOfSomeVariance) {
+  const auto mu = parameter(kShape, 1303), s = parameter(kShape, 1304);
+  const LossGraph graph(((targets() - mu).square() * (-s).exp() + 3 * s).sum(), {mu, s});
+  const auto v = 3 * s.detach().exp();
+  const auto expected = flat({6 / v, torch::full_like(v, 3)}).diag();
+  EXPECT_LT(relative_error(dense(fisher(graph)), expected), kRounding);
+}
+
+// σ² of a σ that may be negative: then v itself is what is read.
+TEST(SpreadTermsTest, ADeviationOfAnySignHasTheFisherMatrixOfItsVariance) {
+  const auto mu = parameter(kShape, 1303), s = parameter(kShape, 1304);
+  ASSERT_LT(s.min().item<double>(), 0);
+  const auto v = s.square();
+  const auto loss = 0.5 * ((targets() - mu).square() / v + v.log()).sum();
+  const auto sigma = s.detach();
+  const auto expected = flat({1 / sigma.square(), 2 / sigma.square()}).diag();
+  const LossGraph graph(loss, {mu, s});
+  EXPECT_LT(relative_error(dense(fisher(graph)), expected), kRounding);
+}
 
 /// One network with two heads, the second through `link`.
 LossGraph graph_of_heads(const Network& network,

@@ -195,10 +195,12 @@ TEST_P(BroadcastByHand, IsRefusedAndTheSameInOneShapeIsNot) {
   const auto x = torch::randn({kBatch, 3}), y = torch::bernoulli(torch::full({kBatch}, 0.5));
   NaturalGradient optimizer(net->parameters());
   const auto& loss = GetParam().loss;
-  expect_error([&] { optimizer.step(loss(net->forward(x), y)); },
-               "every output meets every target");
-  expect_error([&] { optimizer.step(loss(net->forward(x).squeeze(1), y.unsqueeze(1))); },
-               "every output meets every target");
+  for (const bool is_column : {true, false}) {
+    const auto z = net->forward(x);
+    expect_error(
+        [&] { optimizer.step(is_column ? loss(z, y) : loss(z.squeeze(1), y.unsqueeze(1))); },
+        "every output meets every target");
+  }
   optimizer.step(loss(net->forward(x), y.unsqueeze(1)));
   EXPECT_EQ(optimizer.summary().outcome, StepOutcome::Accepted);
 }
@@ -206,12 +208,8 @@ TEST_P(BroadcastByHand, IsRefusedAndTheSameInOneShapeIsNot) {
 INSTANTIATE_TEST_SUITE_P(
     Losses, BroadcastByHand,
     ::testing::Values(
-        Broadcast{"Square", [](auto& z, auto& y) { return (z - y).square().mean(); }},
-        Broadcast{"Product",
-                  [](auto& z, auto& y) {
-                    const auto r = y - z;
-                    return (r * r).mean();
-                  }},
+        Broadcast{"LabelsOfASign",
+                  [](auto& z, auto& y) { return F::softplus(-(2 * y - 1) * z).mean(); }},
         Broadcast{"Softplus", [](auto& z, auto& y) { return (F::softplus(z) - y * z).mean(); }},
         Broadcast{"LogarithmsOfASigmoid",
                   [](auto& z, auto& y) {
@@ -224,13 +222,29 @@ INSTANTIATE_TEST_SUITE_P(
                   }}),
     [](const auto& info) { return info.param.name; });
 
+// A difference does not keep what was subtracted, which may be of [N, N] itself: it is told, first.
+TEST(BroadcastDifference, IsToldByTheFirstSentence) {
+  torch::manual_seed(0);
+  auto net = advice::mlp(3, 1);
+  const auto x = torch::randn({kBatch, 3}), y = torch::randn({kBatch});
+  NaturalGradient optimizer(net->parameters());
+  const Warnings warnings;
+  optimizer.step((net->forward(x) - y).square().mean());
+  ASSERT_EQ(warnings.texts.size(), 1u);
+  EXPECT_EQ(warnings.texts[0].rfind("natgrad: a difference broadcast outputs of shape [64, 1]", 0),
+            0u)
+      << warnings.texts[0];
+  EXPECT_EQ(optimizer.summary().outcome, StepOutcome::Accepted);
+}
+
 // Each output against each of as many anchors.
 TEST(BroadcastThatIsMeant, TrainsWithMarkedOutputs) {
   torch::manual_seed(0);
   auto net = advice::mlp(3, 1);
   const auto x = torch::randn({kBatch, 3}), anchors = torch::randn({kBatch});
   NaturalGradient optimizer(net->parameters());
-  optimizer.step((outputs(net->forward(x)) - anchors).square().mean());
+  const auto z = outputs(net->forward(x));
+  optimizer.step((F::softplus(z) - anchors * z + (z - anchors).square()).mean());
   EXPECT_EQ(optimizer.summary().outcome, StepOutcome::Accepted) << optimizer.summary().message();
 }
 

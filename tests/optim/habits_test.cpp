@@ -43,25 +43,6 @@ TEST(HabitsTest, RatesOfAStepAreNot) {
   EXPECT_EQ(warnings_of({NaturalGradientOptions(1e-3), NaturalGradientOptions(0.1)}), 0);
 }
 
-// A schedule that was written for Adam, set before the first step.
-TEST(HabitsTest, ARateOfAdamThatIsSetLaterIsToldAtTheFirstStep) {
-  Training training;
-  Warnings warnings;
-  auto& options = training.optimizer->param_groups()[0].options();
-  options.set_lr(1e-3);
-  for (int k = 0; k < 3; ++k) training.good_step();
-  EXPECT_EQ(warnings.count(kRateTold), 1);
-}
-
-TEST(HabitsTest, OneThatAScheduleEndsAtIsNot) {
-  Training training;
-  Warnings warnings;
-  training.good_step();
-  training.optimizer->param_groups()[0].options().set_lr(1e-4);
-  training.good_step();
-  EXPECT_EQ(warnings.count(kRateTold), 0);
-}
-
 // ---- Loops. ----
 
 std::unique_ptr<torch::optim::Optimizer> make_optimizer(const std::vector<Tensor>& parameters) {
