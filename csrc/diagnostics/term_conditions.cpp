@@ -10,6 +10,7 @@
 #include "diagnostics/split.h"
 #include "diagnostics/term_verdict.h"
 #include "graph/loss_graph_state.h"
+#include "libtorch/edges.h"
 #include "libtorch/errors.h"
 #include "libtorch/out_of_memory.h"
 #include "linalg/norm.h"

@@ -185,7 +185,7 @@ void bounds(Findings& findings, const Material& material) {
 }
 
 void mixed(Findings& findings, const Material& material) {
-  const auto all = some_digits(material, 12 * 40);
+  const auto all = some_digits(material, 480);
   const Network network(16, 2, 1, material.seed + 116);
   const auto loss = [&](int64_t batch) {
     const auto rows = torch::arange(40 * batch, 40 * (batch + 1));

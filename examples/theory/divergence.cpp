@@ -263,7 +263,7 @@ void refused(Findings& findings) {
   int count = 0;
   const auto refuses = [&](auto loss, const natgrad::Domain& domain) {
     try {
-      natgrad::ExpLoss(z, loss, domain);
+      const natgrad::ExpLoss density(z, loss, domain);
       return 0;
     } catch (const c10::Error&) {
       return 1;

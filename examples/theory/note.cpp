@@ -10,6 +10,8 @@
 #include <natgrad/optim/natural_gradient.h>
 #include <torch/torch.h>
 
+#include <algorithm>
+
 #include "theory/oracles.h"
 #include "theory/problems.h"
 #include "theory/section.h"
@@ -240,7 +242,7 @@ void costs(Findings& findings) {
     Counted::passes = 0;
     F.multiply(v);
     rows.push_back({size, Counted::passes});
-    most = larger(most, Counted::passes);
+    most = std::max(most, Counted::passes);
   }
   findings.table("A product with F", {"P", "passes"}, rows);
   findings.claim("passes", "A product with F takes two passes, however many parameters there are.")
