@@ -44,7 +44,9 @@ inline std::ostream& operator<<(std::ostream& out, const Case& advised) {
 /// inputs-32-outputs with tanh.
 inline torch::nn::Sequential mlp(int64_t inputs, int64_t outputs) {
   using namespace torch::nn;
-  return Sequential(Linear(inputs, 32), Tanh(), Linear(32, outputs));
+  // Arguments of one call would be drawn in an order that is the compiler's.
+  const Linear last(32, outputs), first(inputs, 32);
+  return Sequential(first, Tanh(), last);
 }
 
 /// The loss as it is, where nothing better is known.

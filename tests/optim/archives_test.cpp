@@ -83,7 +83,7 @@ TEST(KeptCheckpointTest, GoesOnAsItDidThen) {
   torch::nn::Sequential model(layer(5, 4), torch::nn::Tanh(), layer(4, 3));
   model->to(torch::kDouble);
   NaturalGradient optimizer(model->parameters());
-  const auto later = load_checkpoint(model, optimizer, NATGRAD_ARCHIVES "/checkpoint_1.checkpoint");
+  const auto later = load_checkpoint(model, optimizer, NATGRAD_ARCHIVES "/checkpoint_1.pt");
   const auto labels = torch::tensor({0, 1, 2, 0, 1, 2, 0, 1});
   for (int64_t k = 6; k < 9; ++k) {
     const auto x = randn({8, 5}, 100 + k);

@@ -23,8 +23,9 @@ namespace prelude {
 
 /// x ↦ a hidden layer of tanh ↦ `outputs`.
 inline torch::nn::Sequential network(int64_t inputs, int64_t outputs) {
-  torch::nn::Sequential model(torch::nn::Linear(inputs, 8), torch::nn::Tanh(),
-                              torch::nn::Linear(8, outputs));
+  // Arguments of one call would be drawn in an order that is the compiler's.
+  const torch::nn::Linear last(8, outputs), first(inputs, 8);
+  torch::nn::Sequential model(first, torch::nn::Tanh(), last);
   model->to(torch::kDouble);
   return model;
 }
