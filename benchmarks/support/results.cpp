@@ -42,9 +42,10 @@ std::string processor() {
 
 /// What git says, or "unknown". The results of other benchmarks, in docs, are no change.
 std::string commit() {
-  const auto git = std::string("cd '") + NATGRAD_SOURCE_DIR +
-                   "' && git rev-parse --short=12 HEAD 2>/dev/null && "
-                   "{ git diff --quiet HEAD -- . ':(exclude)docs' ':(exclude)README.md' || echo +; }";
+  const auto git =
+      std::string("cd '") + NATGRAD_SOURCE_DIR +
+      "' && git rev-parse --short=12 HEAD 2>/dev/null && "
+      "{ git diff --quiet HEAD -- . ':(exclude)docs' ':(exclude)README.md' || echo +; }";
   std::string answer;
   if (auto* const pipe = popen(git.c_str(), "r")) {
     char buffer[64];
