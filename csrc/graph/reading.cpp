@@ -106,7 +106,7 @@ class Terms {
     auto gradient =
         backward({node}, {coefficient.detach()}, {second->outputs}, Pass::Differentiable).front();
     normalised_.push_back(
-        {reading_.terms.size(), second->normaliser, second->is_normalised_by_log, false});
+        {reading_.terms.size(), second->normaliser, second->is_normalised_by_log, {}});
     reading_.terms.push_back({index_of(second->outputs, reading_.outputs), second->likelihood,
                               second->weights, std::move(gradient)});
     reading_.arguments.push_back(second->argument);
@@ -128,11 +128,8 @@ class Terms {
       const bool is_log_of_z = is_log && !is_undone;
       if (normalised.term != index || normalised.is_by_log != is_log_of_z) continue;
       may_be_log = true;
-      // Any other positive s is that of a variance k v: r²/(k v) + log v.
-      const auto s = factor * b / normalised.share;
-      normalised.is_found = are_same(s, term.weights) ||
-                            (s.sizes() == term.weights.sizes() && s.gt(0).all().item<bool>());
-      if (normalised.is_found) term.weights = s.detach();
+      const auto s = (factor * b / normalised.share).detach();
+      normalised.s = normalised.s.defined() ? normalised.s + s : s;
     }
     NATGRAD_CHECK_READABLE(!is_log || may_be_log,
                            "natgrad: the loss holds log(z) of outputs z that are no variance.");
@@ -141,13 +138,19 @@ class Terms {
     term.gradient = term.gradient + added;
   }
 
-  /// Throws `UnreadableLoss` for a spread without its normaliser, and for one that is made of the
-  /// mean, or the other way round: the terms' gradients would hold one another's.
-  void check_normalised() const {
-    for (const auto& normalised : normalised_) {
-      NATGRAD_CHECK_READABLE(normalised.is_found,
-                             "natgrad: the loss holds r²/v without the log(v) that belongs to it, "
-                             "as in 0.5 * (log(v) + r²/v).");
+  /// Gives each spread the weight that its normaliser has. Throws `UnreadableLoss` for one without,
+  /// and for one that is made of the mean, or the other way round: the terms' gradients would hold
+  /// one another's.
+  void normalise() {
+    for (const auto& [term, share, is_by_log, s] : normalised_) {
+      auto& weights = reading_.terms[term].weights;
+      // Any other positive s is that of a variance k v: r²/(k v) + log v.
+      NATGRAD_CHECK_READABLE(
+          s.defined() && s.sizes() == weights.sizes() &&
+              (are_same(s, weights) || s.gt(0).all().item<bool>()),
+          "natgrad: the loss holds r²/v without the log(v) that belongs to it, as in "
+          "0.5 * (log(v) + r²/v).");
+      weights = s;
     }
     NATGRAD_CHECK_READABLE(!are_nested_,
                            "natgrad: the loss holds r²/v where the residuals r are made of the "
@@ -159,7 +162,8 @@ class Terms {
   struct Normalised {
     size_t term;
     double share;
-    bool is_by_log, is_found;
+    bool is_by_log;
+    Tensor s;  ///< by what was found of that, a sum
   };
 
   /// What the logarithm at that edge is of the outputs of a term.
@@ -237,7 +241,7 @@ Reading read_parts(const LossParts& parts, const Coefficients& coefficients) {
       terms.add_linear(parts.edges[k], coefficients.own[k]);
     }
   }
-  terms.check_normalised();
+  terms.normalise();
   return reading;
 }
 

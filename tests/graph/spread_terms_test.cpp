@@ -214,6 +214,18 @@ TEST(SpreadTermsTest, AnyPositiveShareOfTheLogarithmIsOfSomeVariance) {
   EXPECT_LT(relative_error(dense(fisher(graph)), expected), kRounding);
 }
 
+// log σ in two places, which belong together.
+TEST(SpreadTermsTest, TheLogarithmMayStandInSeveralParts) {
+  const auto mu = parameter(kShape, 1303);
+  const auto sigma = (randn(kShape, 1304).abs() + 0.3).requires_grad_();
+  const auto r = targets() - mu;
+  const LossGraph graph(
+      (r.square() / (2 * sigma.square()) + 0.25 * sigma.log() + 0.75 * sigma.log()).sum(),
+      {mu, sigma});
+  const auto v = sigma.detach().square();
+  EXPECT_LT(relative_error(dense(fisher(graph)), flat({1 / v, 2 / v}).diag()), kRounding);
+}
+
 // σ² of a σ that may be negative: then v itself is what is read.
 TEST(SpreadTermsTest, ADeviationOfAnySignHasTheFisherMatrixOfItsVariance) {
   const auto mu = parameter(kShape, 1303), s = parameter(kShape, 1304);
